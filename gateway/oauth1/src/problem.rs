@@ -1,0 +1,77 @@
+//! The one error type: what is wrong with the request, never whose secret was wrong.
+
+/// An `oauth_*` parameter by name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum ParameterName {
+    /// `oauth_consumer_key`
+    ConsumerKey,
+    /// `oauth_signature`
+    Signature,
+    /// `oauth_signature_method`
+    SignatureMethod,
+    /// `oauth_nonce`
+    Nonce,
+    /// `oauth_timestamp`
+    Timestamp,
+    /// `oauth_token`
+    Token,
+    /// `oauth_verifier`
+    Verifier,
+    /// `oauth_callback`
+    Callback,
+    /// `oauth_version`
+    Version,
+    /// `oauth_body_hash`
+    BodyHash,
+}
+
+impl ParameterName {
+    /// The name on the wire.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::ConsumerKey => "oauth_consumer_key",
+            Self::Signature => "oauth_signature",
+            Self::SignatureMethod => "oauth_signature_method",
+            Self::Nonce => "oauth_nonce",
+            Self::Timestamp => "oauth_timestamp",
+            Self::Token => "oauth_token",
+            Self::Verifier => "oauth_verifier",
+            Self::Callback => "oauth_callback",
+            Self::Version => "oauth_version",
+            Self::BodyHash => "oauth_body_hash",
+        }
+    }
+}
+
+/// What is wrong with a request (RFC 5849 section 3.2 and the problem reporting extension).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Problem {
+    /// Broken syntax: a bad escape, a non-UTF-8 name, two `Authorization` schemes (C5, C8).
+    Malformed,
+    /// More parameters or octets than the limits allow (C16).
+    TooLarge,
+    /// `oauth_*` in two placements (C2).
+    TwoPlacements,
+    /// Placed where it may not be (C1, C13).
+    PlacementRefused(Placement),
+    /// An `oauth_*` parameter twice (C9), or one that must never be sent (`oauth_consumer_secret`, P31).
+    Rejected(String),
+    /// Required parameters that are absent, in the order in which Magento lists them.
+    Absent(Vec<ParameterName>),
+    /// `oauth_version` is present and not `1.0` (C19): the value as sent.
+    VersionRejected(String),
+    /// `oauth_token` or `oauth_consumer_key` isn't of the required length.
+    LengthInvalid(ParameterName),
+    /// A signature method that is unknown or not accepted here: the value as sent.
+    SignatureMethodRejected(String),
+    /// Not a positive integer of at most 12 digits, or outside of the window (C65, C67).
+    TimestampRefused,
+    /// Empty, or over 255 octets.
+    NonceInvalid,
+    /// The signature does not verify.
+    SignatureInvalid,
+    /// The signature may verify, but the body isn't the one that was hashed (X3).
+    BodyHashInvalid,
+}
+
+pub use crate::request::Placement;

@@ -1,0 +1,36 @@
+//! The audit log: append-only, each entry bound to the one before it by its hash.
+
+use serde::{Deserialize, Serialize};
+
+use crate::UnixSeconds;
+
+/// What happened, before it is numbered and chained.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NewAuditEntry {
+    /// When.
+    pub at: UnixSeconds,
+    /// Who: an account's name, `cli`, or `system`.
+    pub actor: String,
+    /// From where: an address, or empty.
+    pub origin: String,
+    /// What, as `integration.activated`.
+    pub action: String,
+    /// To what, as `integration/7`.
+    pub subject: String,
+    /// The state before, secrets masked; JSON, or null.
+    pub before: serde_json::Value,
+    /// The state after, secrets masked; JSON, or null.
+    pub after: serde_json::Value,
+}
+
+/// One entry of the log.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AuditEntry {
+    /// 1, 2, 3 … without gaps.
+    pub number: u64,
+    /// SHA-256 (hex) over the hash of the entry before, the number and the entry.
+    pub hash: String,
+    /// What happened.
+    #[serde(flatten)]
+    pub entry: NewAuditEntry,
+}

@@ -1,0 +1,55 @@
+//! Tokens that users delegate to a consumer: the three-legged flow of RFC 5849 (section 2).
+
+use serde::{Deserialize, Serialize};
+
+use crate::{ConsumerId, Secret, UnixSeconds, User};
+
+/// One delegated token row, under its consumer.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Delegated {
+    /// Moves by one with every change.
+    pub version: u64,
+    /// Whose.
+    pub consumer_id: ConsumerId,
+    /// `oauth_token`, 32 characters.
+    pub token: String,
+    /// Its secret.
+    pub secret: Secret,
+    /// When it was made.
+    pub created_at: UnixSeconds,
+    /// Refused from this second on; `None`: never.
+    pub expires_at: Option<UnixSeconds>,
+    /// How far it came.
+    pub stage: DelegatedStage,
+}
+
+/// How far a delegation came.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "stage", rename_all = "snake_case")]
+pub enum DelegatedStage {
+    /// Asked for; the resource owner has not decided.
+    Pending {
+        /// The callback given at `/oauth/initiate`, or `oob`.
+        callback: String,
+    },
+    /// The resource owner allowed it.
+    Approved {
+        /// The callback given at `/oauth/initiate`, or `oob`.
+        callback: String,
+        /// Who allowed it.
+        user: User,
+        /// What the exchange must bring.
+        verifier: Secret,
+        /// Wrong verifiers brought so far.
+        tries: u8,
+    },
+    /// The resource owner said no.
+    Rejected,
+    /// Exchanged: this row is the user's access token.
+    Access {
+        /// On whose behalf.
+        user: User,
+        /// Whether it was withdrawn.
+        revoked: bool,
+    },
+}

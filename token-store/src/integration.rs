@@ -1,0 +1,133 @@
+//! An integration: what an admin creates, activates and withdraws (magento.md 1.4, product.md 5).
+
+use std::collections::BTreeSet;
+
+use serde::{Deserialize, Serialize};
+
+use crate::{ConsumerId, ConsumerRecord, UnixSeconds};
+
+/// An integration's number: positive, never reused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct IntegrationId(pub u64);
+
+/// An integration's state.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Status {
+    /// Created, or being authorized again: its calls are a guest's.
+    Inactive,
+    /// Its access token opens what was granted.
+    Active,
+    /// Its definition in the configuration changed ("Reset" in the console).
+    Recreated,
+}
+
+/// Who defined an integration.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Setup {
+    /// An admin.
+    Manual,
+    /// `[[integrations]]` in the configuration: can't be edited or deleted through the API.
+    Config,
+}
+
+/// The resources an integration may use.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Grant {
+    /// `Magento_Backend::all`.
+    All,
+    /// Just these; what is not listed is denied.
+    Listed(BTreeSet<String>),
+}
+
+/// An integration as it is kept.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Integration {
+    /// Its number.
+    pub id: IntegrationId,
+    /// Its consumer's number.
+    pub consumer_id: ConsumerId,
+    /// Inactive, active or recreated.
+    pub status: Status,
+    /// When it was made.
+    pub created_at: UnixSeconds,
+    /// When it last changed.
+    pub updated_at: UnixSeconds,
+    /// What an admin may edit.
+    #[serde(flatten)]
+    pub definition: NewIntegration,
+}
+
+/// What defines an integration: everything that its creator gives.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NewIntegration {
+    /// Unique, 1 to 255 characters.
+    pub name: String,
+    /// May be empty.
+    pub email: String,
+    /// Where the credentials are posted ("Callback URL" in the console).
+    pub endpoint: Option<String>,
+    /// Where the merchant signs in to the third party.
+    pub identity_link_url: Option<String>,
+    /// Who defined it.
+    pub setup: Setup,
+    /// What it may use.
+    pub grant: Grant,
+    /// Accepted signature methods by their wire names; `None`: the configured ones.
+    pub signature_methods: Option<Vec<String>>,
+    /// PEM; where present only RSA methods are accepted.
+    pub rsa_public_key: Option<String>,
+    /// Whether it may sign without a token.
+    pub two_legged: bool,
+    /// Accepted placements (`header`, `query`, `form`); `None`: the configured ones.
+    pub placements: Option<Vec<String>>,
+    /// Callback URLs of the three-legged flow, matched exactly; none: only `oob`.
+    pub callback_urls: Vec<String>,
+    /// Compatibility flags (oauth1.md 6) by name.
+    pub flags: BTreeSet<String>,
+}
+
+/// Which integrations to list, and how.
+#[derive(Clone, Debug, Default)]
+pub struct IntegrationQuery {
+    /// Case-insensitive part of the name.
+    pub name_contains: Option<String>,
+    /// Only those in this state.
+    pub status: Option<Status>,
+    /// The order.
+    pub sort: IntegrationSort,
+    /// Whether the order is reversed.
+    pub descending: bool,
+    /// Where the page before ended (`next` of its answer).
+    pub after: Option<String>,
+    /// Rows a page, 1 to 1000.
+    pub limit: usize,
+}
+
+/// By what integrations are ordered; ties by id.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum IntegrationSort {
+    /// By number.
+    #[default]
+    Id,
+    /// By name.
+    Name,
+    /// By state.
+    Status,
+    /// By the last change.
+    UpdatedAt,
+}
+
+/// One page of a list.
+#[derive(Clone, Debug)]
+pub struct IntegrationPage {
+    /// The records; each has an integration.
+    pub items: Vec<ConsumerRecord>,
+    /// Pass as `after` to go on; `None`: this was the last page.
+    pub next: Option<String>,
+    /// How many match in all.
+    pub total: u64,
+}

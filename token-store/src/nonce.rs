@@ -1,0 +1,36 @@
+//! Nonces: what makes a signed request count once (RFC 5849 section 3.3; product.md 10).
+
+use crate::{ConsumerId, UnixSeconds};
+
+/// The longest timestamp window either way, in seconds: nonces are always kept for it, so that a reload which lengthens
+/// the window never opens a replay.
+pub const LONGEST_WINDOW: u64 = 15 * 60;
+
+/// How long a nonce is kept, in seconds by the store's clock: the longest window, past and future, and two minutes more.
+pub const KEPT_FOR: u64 = 2 * LONGEST_WINDOW + 120;
+
+/// What is claimed: unique for consumer, token, timestamp and nonce.
+#[derive(Clone, Copy, Debug)]
+pub struct NonceClaim<'a> {
+    /// Who signed.
+    pub consumer: ConsumerId,
+    /// The token that was used, or none.
+    pub token: Option<&'a str>,
+    /// `oauth_timestamp`, Unix seconds.
+    pub timestamp: UnixSeconds,
+    /// `oauth_nonce`, decoded octets.
+    pub nonce: &'a [u8],
+    /// The gateway's clock, Unix seconds.
+    pub now: UnixSeconds,
+}
+
+/// What a claim found. Only [`Claim::Fresh`] lets a request pass.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Claim {
+    /// Nobody claimed it before, and now it is taken: exactly one of any number of claims gets this.
+    Fresh,
+    /// It was claimed before.
+    Used,
+    /// Nonce memory was lost and this request may have been served before: sign anew.
+    Unsure,
+}

@@ -1,0 +1,209 @@
+//! The one trait behind which state is kept; its verbs carry their guarantees.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use async_trait::async_trait;
+
+use crate::{
+    Account, AccountId, AuditEntry, Claim, ConsumerId, ConsumerRecord, Delegated, IntegrationId, IntegrationPage,
+    IntegrationQuery, LockoutKind, NewAccount, NewAuditEntry, NewConsumer, NonceClaim, SignInFailures, UnixSeconds,
+    User, UserKind, UserToken,
+};
+
+/// Why the store could not do or find out. Never a statement about the records themselves.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum StoreError {
+    /// Gone, hung, refusing, read-only, loading, full or otherwise not answering in time: 503.
+    #[error("store unavailable")]
+    Unavailable(#[source] Box<dyn std::error::Error + Send + Sync>),
+    /// The store answered, but it is not the store that was known: emptied or replaced. 503 until it is restored or
+    /// `countersign store init` says that it is new.
+    #[error("store lost its identity: restore it, or run `countersign store init` if it is meant to be new")]
+    IdentityLost,
+    /// A record can't be read: foreign, of the wrong type, or not opened by any encryption key.
+    #[error("unreadable record {0}")]
+    Corrupt(String),
+}
+
+/// What a compare-and-set did.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Put {
+    /// Written; the record's new version.
+    Done(u64),
+    /// The record changed (or went) since it was read; nothing was written.
+    Changed,
+    /// Another record has that unique name; nothing was written.
+    NameTaken,
+}
+
+/// How current what was read from a cache is. Shared by every reader; two relaxed loads on the hot path.
+#[derive(Debug, Default)]
+pub struct Freshness {
+    generation: AtomicU64,
+    live_until: AtomicU64,
+}
+
+impl Freshness {
+    /// Moves whenever anything read before may have changed.
+    pub fn generation(&self) -> u64 {
+        self.generation.load(Ordering::Acquire)
+    }
+
+    /// Whether the feed of changes was heard recently enough, at `now_millis` (monotonic, the clock that
+    /// [`Freshness::heard`] was given), for memory to be believed.
+    pub fn is_live(&self, now_millis: u64) -> bool {
+        now_millis < self.live_until.load(Ordering::Acquire)
+    }
+
+    /// Something changed: forget.
+    pub fn bump(&self) {
+        self.generation.fetch_add(1, Ordering::AcqRel);
+    }
+
+    /// The feed was heard; memory may be believed until `until_millis` (`u64::MAX`: for ever, as with one process only).
+    pub fn heard(&self, until_millis: u64) {
+        self.live_until.store(until_millis, Ordering::Release);
+    }
+}
+
+/// Where state is kept. Every method is cancel-safe in that a dropped call leaves no half-made change.
+#[async_trait]
+pub trait Store: Send + Sync + 'static {
+    // ---- consumers, integrations and their own tokens ----
+
+    /// Makes a consumer, and its integration if one is given, in one change. `None`: the integration's name is taken.
+    async fn create_consumer(&self, new: NewConsumer, now: UnixSeconds) -> Result<Option<ConsumerRecord>, StoreError>;
+
+    /// Makes many at once, for imports and load tests; names must be free. Answers their numbers in order.
+    async fn create_consumers(&self, new: Vec<ConsumerRecord>) -> Result<(), StoreError>;
+
+    /// By number.
+    async fn consumer(&self, id: ConsumerId) -> Result<Option<Arc<ConsumerRecord>>, StoreError>;
+
+    /// By `oauth_consumer_key`.
+    async fn consumer_by_key(&self, key: &str) -> Result<Option<Arc<ConsumerRecord>>, StoreError>;
+
+    /// By the integration's number.
+    async fn consumer_by_integration(&self, id: IntegrationId) -> Result<Option<Arc<ConsumerRecord>>, StoreError>;
+
+    /// By the integration's name, exactly.
+    async fn consumer_by_name(&self, name: &str) -> Result<Option<Arc<ConsumerRecord>>, StoreError>;
+
+    /// The consumer under which this `oauth_token` stands now, as its own token or as a delegated one.
+    async fn consumer_of_token(&self, token: &str) -> Result<Option<ConsumerId>, StoreError>;
+
+    /// Integrations, a page at a time.
+    async fn list_integrations(&self, query: &IntegrationQuery) -> Result<IntegrationPage, StoreError>;
+
+    /// Compare-and-set: writes the record if the stored version is still `record.version`, and moves the version by one.
+    async fn update_consumer(&self, record: &ConsumerRecord) -> Result<Put, StoreError>;
+
+    /// Deletes the consumer with its integration and all its tokens; `version` compares unless `None`.
+    async fn delete_consumer(&self, id: ConsumerId, version: Option<u64>) -> Result<Put, StoreError>;
+
+    // ---- delegated tokens ----
+
+    /// Keeps a new delegated token (`version` 0).
+    async fn put_delegated(&self, new: &Delegated) -> Result<(), StoreError>;
+
+    /// One delegated token of a consumer.
+    async fn delegated(&self, consumer: ConsumerId, token: &str) -> Result<Option<Arc<Delegated>>, StoreError>;
+
+    /// All delegated tokens of a consumer.
+    async fn delegated_of(&self, consumer: ConsumerId) -> Result<Vec<Delegated>, StoreError>;
+
+    /// Compare-and-set: replaces the row named `token` by `row` (which may carry another token string), if the stored
+    /// version is still `row.version`. At most one of any number of racing calls is [`Put::Done`].
+    async fn replace_delegated(&self, token: &str, row: &Delegated) -> Result<Put, StoreError>;
+
+    /// Deletes a delegated token; `false`: there was none.
+    async fn delete_delegated(&self, consumer: ConsumerId, token: &str) -> Result<bool, StoreError>;
+
+    // ---- nonces ----
+
+    /// Claims a nonce: exactly one winner. Never retried.
+    async fn claim_nonce(&self, claim: NonceClaim<'_>) -> Result<Claim, StoreError>;
+
+    // ---- users' bearer tokens ----
+
+    /// Keeps a bearer token.
+    async fn put_user_token(&self, token: &UserToken) -> Result<(), StoreError>;
+
+    /// By digest; expired ones may still be answered, the caller compares `expires_at`.
+    async fn user_token(&self, digest: &str) -> Result<Option<Arc<UserToken>>, StoreError>;
+
+    /// All tokens of a user.
+    async fn user_tokens_of(&self, user: User) -> Result<Vec<UserToken>, StoreError>;
+
+    /// Deletes all tokens of a user; answers how many.
+    async fn delete_user_tokens(&self, user: User) -> Result<u64, StoreError>;
+
+    /// One bounded step of the sweep: deletes up to `limit` tokens of that kind with `expires_at` ≤ `now`.
+    async fn sweep_user_tokens(&self, kind: UserKind, now: UnixSeconds, limit: usize) -> Result<u64, StoreError>;
+
+    // ---- accounts ----
+
+    /// Makes an account. `None`: the name is taken.
+    async fn create_account(&self, new: NewAccount, now: UnixSeconds) -> Result<Option<Account>, StoreError>;
+
+    /// By number.
+    async fn account(&self, kind: UserKind, id: AccountId) -> Result<Option<Arc<Account>>, StoreError>;
+
+    /// By name.
+    async fn account_by_name(&self, kind: UserKind, username: &str) -> Result<Option<Arc<Account>>, StoreError>;
+
+    /// All accounts of a kind, by number.
+    async fn accounts(&self, kind: UserKind) -> Result<Vec<Account>, StoreError>;
+
+    /// Compare-and-set on `account.version`.
+    async fn update_account(&self, account: &Account) -> Result<Put, StoreError>;
+
+    // ---- failed sign-ins ----
+
+    /// The failures of a name, unless they expired at `now`.
+    async fn sign_in_failures(
+        &self,
+        kind: LockoutKind,
+        name: &str,
+        now: UnixSeconds,
+    ) -> Result<Option<SignInFailures>, StoreError>;
+
+    /// Counts one more, atomically across gateways, and moves `lock_expires_at` to `now` + `lock_secs`.
+    async fn record_sign_in_failure(
+        &self,
+        kind: LockoutKind,
+        name: &str,
+        now: UnixSeconds,
+        lock_secs: u64,
+    ) -> Result<SignInFailures, StoreError>;
+
+    /// A success: forget them.
+    async fn clear_sign_in_failures(&self, kind: LockoutKind, name: &str) -> Result<(), StoreError>;
+
+    /// One bounded step of the sweep: deletes up to `limit` with `lock_expires_at` ≤ `now`.
+    async fn sweep_sign_in_failures(&self, now: UnixSeconds, limit: usize) -> Result<u64, StoreError>;
+
+    // ---- audit ----
+
+    /// Numbers, chains and appends.
+    async fn append_audit(&self, entry: NewAuditEntry) -> Result<AuditEntry, StoreError>;
+
+    /// Entries with a number above `after`, in order, up to `limit`.
+    async fn audit(&self, after: u64, limit: usize) -> Result<Vec<AuditEntry>, StoreError>;
+
+    // ---- the store itself ----
+
+    /// Takes or renews a named lease for `ttl_secs`; `false`: somebody else holds it. For sweeps.
+    async fn lease(&self, name: &str, holder: &str, ttl_secs: u64) -> Result<bool, StoreError>;
+
+    /// One round trip that shows the store alive, known and writable.
+    async fn check(&self) -> Result<(), StoreError>;
+
+    /// Says that a store which lost its identity is a new one (`countersign store init`).
+    async fn init(&self) -> Result<(), StoreError>;
+
+    /// How current cached reads are.
+    fn freshness(&self) -> Arc<Freshness>;
+}
