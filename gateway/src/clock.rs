@@ -1,0 +1,55 @@
+//! The one place that reads the time.
+
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+/// Wall time for timestamps and expiry, monotonic time for durations. Cheap to copy; tests move it by an offset.
+#[derive(Clone, Copy, Debug)]
+pub struct Clock {
+    started: Instant,
+    /// Seconds added to wall time.
+    skew_secs: i64,
+}
+
+impl Clock {
+    /// The system's clock.
+    #[expect(clippy::disallowed_methods, reason = "this is the one place")]
+    pub fn system() -> Self {
+        Self {
+            started: Instant::now(),
+            skew_secs: 0,
+        }
+    }
+
+    /// The system's clock, `skew_secs` ahead (behind where negative): for tests of drifting gateways.
+    #[must_use]
+    pub fn skewed(self, skew_secs: i64) -> Self {
+        Self { skew_secs, ..self }
+    }
+
+    /// Unix seconds.
+    pub fn now(&self) -> u64 {
+        self.wall().as_secs()
+    }
+
+    /// Time since the Unix epoch.
+    #[expect(clippy::disallowed_methods, reason = "this is the one place")]
+    pub fn wall(&self) -> Duration {
+        let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        if self.skew_secs >= 0 {
+            since + Duration::from_secs(self.skew_secs.unsigned_abs())
+        } else {
+            since.saturating_sub(Duration::from_secs(self.skew_secs.unsigned_abs()))
+        }
+    }
+
+    /// A point of monotonic time, for durations.
+    #[expect(clippy::disallowed_methods, reason = "this is the one place")]
+    pub fn instant(&self) -> Instant {
+        Instant::now()
+    }
+
+    /// Monotonic milliseconds since the process's clock was made.
+    pub fn monotonic_millis(&self) -> u64 {
+        u64::try_from(self.instant().duration_since(self.started).as_millis()).unwrap_or(u64::MAX)
+    }
+}

@@ -1,0 +1,4 @@
+//! The hot path.
+
+/// Upstream's response body as it streams.
+pub type UpstreamBody = hyper::body::Incoming;

@@ -1,0 +1,309 @@
+//! Cause to response: status, headers and body, in the dialect of the path and the form that `Accept` asks for.
+
+use std::fmt::Write as _;
+
+use http::header::{ACCEPT, ALLOW, CACHE_CONTROL, CONTENT_TYPE, PRAGMA, RETRY_AFTER, WWW_AUTHENTICATE};
+use http::{HeaderMap, HeaderValue, Response, StatusCode};
+use serde_json::{Map, Value, json};
+
+use super::{Cause, Extra, Message, Refusal};
+use crate::body::ResponseBody;
+
+/// How a refusal is worded, by the path that was called.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Dialect {
+    /// Routes and user tokens: Magento's REST errors, JSON or XML.
+    Rest,
+    /// `/oauth/token/*`: `oauth_problem=<sentence>`.
+    Token,
+    /// `/oauth/initiate`, `/oauth/token`: `oauth_problem=<cause>` and its parameters (RFC 5849, problem reporting).
+    Rfc,
+}
+
+/// What the answer depends on besides the refusal itself.
+#[derive(Clone, Copy, Debug)]
+pub struct Answer<'a> {
+    /// By path.
+    pub dialect: Dialect,
+    /// The request's headers, for `Accept`.
+    pub headers: &'a HeaderMap,
+    /// The realm of `WWW-Authenticate`.
+    pub realm: &'a str,
+    /// Whether unknown consumer, unknown or foreign token and bad signature share one answer.
+    pub uniform: bool,
+}
+
+/// The response of a refusal.
+pub fn render(refusal: &Refusal, answer: &Answer<'_>) -> Response<ResponseBody> {
+    let uniform;
+    let refusal = if answer.uniform && tells_what_exists(refusal.cause) {
+        uniform = Refusal::from(Cause::SignatureInvalid);
+        &uniform
+    } else {
+        refusal
+    };
+    let status = match (answer.dialect, refusal.cause) {
+        (Dialect::Rfc, Cause::TimestampRefused) => StatusCode::BAD_REQUEST,
+        (Dialect::Rfc | Dialect::Rest | Dialect::Token, _) => refusal.status,
+    };
+    let (content_type, body) = body(refusal, status, answer);
+    let mut response = Response::new(ResponseBody::from(body));
+    *response.status_mut() = status;
+    let headers = response.headers_mut();
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    headers.insert(PRAGMA, HeaderValue::from_static("no-cache"));
+    if status == StatusCode::UNAUTHORIZED
+        && let Ok(value) = HeaderValue::from_str(&challenge(refusal, answer.realm))
+    {
+        headers.insert(WWW_AUTHENTICATE, value);
+    }
+    if status == StatusCode::SERVICE_UNAVAILABLE || status == StatusCode::TOO_MANY_REQUESTS {
+        headers.insert(RETRY_AFTER, HeaderValue::from_static("1"));
+    }
+    if let Extra::Allow(allow) = &refusal.extra
+        && let Ok(value) = HeaderValue::from_str(allow)
+    {
+        headers.insert(ALLOW, value);
+    }
+    response
+}
+
+fn tells_what_exists(cause: Cause) -> bool {
+    matches!(
+        cause,
+        Cause::ConsumerKeyUnknown | Cause::TokenRejected | Cause::SignatureInvalid
+    )
+}
+
+fn challenge(refusal: &Refusal, realm: &str) -> String {
+    let mut value = format!("OAuth realm=\"{realm}\", oauth_problem=\"{}\"", refusal.cause.as_str());
+    if let Extra::Timestamps(low, high) = refusal.extra {
+        // Writing to a String can't fail.
+        let _written = write!(value, ", oauth_acceptable_timestamps=\"{low}-{high}\"");
+    }
+    value
+}
+
+fn body(refusal: &Refusal, status: StatusCode, answer: &Answer<'_>) -> (&'static str, String) {
+    let accept = answer
+        .headers
+        .get(ACCEPT)
+        .and_then(|value| value.to_str().ok())
+        .unwrap_or_default();
+    if accept.contains("application/problem+json") {
+        return ("application/problem+json", problem_json(refusal, status));
+    }
+    match answer.dialect {
+        Dialect::Rfc => (FORM, rfc_form(refusal)),
+        Dialect::Token => (FORM, token_form(refusal)),
+        Dialect::Rest if prefers_xml(accept) => ("application/xml; charset=utf-8", xml(&rest_json(refusal))),
+        Dialect::Rest => ("application/json; charset=utf-8", rest_json(refusal).to_string()),
+    }
+}
+
+/// The first media type of `Accept` that we can answer with decides, by its order (magento.md 5.4).
+pub(crate) fn prefers_xml(accept: &str) -> bool {
+    accept
+        .split(',')
+        .map(|range| range.split(';').next().unwrap_or_default().trim())
+        .find_map(|range| match range {
+            "text/xml" | "application/xml" | "application/xhtml+xml" => Some(true),
+            "*/*" | "application/*" | "application/json" => Some(false),
+            _ => None,
+        })
+        .unwrap_or(false)
+}
+
+fn rest_json(refusal: &Refusal) -> Value {
+    let fault = |name: &str| json!({"message": FIELD_REQUIRED, "parameters": {"fieldName": name}});
+    match &refusal.message {
+        Message::Plain(sentence) => json!({ "message": sentence }),
+        Message::Positional(sentence, value) => json!({"message": sentence, "parameters": [value]}),
+        Message::Named(sentence, name, value) => {
+            let parameters = Map::from_iter([((*name).to_owned(), Value::from(value.as_str()))]);
+            json!({"message": sentence, "parameters": parameters})
+        }
+        Message::Absent(names) => match names.as_slice() {
+            [name] => fault(name),
+            names => json!({
+                "message": "One or more input exceptions have occurred.",
+                "errors": names.iter().map(|name| fault(name)).collect::<Vec<_>>(),
+            }),
+        },
+    }
+}
+
+fn token_form(refusal: &Refusal) -> String {
+    if refusal.cause == Cause::Internal {
+        return format!("oauth_problem={}", form_encode("internal_error&message=empty_message"));
+    }
+    format!("oauth_problem={}", form_encode(&sentence(&refusal.message)))
+}
+
+fn rfc_form(refusal: &Refusal) -> String {
+    let mut body = format!("oauth_problem={}", refusal.cause.as_str());
+    let mut add = |name: &str, value: &str| {
+        body.push('&');
+        body.push_str(name);
+        body.push('=');
+        body.push_str(&form_encode(value));
+    };
+    if let Extra::Timestamps(low, high) = refusal.extra {
+        add("oauth_acceptable_timestamps", &format!("{low}-{high}"));
+    }
+    match (&refusal.message, refusal.cause) {
+        (Message::Absent(names), _) => add("oauth_parameters_absent", &names.join("&")),
+        (Message::Positional(_, _), Cause::VersionRejected) => add("oauth_acceptable_versions", "1.0-1.0"),
+        (Message::Positional(_, name), Cause::ParameterRejected) => add("oauth_parameters_rejected", name),
+        (Message::Plain(_) | Message::Positional(..) | Message::Named(..), _) => {}
+    }
+    body
+}
+
+fn problem_json(refusal: &Refusal, status: StatusCode) -> String {
+    let mut problem = json!({
+        "type": "about:blank",
+        "title": status.canonical_reason().unwrap_or("Error"),
+        "status": status.as_u16(),
+        "detail": sentence(&refusal.message),
+        "cause": refusal.cause.as_str(),
+    });
+    if let Extra::Timestamps(low, high) = refusal.extra
+        && let Some(members) = problem.as_object_mut()
+    {
+        members.insert("oauth_acceptable_timestamps".to_owned(), json!(format!("{low}-{high}")));
+    }
+    problem.to_string()
+}
+
+/// The sentence with its placeholders substituted, as `oauth_problem` carries it (magento.md 2.2).
+fn sentence(message: &Message) -> String {
+    let required = |name: &str| format!("\"{name}\" is required. Enter and try again.");
+    match message {
+        Message::Plain(sentence) => (*sentence).to_owned(),
+        Message::Positional(sentence, value) => sentence.replace("%1", value),
+        Message::Named(sentence, name, value) => sentence.replace(&format!("%{name}"), value),
+        Message::Absent(names) => match names.as_slice() {
+            [name] => required(name),
+            names => names
+                .iter()
+                .map(|name| required(name).trim_end_matches('.').to_owned())
+                .collect::<Vec<_>>()
+                .join(", "),
+        },
+    }
+}
+
+/// The form encoding of PHP's `http_build_query`: `+` for a space, all else but `-._` and alphanumerics escaped.
+pub(crate) fn form_encode(text: &str) -> String {
+    text.bytes()
+        .fold(String::with_capacity(text.len() + 16), |mut encoded, byte| {
+            match byte {
+                b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.' | b'_' => encoded.push(char::from(byte)),
+                b' ' => encoded.push('+'),
+                _ => {
+                    // Writing to a String can't fail.
+                    let _written = write!(encoded, "%{byte:02X}");
+                }
+            }
+            encoded
+        })
+}
+
+/// Magento's XML of a JSON answer: members as elements, list entries and numbered keys as `<item>`.
+pub(crate) fn xml(value: &Value) -> String {
+    let mut text = String::from("<?xml version=\"1.0\"?>\n<response>");
+    xml_node(&mut text, value);
+    text.push_str("</response>\n");
+    text
+}
+
+fn xml_node(text: &mut String, value: &Value) {
+    let mut element = |name: &str, value: &Value| {
+        text.push('<');
+        text.push_str(name);
+        text.push('>');
+        xml_node(text, value);
+        text.push_str("</");
+        text.push_str(name);
+        text.push('>');
+    };
+    match value {
+        Value::Null => {}
+        Value::Bool(flag) => text.push_str(if *flag { "true" } else { "false" }),
+        Value::Number(number) => text.push_str(&number.to_string()),
+        Value::String(string) => {
+            for character in string.chars() {
+                match character {
+                    '&' => text.push_str("&amp;"),
+                    '<' => text.push_str("&lt;"),
+                    '>' => text.push_str("&gt;"),
+                    '"' => text.push_str("&quot;"),
+                    // XML 1.0 has no place for other controls.
+                    control if control < ' ' && !matches!(control, '\t' | '\n' | '\r') => text.push('\u{FFFD}'),
+                    other => text.push(other),
+                }
+            }
+        }
+        Value::Array(items) => items.iter().for_each(|item| element("item", item)),
+        Value::Object(members) => members.iter().for_each(|(name, member)| element(name, member)),
+    }
+}
+
+const FORM: &str = "application/x-www-form-urlencoded";
+const FIELD_REQUIRED: &str = "\"%fieldName\" is required. Enter and try again.";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn several_absent_parameters_are_joined_without_their_last_period() {
+        let refusal = Refusal::absent_fields(vec!["oauth_nonce".into(), "oauth_timestamp".into()]);
+
+        let body = token_form(&refusal);
+
+        assert_eq!(
+            body,
+            "oauth_problem=%22oauth_nonce%22+is+required.+Enter+and+try+again%2C+%22oauth_timestamp%22+is+required.+Enter+and+try+again"
+        );
+    }
+
+    #[test]
+    fn one_absent_parameter_keeps_its_period_and_its_placeholder_in_json() {
+        let refusal = Refusal::absent_fields(vec!["oauth_nonce".into()]);
+
+        assert_eq!(
+            token_form(&refusal),
+            "oauth_problem=%22oauth_nonce%22+is+required.+Enter+and+try+again."
+        );
+        assert_eq!(
+            rest_json(&refusal).to_string(),
+            r#"{"message":"\"%fieldName\" is required. Enter and try again.","parameters":{"fieldName":"oauth_nonce"}}"#
+        );
+    }
+
+    #[test]
+    fn a_denied_resource_names_it_in_json_and_in_xml() {
+        let refusal = Refusal::not_authorized(Cause::ResourceDenied, "Magento_Catalog::products");
+
+        let json = rest_json(&refusal);
+
+        assert_eq!(
+            json.to_string(),
+            r#"{"message":"The consumer isn't authorized to access %resources.","parameters":{"resources":"Magento_Catalog::products"}}"#
+        );
+        assert_eq!(
+            xml(&json),
+            "<?xml version=\"1.0\"?>\n<response><message>The consumer isn't authorized to access %resources.</message><parameters><resources>Magento_Catalog::products</resources></parameters></response>\n"
+        );
+    }
+
+    #[test]
+    fn every_cause_has_a_word_of_its_own() {
+        let words: std::collections::BTreeSet<_> = Cause::ALL.iter().map(|cause| cause.as_str()).collect();
+
+        assert_eq!(words.len(), Cause::ALL.len());
+    }
+}
