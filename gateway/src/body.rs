@@ -7,7 +7,7 @@ use bytes::Bytes;
 use http_body_util::Full;
 use hyper::body::{Body, Frame, SizeHint};
 
-use crate::proxy::UpstreamBody;
+use crate::proxy::forward::UpstreamBody;
 
 /// What the public listener answers with.
 pub enum ResponseBody {
@@ -25,6 +25,14 @@ impl ResponseBody {
     pub fn empty() -> Self {
         Self::Full(Full::new(Bytes::new()))
     }
+
+    /// Octets of a body of ours; `None`: upstream's, which counts its own.
+    pub fn size_of_ours(&self) -> Option<u64> {
+        match self {
+            Self::Full(body) => body.size_hint().exact(),
+            Self::Upstream(_) => None,
+        }
+    }
 }
 
 impl From<String> for ResponseBody {
@@ -40,7 +48,7 @@ impl Body for ResponseBody {
     fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
         match self.get_mut() {
             Self::Full(body) => Pin::new(body).poll_frame(cx).map_err(|never| match never {}),
-            Self::Upstream(body) => Pin::new(body.as_mut()).poll_frame(cx).map_err(Into::into),
+            Self::Upstream(body) => Pin::new(body.as_mut()).poll_frame(cx),
         }
     }
 

@@ -64,4 +64,20 @@ impl OwnToken {
             Self::Request { token, .. } | Self::Access { token, .. } => Some(token),
         }
     }
+
+    /// The secret that goes with [`OwnToken::token`].
+    pub fn secret(&self) -> Option<&Secret> {
+        match self {
+            Self::Verifier { .. } => None,
+            Self::Request { secret, .. } | Self::Access { secret, .. } => Some(secret),
+        }
+    }
+
+    /// What this access token was exchanged from, if `token` is that request token.
+    pub fn exchanged_from(&self, token: &str) -> Option<&Exchanged> {
+        match self {
+            Self::Verifier { .. } | Self::Request { .. } => None,
+            Self::Access { exchanged, .. } => exchanged.as_ref().filter(|from| from.request_token == token),
+        }
+    }
 }

@@ -6,6 +6,7 @@
 //! [`base_string`] and [`signature`] (what was signed, and with which key), [`timestamp`] (when).
 //! [`problem`] is the one error type: the request is at fault.
 
+pub mod body_hash;
 pub mod problem;
 pub mod request;
 pub mod signature;

@@ -1,4 +1,363 @@
-//! The hot path.
+//! The hot path: a request for a route, from head to response, as one screen of straight calls.
 
-/// Upstream's response body as it streams.
-pub type UpstreamBody = hyper::body::Incoming;
+pub mod credentials;
+pub mod forward;
+pub mod headers;
+pub mod route;
+
+use std::cell::Cell;
+use std::rc::Rc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::request::Parts;
+use http::{HeaderValue, Request, Response, StatusCode, Uri};
+use http_body_util::Full;
+use hyper::body::{Body as _, Incoming};
+use oauth1::{OauthRequest, Placement, RequestParts};
+
+use self::forward::{Broken, RequestBody, Streamed, UpstreamBody};
+use self::headers::{Hop, remove_hop_by_hop, rewrite};
+use self::route::Found;
+use crate::authenticate::body::{self, Bound};
+use crate::authenticate::signature::{Proven, Verifier};
+use crate::authenticate::target::{Origin, without_port};
+use crate::authenticate::{Authenticated, bearer, signed};
+use crate::authorize::{Permitted, permit};
+use crate::body::ResponseBody;
+use crate::live::Route;
+use crate::refusal::{Cause, Refusal};
+use crate::service::{Local, Served};
+
+/// One request on its way through the gateway.
+#[derive(Clone, Copy)]
+pub struct Exchange<'a> {
+    /// What its log line will say.
+    pub served: &'a Rc<Served>,
+    /// The configuration at work.
+    pub local: &'a Rc<Local>,
+    /// What clients sign.
+    pub origin: &'a Origin<'a>,
+    /// What the request says of where it went.
+    pub seen: &'a Origin<'a>,
+    /// The one valid `Host`.
+    pub host: &'a str,
+}
+
+/// A request body, read or still to come.
+enum Payload {
+    /// It was signed (or its hash was), so it was read whole.
+    Read(Bytes),
+    /// Nothing of it was read.
+    Unread(Incoming),
+}
+
+/// Serves a route.
+pub async fn serve(
+    exchange: &Exchange<'_>,
+    mut parts: Parts,
+    incoming: Incoming,
+) -> Result<Response<ResponseBody>, Refusal> {
+    let live = &exchange.local.live;
+    let host = without_port(exchange.host).to_ascii_lowercase();
+    let route = match live.table.find(&host, parts.method.as_str(), parts.uri.path()) {
+        Found::Route(index) => live.routes.get(index).ok_or(Cause::RouteUnknown)?,
+        Found::OtherMethods(allow) => return Err(Refusal::method_not_allowed(allow)),
+        Found::Unknown => return Err(Cause::RouteUnknown.into()),
+        Found::Refused => return Err(Cause::TargetRefused.into()),
+    };
+    exchange.served.facts.borrow_mut().route.clone_from(&route.config.path);
+    if route.config.secure && exchange.origin.scheme != oauth1::Scheme::Https {
+        return Err(Cause::HttpsRequired.into());
+    }
+    if body::declared_length(&parts.headers).is_some_and(|length| length > live.public.limits.body) {
+        return Err(Cause::BodyTooLarge.into());
+    }
+    let mut payload = Payload::Unread(incoming);
+    let judged = judge(exchange, route, &mut parts, &mut payload).await;
+    let permitted = match judged {
+        Ok(permitted) => permitted,
+        Err(refusal) if route.config.observe && may_be_observed(refusal.cause(), &payload) => {
+            let mut facts = exchange.served.facts.borrow_mut();
+            facts.cause = Some(refusal.cause());
+            facts.observed = true;
+            Permitted::observed()
+        }
+        Err(refusal) => return Err(refusal),
+    };
+    forward(exchange, route, permitted, parts, payload).await
+}
+
+/// A body that was cut while it was read can't be forwarded, whatever the mode.
+fn may_be_observed(cause: Cause, payload: &Payload) -> bool {
+    let cut = matches!(
+        cause,
+        Cause::BodyTooLarge | Cause::RequestTimeout | Cause::RequestMalformed
+    );
+    !(cut && matches!(payload, Payload::Read(_)))
+}
+
+/// Who calls, and whether they may: garbage dies before the store is asked, the nonce is claimed last.
+async fn judge(
+    exchange: &Exchange<'_>,
+    route: &Route,
+    parts: &mut Parts,
+    payload: &mut Payload,
+) -> Result<Permitted, Refusal> {
+    let live = &exchange.local.live;
+    let authorization = bearer::authorization(&parts.headers)?;
+    let is_bearer = authorization.is_some_and(bearer::is_bearer);
+    let form = read_form(exchange, parts, payload).await?;
+    let path = exchange.origin.path(parts.uri.path());
+    let request = RequestParts {
+        method: parts.method.as_str(),
+        target: exchange.origin.target(&path, parts.uri.query()),
+        authorization,
+        form: form.as_deref(),
+    };
+    let caller = match OauthRequest::parse(&request, &live.rules)? {
+        // A bearer beside OAuth parameters: which of the two calls?
+        Some(_) if is_bearer => return Err(Cause::RequestMalformed.into()),
+        Some(oauth) => {
+            let verifier = verifier(exchange);
+            let proven = verifier.resource(&request, oauth).await?;
+            exchange.served.facts.borrow_mut().consumer = Some(proven.credential.record().consumer.id.0);
+            check_body_hash(exchange, &proven, form.is_some(), payload).await?;
+            verifier.claim(&proven).await?;
+            let placement = proven.placement();
+            let caller = signed(proven, &verifier).await?;
+            strip(parts, payload, placement, route)?;
+            caller
+        }
+        None => bearer_or_guest(exchange, authorization).await?,
+    };
+    let worker = &exchange.served.worker;
+    let after = worker.clock.instant().duration_since(exchange.served.started);
+    exchange.served.facts.borrow_mut().authenticated_after = Some(after);
+    permit(caller, &route.config.requirement, &live.tree)
+}
+
+/// What verifying needs, from this worker.
+pub fn verifier<'a>(exchange: &Exchange<'a>) -> Verifier<'a> {
+    let worker = &exchange.served.worker;
+    Verifier {
+        credentials: &worker.credentials,
+        store: &worker.store,
+        oauth: &exchange.local.live.oauth,
+        dummy: &worker.dummy,
+        now: worker.clock.now(),
+    }
+}
+
+async fn bearer_or_guest(exchange: &Exchange<'_>, authorization: Option<&[u8]>) -> Result<Authenticated, Refusal> {
+    let Some(token) = authorization.and_then(bearer::token) else {
+        return Ok(Authenticated::guest());
+    };
+    let worker = &exchange.served.worker;
+    let access_tokens = exchange.local.live.oauth.access_tokens_as_bearer;
+    bearer::authenticate(
+        token,
+        &worker.store,
+        &worker.credentials,
+        access_tokens,
+        worker.clock.now(),
+    )
+    .await
+}
+
+/// Form fields are part of the signature (RFC 5849 section 3.4.1.3.1): a form is read whole before anything is judged.
+async fn read_form(exchange: &Exchange<'_>, parts: &Parts, payload: &mut Payload) -> Result<Option<Bytes>, Refusal> {
+    if !body::is_form(&parts.headers) {
+        return Ok(None);
+    }
+    let limits = &exchange.local.live.public.limits;
+    let size = u64::try_from(limits.signed_form).unwrap_or(u64::MAX);
+    let form = read(payload, Bound { size, ..bound(limits) }).await?;
+    if !form.is_empty() && body::is_encoded(&parts.headers) {
+        return Err(Cause::FormEncoded.into());
+    }
+    Ok(Some(form))
+}
+
+/// A declared hash is compared before the nonce is spent (oauth1.md X3): never on a form, whose fields are signed.
+async fn check_body_hash(
+    exchange: &Exchange<'_>,
+    proven: &Proven<'_>,
+    is_form: bool,
+    payload: &mut Payload,
+) -> Result<(), Refusal> {
+    let Some(declared) = proven.signed().body_hash() else {
+        return Ok(());
+    };
+    if is_form {
+        return Err(Cause::ParameterRejected.into());
+    }
+    let limits = &exchange.local.live.public.limits;
+    let octets = read(
+        payload,
+        Bound {
+            size: limits.body,
+            ..bound(limits)
+        },
+    )
+    .await?;
+    let sha1_allowed = proven.credential.methods().contains(oauth1::SignatureMethod::HmacSha1)
+        || proven.credential.methods().contains(oauth1::SignatureMethod::RsaSha1);
+    oauth1::body_hash::check(&octets, declared, sha1_allowed).map_err(Refusal::from)
+}
+
+async fn read(payload: &mut Payload, bound: Bound) -> Result<Bytes, Refusal> {
+    let read = match std::mem::replace(payload, Payload::Read(Bytes::new())) {
+        Payload::Read(bytes) => bytes,
+        Payload::Unread(incoming) => body::read(incoming, bound).await?,
+    };
+    *payload = Payload::Read(read.clone());
+    Ok(read)
+}
+
+fn bound(limits: &crate::config::Limits) -> Bound {
+    Bound {
+        size: limits.body,
+        timeout: limits.body_timeout,
+        rate: limits.body_rate,
+    }
+}
+
+/// The OAuth material ends here (C102): upstream gets the query and the form without `oauth_*`, all else as it was.
+fn strip(parts: &mut Parts, payload: &mut Payload, placement: Placement, route: &Route) -> Result<(), Refusal> {
+    if route.config.keep_oauth {
+        return Ok(());
+    }
+    match placement {
+        Placement::Header => Ok(()),
+        Placement::Query => {
+            let Some(query) = parts.uri.query().and_then(body::without_oauth) else {
+                return Ok(());
+            };
+            let path = parts.uri.path();
+            let target = if query.is_empty() {
+                path.to_owned()
+            } else {
+                format!("{path}?{query}")
+            };
+            parts.uri = target.parse().map_err(|_| Cause::RequestMalformed)?;
+            Ok(())
+        }
+        Placement::Form => {
+            let Payload::Read(form) = payload else { return Ok(()) };
+            let stripped = std::str::from_utf8(form).ok().and_then(body::without_oauth);
+            if let Some(stripped) = stripped {
+                *form = Bytes::from(stripped);
+            }
+            Ok(())
+        }
+    }
+}
+
+/// Sends it on. What came in under a proof of permission goes out under our names.
+async fn forward(
+    exchange: &Exchange<'_>,
+    route: &Route,
+    permitted: Permitted,
+    parts: Parts,
+    payload: Payload,
+) -> Result<Response<ResponseBody>, Refusal> {
+    let (served, local) = (exchange.served, exchange.local);
+    let broken = Rc::new(Cell::new(None));
+    let now = served.worker.clock.instant();
+    let body = match payload {
+        Payload::Read(bytes) => RequestBody::Read(Full::new(bytes)),
+        Payload::Unread(incoming) if incoming.is_end_stream() => RequestBody::Read(Full::new(Bytes::new())),
+        Payload::Unread(incoming) => RequestBody::Streamed(Streamed::new(
+            incoming,
+            bound(&local.live.public.limits),
+            now,
+            Rc::clone(&broken),
+        )),
+    };
+    let target = parts.uri.path_and_query().map_or("/", http::uri::PathAndQuery::as_str);
+    let mut request = Request::new(body);
+    *request.method_mut() = parts.method;
+    *request.uri_mut() = Uri::try_from(target).map_err(|_| Cause::RequestMalformed)?;
+    *request.headers_mut() = parts.headers;
+    // hyper frames what is sent from the body's own length.
+    request.headers_mut().remove(http::header::CONTENT_LENGTH);
+    rewrite(
+        request.headers_mut(),
+        permitted.caller(),
+        hop(exchange),
+        route.config.keep_oauth,
+    );
+    if let Some(credential) = local
+        .live
+        .upstreams
+        .get(route.upstream)
+        .and_then(|one| one.credential.as_ref())
+    {
+        credential.apply(request.headers_mut());
+    }
+    let upstream = local.upstreams.get(route.upstream).ok_or(Cause::UpstreamUnhealthy)?;
+    let hash = permitted
+        .caller()
+        .credential()
+        .map_or(0, |one| one.record().consumer.id.0);
+    let whole = upstream.config().request_timeout;
+    let answer = upstream.send(request, hash).await.map_err(|cause| match broken.get() {
+        None => Refusal::from(cause),
+        Some(Broken::TooLarge) => Cause::BodyTooLarge.into(),
+        Some(Broken::TooSlow) => Cause::RequestTimeout.into(),
+        Some(Broken::Client) => Cause::RequestMalformed.into(),
+    })?;
+    let spent = served.worker.clock.instant().duration_since(now);
+    Ok(downstream(served, answer, whole.saturating_sub(spent)))
+}
+
+/// Upstream's response, without what concerns its connection, streaming back.
+fn downstream(
+    served: &Rc<Served>,
+    answer: crate::upstream::Answer<RequestBody>,
+    left: Duration,
+) -> Response<ResponseBody> {
+    let (mut parts, incoming) = answer.response.into_parts();
+    remove_hop_by_hop(&mut parts.headers);
+    parts.version = http::Version::HTTP_11;
+    // Without an upgrade asked for, an upgrade answered is nonsense.
+    if parts.status == StatusCode::SWITCHING_PROTOCOLS {
+        parts.status = StatusCode::BAD_GATEWAY;
+    }
+    let status = parts.status.as_u16();
+    let served = Rc::clone(served);
+    let finished = Box::new(move |octets| served.finish(status, octets));
+    let body = UpstreamBody::new(incoming, answer.lease, answer.active, left, finished);
+    Response::from_parts(parts, ResponseBody::Upstream(Box::new(body)))
+}
+
+fn hop<'a>(exchange: &Exchange<'a>) -> Hop<'a> {
+    let served = exchange.served;
+    let client = served.client;
+    let proto = exchange.origin.scheme.as_str();
+    let value = |text: String| HeaderValue::from_str(&text).unwrap_or_else(|_| HeaderValue::from_static("unknown"));
+    let node = if client.is_ipv6() {
+        format!("\"[{client}]\"")
+    } else {
+        client.to_string()
+    };
+    let id = served.request_id.to_str().unwrap_or_default();
+    let trace = if id.len() == 32 && id.bytes().all(|byte| byte.is_ascii_hexdigit()) {
+        id
+    } else {
+        TRACE
+    };
+    let span = trace.get(16..).unwrap_or_default();
+    Hop {
+        request_id: &served.request_id,
+        forwarded_for: value(client.to_string()),
+        proto,
+        host: exchange.host,
+        forwarded: value(format!("for={node};host=\"{}\";proto={proto}", exchange.host)),
+        traceparent: value(format!("00-{trace}-{span}-01")),
+    }
+}
+
+/// For requests whose id a proxy gave in another form.
+const TRACE: &str = "00000000000000010000000000000001";

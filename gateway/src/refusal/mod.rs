@@ -225,6 +225,47 @@ impl Cause {
         }
     }
 
+    /// Whose fault it is.
+    pub fn side(self) -> &'static str {
+        match self {
+            Self::StoreUnavailable | Self::ReplayUnsure => "store",
+            Self::UpstreamConnect | Self::UpstreamBroken | Self::UpstreamUnhealthy | Self::UpstreamTimeout => {
+                "upstream"
+            }
+            Self::Internal | Self::Overloaded => "gateway",
+            Self::RequestMalformed
+            | Self::TargetRefused
+            | Self::ParameterAbsent
+            | Self::ParameterRejected
+            | Self::VersionRejected
+            | Self::SignatureMethodRejected
+            | Self::HttpsRequired
+            | Self::TimestampRefused
+            | Self::ConsumerKeyUnknown
+            | Self::ConsumerKeyExpired
+            | Self::TokenRejected
+            | Self::TokenUsed
+            | Self::TokenExpired
+            | Self::TokenRevoked
+            | Self::VerifierInvalid
+            | Self::SignatureInvalid
+            | Self::BodyHashInvalid
+            | Self::NonceUsed
+            | Self::IntegrationInactive
+            | Self::BearerInvalid
+            | Self::ResourceDenied
+            | Self::SignInFailed
+            | Self::RouteUnknown
+            | Self::MethodRefused
+            | Self::RequestTimeout
+            | Self::BodyTooLarge
+            | Self::TargetTooLong
+            | Self::FormEncoded
+            | Self::RateLimited
+            | Self::HeadTooLarge => "client",
+        }
+    }
+
     /// What the body says where the check gave no sentence of its own.
     fn sentence(self) -> &'static str {
         match self {

@@ -1,0 +1,151 @@
+//! Bodies that are signed: forms are read whole (to a bound), and so is a body with a declared hash; others stream.
+
+use std::time::Duration;
+
+use bytes::{Bytes, BytesMut};
+use http::HeaderMap;
+use http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE};
+use http_body_util::BodyExt as _;
+use hyper::body::{Body as _, Incoming};
+
+use crate::refusal::Cause;
+
+/// How long and how large a body may be.
+#[derive(Clone, Copy, Debug)]
+pub struct Bound {
+    /// Octets.
+    pub size: u64,
+    /// Before the first octet's share of `rate`.
+    pub timeout: Duration,
+    /// Octets a second that the whole body must keep up.
+    pub rate: u64,
+}
+
+impl Bound {
+    /// When a body of which `received` octets came must be complete, from its start: slowness is bounded in all, not
+    /// between two reads.
+    pub fn allowed(&self, received: u64) -> Duration {
+        self.timeout + Duration::from_secs(received / self.rate.max(1))
+    }
+}
+
+/// Whether the body is a form: exactly that media type, in any case, with any parameters (RFC 5849 section 3.4.1.3.1).
+pub fn is_form(headers: &HeaderMap) -> bool {
+    let mut types = headers.get_all(CONTENT_TYPE).iter();
+    let (Some(value), None) = (types.next(), types.next()) else {
+        return false;
+    };
+    let media_type = value.as_bytes().split(|byte| *byte == b';').next().unwrap_or_default();
+    media_type
+        .trim_ascii()
+        .eq_ignore_ascii_case(b"application/x-www-form-urlencoded")
+}
+
+/// Whether the body is compressed: then its fields can't be read.
+pub fn is_encoded(headers: &HeaderMap) -> bool {
+    headers
+        .get_all(CONTENT_ENCODING)
+        .iter()
+        .any(|value| !value.as_bytes().trim_ascii().eq_ignore_ascii_case(b"identity"))
+}
+
+/// The declared length.
+pub fn declared_length(headers: &HeaderMap) -> Option<u64> {
+    headers.get(CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
+}
+
+/// Reads a body whole.
+pub async fn read(mut body: Incoming, bound: Bound) -> Result<Bytes, Cause> {
+    if body.is_end_stream() {
+        return Ok(Bytes::new());
+    }
+    if body.size_hint().lower() > bound.size {
+        return Err(Cause::BodyTooLarge);
+    }
+    let started = tokio::time::Instant::now();
+    let mut whole = BytesMut::new();
+    loop {
+        let received = u64::try_from(whole.len()).unwrap_or(u64::MAX);
+        let frame = tokio::time::timeout_at(started + bound.allowed(received), body.frame()).await;
+        let data = match frame {
+            Err(_) => return Err(Cause::RequestTimeout),
+            Ok(None) => return Ok(whole.freeze()),
+            Ok(Some(Err(_))) => return Err(Cause::RequestMalformed),
+            Ok(Some(Ok(frame))) => frame.into_data(),
+        };
+        // Trailers of a request are dropped.
+        let Ok(data) = data else { continue };
+        if received + u64::try_from(data.len()).unwrap_or(u64::MAX) > bound.size {
+            return Err(Cause::BodyTooLarge);
+        }
+        if whole.is_empty() && body.is_end_stream() {
+            return Ok(data);
+        }
+        whole.extend_from_slice(&data);
+    }
+}
+
+/// The form without its `oauth_*` fields, all other octets in their order and encoding; `None`: there were none.
+pub fn without_oauth(encoded: &str) -> Option<String> {
+    let is_oauth = |pair: &&str| {
+        let name = pair.split('=').next().unwrap_or_default();
+        // Names may be escaped (`%6Fauth_token`): decode as little as it takes to see the prefix.
+        oauth_prefix(name)
+    };
+    if !encoded.split('&').any(|pair| is_oauth(&pair)) {
+        return None;
+    }
+    Some(
+        encoded
+            .split('&')
+            .filter(|pair| !is_oauth(pair))
+            .collect::<Vec<_>>()
+            .join("&"),
+    )
+}
+
+fn oauth_prefix(name: &str) -> bool {
+    let mut bytes = name.bytes();
+    PREFIX.iter().all(|expected| {
+        let decoded = match bytes.next() {
+            Some(b'%') => {
+                let digit = |byte: Option<u8>| byte.and_then(|byte| char::from(byte).to_digit(16));
+                match (digit(bytes.next()), digit(bytes.next())) {
+                    (Some(high), Some(low)) => u8::try_from(high * 16 + low).ok(),
+                    _ => None,
+                }
+            }
+            other => other,
+        };
+        decoded == Some(*expected)
+    })
+}
+
+const PREFIX: &[u8; 6] = b"oauth_";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn oauth_fields_are_removed_and_all_other_octets_stay_as_they_were() {
+        let form = "b=%20x+y&oauth_token=t&&a=1&%6Fauth%5fnonce=n&a=1&xoauth_=z";
+
+        assert_eq!(without_oauth(form).as_deref(), Some("b=%20x+y&&a=1&a=1&xoauth_=z"));
+        assert_eq!(without_oauth("a=oauth_token"), None);
+    }
+
+    #[test]
+    fn a_form_is_known_by_its_media_type_alone() {
+        let form = |value: &'static str| {
+            is_form(&HeaderMap::from_iter([(
+                CONTENT_TYPE,
+                http::HeaderValue::from_static(value),
+            )]))
+        };
+
+        assert!(form("Application/X-WWW-Form-URLencoded; charset=utf-8"));
+        assert!(!form("application/x-www-form-urlencodedx"));
+        assert!(!form("application/json"));
+    }
+}

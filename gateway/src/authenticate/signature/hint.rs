@@ -1,0 +1,60 @@
+//! What the log says of an invalid signature: which single change would have made it verify. The first aid until the
+//! request is explained in full; never a secret, never a computed signature.
+
+use oauth1::{Keys, RequestParts, Scheme, SignedRequest, Target};
+
+/// Tries scheme, port, query and form, and logs the first that the client's signature holds for.
+pub(super) fn log(parts: &RequestParts<'_>, signed: &SignedRequest<'_>, keys: &Keys) {
+    let found = find(parts, signed, keys);
+    tracing::info!(
+        consumer_key = signed.consumer_key(),
+        hint = found.unwrap_or("none of scheme, port, query, form or hash alone explains it"),
+        "signature invalid"
+    );
+}
+
+fn find(parts: &RequestParts<'_>, signed: &SignedRequest<'_>, keys: &Keys) -> Option<&'static str> {
+    let target = parts.target;
+    let other_scheme = match target.scheme {
+        Scheme::Http => Scheme::Https,
+        Scheme::Https => Scheme::Http,
+    };
+    let scheme_hint = match target.scheme {
+        Scheme::Http => "the client signed https://, it called http://",
+        Scheme::Https => "the client signed http://, the public address is https://",
+    };
+    let without_port = crate::authenticate::target::without_port(target.authority);
+    let variants = [
+        (
+            scheme_hint,
+            Target {
+                scheme: other_scheme,
+                ..target
+            },
+            parts.form,
+        ),
+        (
+            "the client left the port out of the signed URL",
+            Target {
+                authority: without_port,
+                ..target
+            },
+            parts.form,
+        ),
+        (
+            "the client did not sign the query string",
+            Target { query: None, ..target },
+            parts.form,
+        ),
+        ("the client did not sign the form fields", target, None),
+    ];
+    let holds = |(hint, target, form): (&'static str, Target<'_>, Option<&[u8]>)| {
+        signed
+            .verify_against(&RequestParts { target, form, ..*parts }, keys)
+            .then_some(hint)
+    };
+    signed
+        .verify_other_hash(keys)
+        .then_some("the client computed another hash than oauth_signature_method names")
+        .or_else(|| variants.into_iter().find_map(holds))
+}

@@ -1,0 +1,428 @@
+//! OAuth 1.0a: parse, look up, verify, and only then claim the nonce (product.md 4 and 6; magento.md 2.5).
+//!
+//! Two steps with a type between them: [`Proven`] says that the signature holds; [`Verifier::claim`] turns it into the
+//! only request with that nonce. Between the two a declared body hash is compared. Unknown consumers and tokens are
+//! verified against a dummy key, so that timing tells nothing.
+
+mod hint;
+
+use std::rc::Rc;
+use std::sync::Arc;
+
+use oauth1::{
+    Acceptance, BaseForm, Call, Keys, MethodSet, OauthRequest, ParameterName, Placement, Placements, Problem,
+    RequestParts, Scheme, SignatureMethod, SignedRequest, timestamp::Window,
+};
+use token_store::{Claim, Delegated, NonceClaim, Store};
+
+use super::credential::{Credential, Credentials};
+use crate::config;
+use crate::random::CREDENTIAL_LENGTH;
+use crate::refusal::{Cause, Message, Refusal};
+
+/// What verifying needs, lent by the worker.
+#[derive(Clone, Copy)]
+pub struct Verifier<'w> {
+    /// The worker's memory.
+    pub credentials: &'w Credentials,
+    /// For what memory doesn't hold.
+    pub store: &'w Arc<dyn Store>,
+    /// `[oauth]`
+    pub oauth: &'w config::Oauth,
+    /// Verifies nothing, at the usual cost.
+    pub dummy: &'w Keys,
+    /// Unix seconds.
+    pub now: u64,
+}
+
+/// A request whose signature holds; whether it may count is not known yet.
+pub struct Proven<'a> {
+    /// Who signed.
+    pub credential: Rc<Credential>,
+    /// With which token.
+    pub token: TokenUse,
+    signed: SignedRequest<'a>,
+    placement: Placement,
+}
+
+/// The token that a request was signed with.
+pub enum TokenUse {
+    /// None: two-legged, or a call that takes none.
+    None,
+    /// The consumer's own, whatever its stage.
+    Own,
+    /// One that a user delegated.
+    Delegated(Arc<Delegated>),
+}
+
+/// Which refusal a token that can't be found gets.
+#[derive(Clone, Copy)]
+struct TokenSentences {
+    foreign: &'static str,
+}
+
+impl<'w> Verifier<'w> {
+    /// A resource request: the signature with whatever token it names.
+    pub async fn resource<'a>(
+        &self,
+        parts: &RequestParts<'a>,
+        request: OauthRequest<'a>,
+    ) -> Result<Proven<'a>, Refusal> {
+        let early = self.early(&request).await?;
+        let two_legged = early.as_ref().is_some_and(|one| one.two_legged());
+        let (signed, placement) = self.require(parts, request, Call::Resource { two_legged }, early.as_deref())?;
+        let credential = self.consumer(&signed, self.credentials.by_key(self.key(&signed)?).await?)?;
+        self.check_policy(&credential, &signed, placement)?;
+        let token = match signed.token() {
+            None => TokenUse::None,
+            Some(token) => {
+                let sentences = TokenSentences {
+                    foreign: "Token is not associated with the specified consumer",
+                };
+                self.find_token(&credential, &signed, token, sentences).await?
+            }
+        };
+        self.verify(parts, &signed, &credential, &token)?;
+        Ok(Proven {
+            credential,
+            token,
+            signed,
+            placement,
+        })
+    }
+
+    /// `/oauth/token/request` and `/oauth/initiate`: signed by the consumer alone.
+    pub async fn consumer_only<'a>(
+        &self,
+        parts: &RequestParts<'a>,
+        request: OauthRequest<'a>,
+        call: Call,
+    ) -> Result<Proven<'a>, Refusal> {
+        let early = self.early(&request).await?;
+        let (signed, placement) = self.require(parts, request, call, early.as_deref())?;
+        let credential = self.consumer(&signed, self.credentials.current(self.key(&signed)?).await?)?;
+        self.check_policy(&credential, &signed, placement)?;
+        self.verify(parts, &signed, &credential, &TokenUse::None)?;
+        Ok(Proven {
+            credential,
+            token: TokenUse::None,
+            signed,
+            placement,
+        })
+    }
+
+    /// `/oauth/token/access` and `/oauth/token`: signed with a request token, found by `find` among what the consumer has.
+    pub async fn exchange<'a>(
+        &self,
+        parts: &RequestParts<'a>,
+        request: OauthRequest<'a>,
+    ) -> Result<Proven<'a>, Refusal> {
+        let early = self.early(&request).await?;
+        let (signed, placement) = self.require(parts, request, Call::AccessToken, early.as_deref())?;
+        let credential = self.consumer(&signed, self.credentials.current(self.key(&signed)?).await?)?;
+        self.check_policy(&credential, &signed, placement)?;
+        let token = signed.token().unwrap_or_default();
+        let sentences = TokenSentences {
+            foreign: "Request token is not associated with the specified consumer",
+        };
+        let token = self.find_token(&credential, &signed, token, sentences).await?;
+        self.verify(parts, &signed, &credential, &token)?;
+        Ok(Proven {
+            credential,
+            token,
+            signed,
+            placement,
+        })
+    }
+
+    /// Claims the nonce: from here on the request counts, and only this once.
+    pub async fn claim(&self, proven: &Proven<'_>) -> Result<(), Refusal> {
+        // Only PLAINTEXT may come without (C18); TLS is what keeps it from being seen and repeated.
+        let Some((timestamp, nonce)) = proven.signed.timestamp_and_nonce() else {
+            return Ok(());
+        };
+        let consumer = proven.credential.record().consumer.id;
+        let claim = NonceClaim {
+            consumer,
+            token: proven.signed.token(),
+            timestamp,
+            nonce,
+            now: self.now,
+        };
+        match self.store.claim_nonce(claim).await? {
+            Claim::Fresh => Ok(()),
+            Claim::Used => Err(Refusal::saying(
+                Cause::NonceUsed,
+                Message::Positional(
+                    "The nonce is already being used by the consumer with ID %1",
+                    consumer.0.to_string(),
+                ),
+            )),
+            Claim::Unsure => Err(Cause::ReplayUnsure.into()),
+        }
+    }
+
+    /// The consumer, looked up before the required parameters are checked: only where what is required depends on it.
+    async fn early(&self, request: &OauthRequest<'_>) -> Result<Option<Rc<Credential>>, Refusal> {
+        let no_token = request.get(ParameterName::Token).is_none_or(<[u8]>::is_empty);
+        let odd_version = request
+            .get(ParameterName::Version)
+            .is_some_and(|version| version != b"1.0");
+        if !no_token && !odd_version {
+            return Ok(None);
+        }
+        let key = request
+            .get(ParameterName::ConsumerKey)
+            .and_then(|key| std::str::from_utf8(key).ok());
+        match key.filter(|key| key.len() == CREDENTIAL_LENGTH) {
+            Some(key) => Ok(self.credentials.by_key(key).await?),
+            None => Ok(None),
+        }
+    }
+
+    fn require<'a>(
+        &self,
+        parts: &RequestParts<'a>,
+        request: OauthRequest<'a>,
+        call: Call,
+        early: Option<&Credential>,
+    ) -> Result<(SignedRequest<'a>, Placement), Refusal> {
+        let placement = request.placement();
+        let acceptance = Acceptance {
+            methods: SignatureMethod::ALL.into_iter().collect::<MethodSet>(),
+            version_1_0a: early.is_some_and(|one| one.flag("accept_version_1_0A")),
+        };
+        let signed = request.require(call, &acceptance)?;
+        // PLAINTEXT shows its secrets to whoever listens (C61).
+        if signed.method() == SignatureMethod::Plaintext && parts.target.scheme != Scheme::Https {
+            return Err(Cause::HttpsRequired.into());
+        }
+        Ok((signed, placement))
+    }
+
+    fn key<'s>(&self, signed: &'s SignedRequest<'_>) -> Result<&'s str, Refusal> {
+        let key = signed.consumer_key();
+        if key.is_empty() || key.len() == CREDENTIAL_LENGTH {
+            return Ok(key);
+        }
+        self.verify_nothing(signed);
+        Err(Refusal::saying(
+            Cause::ConsumerKeyUnknown,
+            Message::Plain("Consumer key is not the correct length"),
+        ))
+    }
+
+    fn consumer(&self, signed: &SignedRequest<'_>, found: Option<Rc<Credential>>) -> Result<Rc<Credential>, Refusal> {
+        if let Some(credential) = found {
+            return Ok(credential);
+        }
+        if !self.oauth.signature_methods.contains(signed.method()) {
+            return Err(method_rejected(signed.method()));
+        }
+        self.verify_nothing(signed);
+        Err(Cause::ConsumerKeyUnknown.into())
+    }
+
+    /// What this consumer may use: its methods, its placements.
+    fn check_policy(
+        &self,
+        credential: &Credential,
+        signed: &SignedRequest<'_>,
+        placement: Placement,
+    ) -> Result<(), Refusal> {
+        if !credential.methods().contains(signed.method()) {
+            return Err(method_rejected(signed.method()));
+        }
+        let allowed = credential.placements().unwrap_or(self.oauth.placements);
+        if allows(allowed, placement) {
+            Ok(())
+        } else {
+            Err(Problem::PlacementRefused(placement).into())
+        }
+    }
+
+    async fn find_token(
+        &self,
+        credential: &Credential,
+        signed: &SignedRequest<'_>,
+        token: &str,
+        sentences: TokenSentences,
+    ) -> Result<TokenUse, Refusal> {
+        let record = credential.record();
+        if record
+            .token
+            .as_ref()
+            .is_some_and(|own| own.token() == Some(token) || own.exchanged_from(token).is_some())
+        {
+            return Ok(TokenUse::Own);
+        }
+        if let Some(delegated) = self.store.delegated(record.consumer.id, token).await? {
+            return Ok(TokenUse::Delegated(delegated));
+        }
+        let foreign = self
+            .store
+            .consumer_of_token(token)
+            .await?
+            .is_some_and(|owner| owner != record.consumer.id);
+        self.verify_nothing(signed);
+        let sentence = if foreign {
+            sentences.foreign
+        } else {
+            "Specified token does not exist"
+        };
+        Err(Refusal::saying(Cause::TokenRejected, Message::Plain(sentence)))
+    }
+
+    /// The signature, then the clock: which timestamps would do is told only to who holds the secret.
+    fn verify(
+        &self,
+        parts: &RequestParts<'_>,
+        signed: &SignedRequest<'_>,
+        credential: &Credential,
+        token: &TokenUse,
+    ) -> Result<(), Refusal> {
+        let window = Window {
+            secs: self.oauth.timestamp_window.as_secs(),
+        };
+        let clock = signed.check_timestamp(window, self.now);
+        let made;
+        let (keys, token_secret) = match token {
+            TokenUse::None => (credential.keys_without_token(), ""),
+            TokenUse::Delegated(row) => {
+                made = credential.keys_with(row.secret.expose());
+                (&made, row.secret.expose())
+            }
+            TokenUse::Own => {
+                let own = credential.record().token.as_ref();
+                match own.and_then(|own| own.exchanged_from(signed.token().unwrap_or_default())) {
+                    Some(exchanged) => {
+                        made = credential.keys_with(exchanged.request_secret.expose());
+                        (&made, exchanged.request_secret.expose())
+                    }
+                    None => match (
+                        credential.keys_with_own_token(),
+                        own.and_then(token_store::OwnToken::secret),
+                    ) {
+                        (Some(keys), Some(secret)) => (keys, secret.expose()),
+                        _ => (self.dummy, ""),
+                    },
+                }
+            }
+        };
+        let forms = self.forms(credential);
+        let forms = forms.get(..self.form_count(credential)).unwrap_or_default();
+        let holds = signed.verify(keys, forms).is_ok()
+            || credential
+                .previous_keys(token_secret, self.now)
+                .is_some_and(|previous| signed.verify(&previous, forms).is_ok());
+        match (holds, clock) {
+            (true, Ok(())) => Ok(()),
+            (true, Err(_)) => Err(Refusal::timestamp_outside(self.now, window.secs)),
+            (false, Err(_)) => Err(Cause::TimestampRefused.into()),
+            (false, Ok(())) => {
+                hint::log(parts, signed, keys);
+                Err(Cause::SignatureInvalid.into())
+            }
+        }
+    }
+
+    /// The base string forms to try, RFC 5849's first.
+    fn forms(&self, credential: &Credential) -> [BaseForm; 5] {
+        let rfc = BaseForm::default();
+        let mut forms = [rfc; 5];
+        let extra = [
+            (
+                self.oauth.magento_sort,
+                BaseForm {
+                    magento_sort: true,
+                    ..rfc
+                },
+            ),
+            (
+                self.oauth.magento_host,
+                BaseForm {
+                    magento_host: true,
+                    ..rfc
+                },
+            ),
+            (
+                self.oauth.magento_host && self.oauth.magento_sort,
+                BaseForm {
+                    magento_sort: true,
+                    magento_host: true,
+                    ..rfc
+                },
+            ),
+            (
+                credential.flag("collapse_identical_pairs"),
+                BaseForm {
+                    collapse_identical_pairs: true,
+                    ..rfc
+                },
+            ),
+        ];
+        let enabled = extra.into_iter().filter_map(|(on, form)| on.then_some(form));
+        for (slot, form) in forms.iter_mut().skip(1).zip(enabled) {
+            *slot = form;
+        }
+        forms
+    }
+
+    fn form_count(&self, credential: &Credential) -> usize {
+        1 + [
+            self.oauth.magento_sort,
+            self.oauth.magento_host,
+            self.oauth.magento_host && self.oauth.magento_sort,
+            credential.flag("collapse_identical_pairs"),
+        ]
+        .into_iter()
+        .filter(|on| *on)
+        .count()
+    }
+
+    fn verify_nothing(&self, signed: &SignedRequest<'_>) {
+        // The outcome is known; the work is what counts (P5).
+        let _never = signed.verify(self.dummy, &[BaseForm::default()]);
+    }
+}
+
+impl Proven<'_> {
+    /// The request as it was signed.
+    pub fn signed(&self) -> &SignedRequest<'_> {
+        &self.signed
+    }
+
+    /// Where its parameters stood.
+    pub fn placement(&self) -> Placement {
+        self.placement
+    }
+}
+
+/// What a server accepts, before the consumer is known.
+pub fn rules(placements: Placements, limits: &config::Limits, repeat_in_form: bool) -> oauth1::Rules {
+    let limits = oauth1::Limits {
+        parameters: limits.parameters,
+        authorization: limits.authorization,
+        oauth_value: OAUTH_VALUE,
+    };
+    oauth1::Rules {
+        placements,
+        limits,
+        repeat_in_form,
+    }
+}
+
+fn allows(placements: Placements, placement: Placement) -> bool {
+    match placement {
+        Placement::Header => placements.header,
+        Placement::Query => placements.query,
+        Placement::Form => placements.form,
+    }
+}
+
+fn method_rejected(method: SignatureMethod) -> Refusal {
+    Problem::SignatureMethodRejected(method.as_str().to_owned()).into()
+}
+
+/// Octets of one decoded `oauth_*` value (reliability.md 2).
+const OAUTH_VALUE: usize = 2048;

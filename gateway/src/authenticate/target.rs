@@ -1,0 +1,255 @@
+//! The URL as the client saw it (RFC 5849 section 3.4.1.2): from the configuration first, else from the request.
+
+use std::borrow::Cow;
+
+use http::HeaderMap;
+use oauth1::{Scheme, Target};
+
+use crate::config::BaseUrl;
+use crate::refusal::Cause;
+
+/// Scheme, authority and path prefix that clients sign.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Origin<'a> {
+    /// http or https, as the client saw it.
+    pub scheme: Scheme,
+    /// Host, and port as configured or sent.
+    pub authority: Cow<'a, str>,
+    /// What a proxy in front strips from the path.
+    pub prefix: &'a str,
+}
+
+/// What the request itself says of where it went.
+#[derive(Clone, Copy, Debug)]
+pub struct Claimed<'a> {
+    /// Whether this connection is TLS.
+    pub tls: bool,
+    /// Whether the peer is a trusted proxy, whose `X-Forwarded-*` count.
+    pub trusted: bool,
+    /// The one valid `Host` (or `:authority`).
+    pub host: &'a str,
+    /// All headers.
+    pub headers: &'a HeaderMap,
+}
+
+impl<'a> Origin<'a> {
+    /// The configured base URL whose authority the request's Host names, else the first; with none configured, what the
+    /// request says.
+    pub fn of(base_urls: &'a [BaseUrl], claimed: &Claimed<'a>) -> Self {
+        let seen = claimed.seen();
+        let configured = match base_urls {
+            [] => return seen,
+            [only] => only,
+            [first, ..] => base_urls.iter().find(|url| same_authority(url, &seen)).unwrap_or(first),
+        };
+        Self {
+            scheme: configured.scheme,
+            authority: Cow::Borrowed(&configured.authority),
+            prefix: &configured.prefix,
+        }
+    }
+
+    /// The signed URL of a raw request target.
+    pub fn target<'t>(&'t self, path: &'t Cow<'t, str>, query: Option<&'t str>) -> Target<'t> {
+        Target {
+            scheme: self.scheme,
+            authority: &self.authority,
+            path,
+            query,
+        }
+    }
+
+    /// The path that clients sign: the prefix put back.
+    pub fn path<'t>(&self, path: &'t str) -> Cow<'t, str> {
+        if self.prefix.is_empty() {
+            Cow::Borrowed(path)
+        } else {
+            Cow::Owned(format!("{}{path}", self.prefix))
+        }
+    }
+}
+
+impl<'a> Claimed<'a> {
+    /// The address that the request came to, by its own word and its trusted proxy's.
+    pub fn seen(&self) -> Origin<'a> {
+        let forwarded = |name| {
+            let value = self.headers.get_all(name).iter().next_back()?.to_str().ok()?;
+            // The nearest proxy appended the last entry: the only one it vouches for.
+            value
+                .rsplit(',')
+                .next()
+                .map(str::trim)
+                .filter(|value| !value.is_empty())
+        };
+        let (proto, host, port) = if self.trusted {
+            (
+                forwarded("x-forwarded-proto"),
+                forwarded("x-forwarded-host"),
+                forwarded("x-forwarded-port"),
+            )
+        } else {
+            (None, None, None)
+        };
+        let https = proto.map_or(self.tls, |proto| proto.eq_ignore_ascii_case("https"));
+        let host = host.unwrap_or(self.host);
+        let authority = match port {
+            Some(port) if port.bytes().all(|byte| byte.is_ascii_digit()) => {
+                Cow::Owned(format!("{}:{port}", without_port(host)))
+            }
+            _ => Cow::Borrowed(host),
+        };
+        Origin {
+            scheme: if https { Scheme::Https } else { Scheme::Http },
+            authority,
+            prefix: "",
+        }
+    }
+}
+
+fn same_authority(url: &BaseUrl, seen: &Origin<'_>) -> bool {
+    let default = match url.scheme {
+        Scheme::Http => ":80",
+        Scheme::Https => ":443",
+    };
+    let seen = seen.authority.strip_suffix(default).unwrap_or(&seen.authority);
+    url.authority.eq_ignore_ascii_case(seen)
+}
+
+/// The host of an authority.
+pub fn without_port(authority: &str) -> &str {
+    match authority.rsplit_once(':') {
+        Some((host, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) => host,
+        _ => authority,
+    }
+}
+
+/// The one host that a request names: exactly one valid `Host`, which an absolute target must agree with (RFC 9112
+/// section 3.2); HTTP/2's `:authority` stands in for it.
+pub fn host<'a>(uri: &'a http::Uri, headers: &'a HeaderMap, http2: bool) -> Result<&'a str, Cause> {
+    let mut hosts = headers.get_all(http::header::HOST).iter();
+    let header = match (hosts.next(), hosts.next()) {
+        (Some(one), None) => Some(one.to_str().map_err(|_| Cause::RequestMalformed)?),
+        (None, _) => None,
+        (Some(_), Some(_)) => return Err(Cause::RequestMalformed),
+    };
+    let authority = uri.authority().map(http::uri::Authority::as_str);
+    let host = match (authority, header) {
+        (Some(authority), Some(header)) if authority.eq_ignore_ascii_case(header) => header,
+        (Some(_), Some(_)) => return Err(Cause::RequestMalformed),
+        (Some(authority), None) if http2 => authority,
+        (None, Some(header)) => header,
+        (Some(_) | None, None) => return Err(Cause::RequestMalformed),
+    };
+    if is_host(host) {
+        Ok(host)
+    } else {
+        Err(Cause::RequestMalformed)
+    }
+}
+
+/// `reg-name [":" port]` or `"[" IPv6 "]" [":" port]` (RFC 3986 section 3.2.2), without userinfo or escapes.
+fn is_host(authority: &str) -> bool {
+    let (host, port) = match authority.strip_prefix('[') {
+        Some(rest) => {
+            let Some((address, after)) = rest.split_once(']') else {
+                return false;
+            };
+            if address.parse::<std::net::Ipv6Addr>().is_err() {
+                return false;
+            }
+            (
+                address,
+                after
+                    .strip_prefix(':')
+                    .or(if after.is_empty() { Some("") } else { None }),
+            )
+        }
+        None => match authority.split_once(':') {
+            Some((host, port)) => (host, Some(port)),
+            None => (authority, Some("")),
+        },
+    };
+    let bracketed = authority.starts_with('[');
+    let host_fits = bracketed
+        || (!host.is_empty()
+            && host
+                .bytes()
+                .all(|byte| byte.is_ascii_alphanumeric() || b"-._~".contains(&byte)));
+    let port_fits = port.is_some_and(|port| {
+        port.is_empty() || (port.len() <= 5 && port.parse::<u16>().is_ok() && !port.starts_with('+'))
+    });
+    host_fits && port_fits
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn base(url: &str) -> BaseUrl {
+        let (scheme, authority) = url.split_once("://").unwrap();
+        let scheme = if scheme == "https" { Scheme::Https } else { Scheme::Http };
+        BaseUrl {
+            scheme,
+            authority: authority.into(),
+            prefix: String::new(),
+        }
+    }
+
+    fn claimed<'a>(host: &'a str, headers: &'a HeaderMap, trusted: bool) -> Claimed<'a> {
+        Claimed {
+            tls: false,
+            trusted,
+            host,
+            headers,
+        }
+    }
+
+    #[test]
+    fn the_host_picks_its_base_url_and_the_first_serves_all_others() {
+        let urls = [base("https://shop.example"), base("https://b2b.example:8443")];
+        let headers = HeaderMap::new();
+
+        let second = Origin::of(&urls, &claimed("B2B.example:8443", &headers, false));
+        let other = Origin::of(&urls, &claimed("10.0.0.1", &headers, false));
+
+        assert_eq!(second.authority, "b2b.example:8443");
+        assert_eq!(other.authority, "shop.example");
+    }
+
+    #[test]
+    fn forwarded_headers_count_only_from_a_trusted_peer() {
+        let headers = HeaderMap::from_iter([
+            (
+                http::HeaderName::from_static("x-forwarded-proto"),
+                http::HeaderValue::from_static("http, https"),
+            ),
+            (
+                http::HeaderName::from_static("x-forwarded-host"),
+                http::HeaderValue::from_static("shop.example"),
+            ),
+        ]);
+
+        let trusted = Origin::of(&[], &claimed("inner", &headers, true));
+        let stranger = Origin::of(&[], &claimed("inner", &headers, false));
+
+        assert_eq!(
+            (trusted.scheme, trusted.authority.as_ref()),
+            (Scheme::Https, "shop.example")
+        );
+        assert_eq!((stranger.scheme, stranger.authority.as_ref()), (Scheme::Http, "inner"));
+    }
+
+    #[test]
+    fn a_host_with_userinfo_a_list_or_a_bad_port_is_not_a_host() {
+        let bad = [
+            "", "a@b", "a,b", "a/b", "a:b", "a:99999", "[::1", "[::g]", "a b", "a:+80", "a:80:80", "%41",
+        ];
+
+        assert!(bad.into_iter().all(|host| !is_host(host)));
+        assert!(
+            ["a", "a:80", "a:", "[::1]", "[::1]:8080", "127.0.0.1:1"]
+                .into_iter()
+                .all(is_host)
+        );
+    }
+}

@@ -1,0 +1,95 @@
+//! What a caller may do: [`Authenticated`] and a route make [`Permitted`], or a refusal (magento.md 5.5).
+
+pub mod resources;
+
+use std::collections::BTreeSet;
+
+use token_store::{Account, Grant, Role, UserKind};
+
+use self::resources::ResourceTree;
+use crate::authenticate::{Authenticated, Caller};
+use crate::config::Requirement;
+use crate::refusal::{Cause, Refusal};
+
+/// A caller that may use the route. Only [`permit`] makes one; what forwards takes it.
+pub struct Permitted {
+    caller: Authenticated,
+}
+
+impl Permitted {
+    /// Who may.
+    pub fn caller(&self) -> &Authenticated {
+        &self.caller
+    }
+
+    /// For a route that only observes: what was refused is forwarded as a guest.
+    pub fn observed() -> Self {
+        Self {
+            caller: Authenticated::guest(),
+        }
+    }
+}
+
+/// Checks the route's resources: all of them are needed; what is not listed in a grant is denied.
+pub fn permit(caller: Authenticated, requirement: &Requirement, tree: &ResourceTree) -> Result<Permitted, Refusal> {
+    match requirement {
+        Requirement::Anonymous => Ok(Permitted { caller }),
+        Requirement::Nothing => Err(denied(&caller, "")),
+        Requirement::Own => match caller.caller() {
+            Caller::Customer { .. } => Ok(Permitted { caller }),
+            Caller::Delegated(_, user, _) if user.kind == UserKind::Customer => Ok(Permitted { caller }),
+            Caller::Delegated(..) | Caller::Integration(_) | Caller::Admin(_) | Caller::Guest { .. } => {
+                Err(denied(&caller, "self"))
+            }
+        },
+        Requirement::Resources(required) => {
+            if opens(&caller, required, tree) {
+                Ok(Permitted { caller })
+            } else {
+                Err(denied(
+                    &caller,
+                    &required.iter().map(String::as_str).collect::<Vec<_>>().join(", "),
+                ))
+            }
+        }
+    }
+}
+
+fn opens(caller: &Authenticated, required: &BTreeSet<String>, tree: &ResourceTree) -> bool {
+    match caller.caller() {
+        Caller::Integration(credential) => credential.is_active() && credential.grants(required, tree),
+        Caller::Delegated(credential, user, account) => {
+            let by_user = match (user.kind, account) {
+                (UserKind::Admin, Some(account)) => account_opens(account, required, tree),
+                (UserKind::Admin, None) | (UserKind::Customer, _) => false,
+            };
+            credential.is_active() && by_user && credential.grants(required, tree)
+        }
+        Caller::Admin(account) => account_opens(account, required, tree),
+        Caller::Customer { .. } | Caller::Guest { .. } => false,
+    }
+}
+
+fn account_opens(account: &Account, required: &BTreeSet<String>, tree: &ResourceTree) -> bool {
+    let grant = match (&account.definition.resources, account.definition.role) {
+        (Some(listed), _) => Grant::Listed(listed.clone()),
+        (None, Role::Admin) => Grant::All,
+        (None, Role::Viewer | Role::Operator) => Grant::Listed(BTreeSet::new()),
+    };
+    tree.permits(&grant, required)
+}
+
+fn denied(caller: &Authenticated, resources: &str) -> Refusal {
+    let cause = match caller.caller() {
+        Caller::Integration(credential) | Caller::Delegated(credential, ..) if !credential.is_active() => {
+            Cause::IntegrationInactive
+        }
+        Caller::Guest { bad_bearer: true } => Cause::BearerInvalid,
+        Caller::Integration(_)
+        | Caller::Delegated(..)
+        | Caller::Admin(_)
+        | Caller::Customer { .. }
+        | Caller::Guest { bad_bearer: false } => Cause::ResourceDenied,
+    };
+    Refusal::not_authorized(cause, resources)
+}

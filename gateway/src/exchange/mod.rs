@@ -1,0 +1,244 @@
+//! The authorization server on the public listener: token endpoints and users' tokens.
+
+pub mod access_token;
+pub mod request_token;
+pub mod user_token;
+
+use bytes::Bytes;
+use http::header::{CACHE_CONTROL, CONTENT_TYPE, PRAGMA};
+use http::request::Parts;
+use http::{HeaderValue, Method, Response};
+use hyper::body::Incoming;
+use oauth1::{OauthRequest, RequestParts};
+use token_store::ConsumerRecord;
+
+use crate::authenticate::body::{self, Bound};
+use crate::authenticate::{bearer, signature};
+use crate::body::ResponseBody;
+use crate::config::Paths;
+use crate::proxy::{Exchange, verifier};
+use crate::refusal::{Cause, Refusal};
+
+/// Our own endpoints.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Endpoint {
+    /// `/oauth/token/request`
+    TokenRequest,
+    /// `/oauth/token/access`
+    TokenAccess,
+    /// `/rest/V1/integration/admin/token`
+    AdminToken,
+    /// `/rest/V1/integration/customer/token`
+    CustomerToken,
+    /// `/rest/V1/integration/customer/revoke-customer-token`
+    RevokeCustomerToken,
+}
+
+impl Endpoint {
+    /// The endpoint at a path; a trailing slash is accepted, as Magento does, and a store code after `/rest`.
+    pub fn of(paths: &Paths, path: &str) -> Option<Self> {
+        let path = path.strip_suffix('/').unwrap_or(path);
+        let with_store = |configured: &str| path == configured || is_with_store(configured, path);
+        if path == paths.token_request {
+            Some(Self::TokenRequest)
+        } else if path == paths.token_access {
+            Some(Self::TokenAccess)
+        } else if with_store(&paths.admin_token) {
+            Some(Self::AdminToken)
+        } else if with_store(&paths.customer_token) {
+            Some(Self::CustomerToken)
+        } else if with_store(&paths.revoke_customer_token) {
+            Some(Self::RevokeCustomerToken)
+        } else {
+            None
+        }
+    }
+
+    fn allows(self, method: &Method) -> bool {
+        match self {
+            Self::TokenRequest | Self::TokenAccess => *method == Method::POST || *method == Method::GET,
+            Self::AdminToken | Self::CustomerToken | Self::RevokeCustomerToken => *method == Method::POST,
+        }
+    }
+
+    fn allow_header(self) -> &'static str {
+        match self {
+            Self::TokenRequest | Self::TokenAccess => "GET, POST",
+            Self::AdminToken | Self::CustomerToken | Self::RevokeCustomerToken => "POST",
+        }
+    }
+}
+
+/// `/rest/<store>/V1/…` for a configured `/rest/V1/…`.
+fn is_with_store(configured: &str, path: &str) -> bool {
+    let split = |path: &'_ str| -> Option<(usize, usize)> {
+        let second = path.get(1..)?.find('/')? + 1;
+        let third = path.get(second + 1..)?.find('/')? + second + 1;
+        Some((second, third))
+    };
+    let (Some((at, _)), Some((store, after))) = (split(configured), split(path)) else {
+        return false;
+    };
+    let code = path.get(store + 1..after).unwrap_or_default();
+    configured.get(..at) == path.get(..store)
+        && configured.get(at..) == path.get(after..)
+        && !code.is_empty()
+        && code.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
+}
+
+/// Serves one of our own endpoints.
+pub async fn serve(
+    exchange: &Exchange<'_>,
+    endpoint: Endpoint,
+    parts: Parts,
+    incoming: Incoming,
+) -> Result<Response<ResponseBody>, Refusal> {
+    if !endpoint.allows(&parts.method) {
+        return Err(Refusal::method_not_allowed(endpoint.allow_header().to_owned()));
+    }
+    let limits = &exchange.local.live.public.limits;
+    let size = u64::try_from(limits.signed_form).unwrap_or(u64::MAX);
+    let bound = Bound {
+        size,
+        timeout: limits.body_timeout,
+        rate: limits.body_rate,
+    };
+    let octets = body::read(incoming, bound).await?;
+    match endpoint {
+        Endpoint::TokenRequest => token_request(exchange, &parts, &octets).await,
+        Endpoint::TokenAccess => token_access(exchange, &parts, &octets).await,
+        Endpoint::AdminToken => exchange.served.worker.users.admin_token(&parts.headers, &octets).await,
+        Endpoint::CustomerToken => {
+            exchange
+                .served
+                .worker
+                .users
+                .customer_token(&parts.headers, &octets)
+                .await
+        }
+        Endpoint::RevokeCustomerToken => exchange.served.worker.users.revoke_customer_token(&parts.headers).await,
+    }
+}
+
+async fn token_request(
+    exchange: &Exchange<'_>,
+    parts: &Parts,
+    octets: &Bytes,
+) -> Result<Response<ResponseBody>, Refusal> {
+    let path = exchange.origin.path(parts.uri.path());
+    let request = request_parts(exchange, parts, &path, octets)?;
+    let oauth = OauthRequest::parse(&request, &exchange.local.live.rules)?.ok_or_else(|| nothing_signed(&REQUEST))?;
+    let verifier = verifier(exchange);
+    let proven = verifier
+        .consumer_only(&request, oauth, oauth1::Call::RequestToken)
+        .await?;
+    exchange.served.facts.borrow_mut().consumer = Some(proven.credential.record().consumer.id.0);
+    verifier.claim(&proven).await?;
+    request_token::issue(&verifier, &proven).await
+}
+
+async fn token_access(
+    exchange: &Exchange<'_>,
+    parts: &Parts,
+    octets: &Bytes,
+) -> Result<Response<ResponseBody>, Refusal> {
+    let path = exchange.origin.path(parts.uri.path());
+    let request = request_parts(exchange, parts, &path, octets)?;
+    let rules = &exchange.local.live.rules_of_exchange;
+    let oauth = OauthRequest::parse(&request, rules)?.ok_or_else(|| nothing_signed(&ACCESS))?;
+    let verifier = verifier(exchange);
+    let proven = verifier.exchange(&request, oauth).await?;
+    exchange.served.facts.borrow_mut().consumer = Some(proven.credential.record().consumer.id.0);
+    verifier.claim(&proven).await?;
+    access_token::issue(&verifier, &proven).await
+}
+
+fn request_parts<'a>(
+    exchange: &'a Exchange<'_>,
+    parts: &'a Parts,
+    path: &'a std::borrow::Cow<'_, str>,
+    octets: &'a Bytes,
+) -> Result<RequestParts<'a>, Refusal> {
+    let is_form = body::is_form(&parts.headers);
+    if is_form && !octets.is_empty() && body::is_encoded(&parts.headers) {
+        return Err(Cause::FormEncoded.into());
+    }
+    let authorization = bearer::authorization(&parts.headers)?;
+    if authorization.is_some_and(bearer::is_bearer) {
+        return Err(Cause::RequestMalformed.into());
+    }
+    Ok(RequestParts {
+        method: parts.method.as_str(),
+        target: exchange.origin.target(path, parts.uri.query()),
+        authorization,
+        form: is_form.then_some(octets.as_ref()),
+    })
+}
+
+/// No OAuth parameters at all: every required one is absent.
+fn nothing_signed(names: &[&str]) -> Refusal {
+    Refusal::absent_fields(names.iter().map(|name| (*name).to_owned()).collect())
+}
+
+/// The next record, if the change may be tried: read anew where another gateway was faster.
+pub(crate) async fn reread(
+    verifier: &signature::Verifier<'_>,
+    record: &ConsumerRecord,
+) -> Result<std::sync::Arc<ConsumerRecord>, Refusal> {
+    let current = verifier.store.consumer(record.consumer.id).await?;
+    current.ok_or_else(|| Cause::ConsumerKeyUnknown.into())
+}
+
+/// A token answer: form-encoded, never cached (C79, C114).
+pub(crate) fn token_answer(token: &str, secret: &str, confirmed: bool) -> Response<ResponseBody> {
+    let confirmed = if confirmed {
+        "&oauth_callback_confirmed=true"
+    } else {
+        ""
+    };
+    let mut response = Response::new(ResponseBody::from(format!(
+        "oauth_token={token}&oauth_token_secret={secret}{confirmed}"
+    )));
+    let headers = response.headers_mut();
+    headers.insert(
+        CONTENT_TYPE,
+        HeaderValue::from_static("application/x-www-form-urlencoded"),
+    );
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    headers.insert(PRAGMA, HeaderValue::from_static("no-cache"));
+    response
+}
+
+/// How often a change is tried again that another one overtook.
+pub(crate) const TRIES: usize = 4;
+const REQUEST: [&str; 5] = [
+    "oauth_consumer_key",
+    "oauth_signature",
+    "oauth_signature_method",
+    "oauth_nonce",
+    "oauth_timestamp",
+];
+const ACCESS: [&str; 7] = [
+    "oauth_consumer_key",
+    "oauth_signature",
+    "oauth_signature_method",
+    "oauth_nonce",
+    "oauth_timestamp",
+    "oauth_token",
+    "oauth_verifier",
+];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_store_code_may_stand_after_rest() {
+        let configured = "/rest/V1/integration/admin/token";
+
+        assert!(is_with_store(configured, "/rest/default/V1/integration/admin/token"));
+        assert!(!is_with_store(configured, "/rest//V1/integration/admin/token"));
+        assert!(!is_with_store(configured, "/rest/a/b/V1/integration/admin/token"));
+        assert!(!is_with_store(configured, "/soap/default/V1/integration/admin/token"));
+    }
+}

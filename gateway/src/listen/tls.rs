@@ -1,0 +1,124 @@
+//! TLS of the public listener: certificates by SNI, ALPN for HTTP/2, client certificates where an authority is named.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use rustls::server::{ResolvesServerCert, ResolvesServerCertUsingSni, WebPkiClientVerifier};
+use rustls::sign::CertifiedKey;
+use rustls::{RootCertStore, ServerConfig, version};
+use rustls_pki_types::pem::PemObject;
+use rustls_pki_types::{CertificateDer, PrivateKeyDer};
+
+use crate::config::Tls;
+
+/// A certificate, a key or an authority that can't be used.
+#[derive(Debug, thiserror::Error)]
+#[error("{path}: {reason}")]
+pub struct TlsError {
+    path: String,
+    reason: String,
+}
+
+/// The server side of TLS as configured.
+pub fn server_config(tls: &Tls) -> Result<Arc<ServerConfig>, TlsError> {
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let versions: &[&rustls::SupportedProtocolVersion] = if tls.tls13_only {
+        &[&version::TLS13]
+    } else {
+        &[&version::TLS12, &version::TLS13]
+    };
+    let builder = ServerConfig::builder_with_provider(Arc::clone(&provider))
+        .with_protocol_versions(versions)
+        .map_err(|error| fault(Path::new("[public.tls]"), &error))?;
+    let builder = match &tls.client_ca {
+        None => builder.with_no_client_auth(),
+        Some(path) => {
+            let roots = Arc::new(authorities(path)?);
+            let verifier = WebPkiClientVerifier::builder_with_provider(roots, provider)
+                .build()
+                .map_err(|error| fault(path, &error))?;
+            builder.with_client_cert_verifier(verifier)
+        }
+    };
+    let mut config = builder.with_cert_resolver(Arc::new(Certificates::load(tls)?));
+    config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+    Ok(Arc::new(config))
+}
+
+/// The authorities of a PEM file.
+pub fn authorities(path: &Path) -> Result<RootCertStore, TlsError> {
+    let mut roots = RootCertStore::empty();
+    for certificate in CertificateDer::pem_file_iter(path).map_err(|error| fault(path, &error))? {
+        let certificate = certificate.map_err(|error| fault(path, &error))?;
+        roots.add(certificate).map_err(|error| fault(path, &error))?;
+    }
+    if roots.is_empty() {
+        return Err(TlsError {
+            path: path.display().to_string(),
+            reason: "holds no certificate".to_owned(),
+        });
+    }
+    Ok(roots)
+}
+
+/// The first certificate serves every name that no other one is for.
+#[derive(Debug)]
+struct Certificates {
+    by_name: ResolvesServerCertUsingSni,
+    first: Arc<CertifiedKey>,
+}
+
+impl Certificates {
+    fn load(tls: &Tls) -> Result<Self, TlsError> {
+        let mut by_name = ResolvesServerCertUsingSni::new();
+        let mut first = None;
+        for (cert_path, key_path) in &tls.certificates {
+            let key = certified(cert_path, key_path)?;
+            for name in names(&key) {
+                // A name that SNI can't carry (an address, a wildcard) is served by the first certificate.
+                if let Err(error) = by_name.add(&name, key.clone()) {
+                    tracing::debug!(name, %error, "certificate name is not usable for SNI");
+                }
+            }
+            first.get_or_insert_with(|| Arc::new(key));
+        }
+        let first = first.ok_or_else(|| TlsError {
+            path: "[public.tls]".to_owned(),
+            reason: "names no certificate: set cert and key".to_owned(),
+        })?;
+        Ok(Self { by_name, first })
+    }
+}
+
+impl ResolvesServerCert for Certificates {
+    fn resolve(&self, hello: rustls::server::ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
+        self.by_name.resolve(hello).or_else(|| Some(Arc::clone(&self.first)))
+    }
+}
+
+fn certified(cert_path: &Path, key_path: &Path) -> Result<CertifiedKey, TlsError> {
+    let chain = CertificateDer::pem_file_iter(cert_path)
+        .and_then(Iterator::collect::<Result<Vec<_>, _>>)
+        .map_err(|error| fault(cert_path, &error))?;
+    let key = PrivateKeyDer::from_pem_file(key_path).map_err(|error| fault(key_path, &error))?;
+    let key = rustls::crypto::aws_lc_rs::sign::any_supported_type(&key).map_err(|error| fault(key_path, &error))?;
+    let certified = CertifiedKey::new(chain, key);
+    certified.keys_match().map_err(|error| fault(key_path, &error))?;
+    Ok(certified)
+}
+
+/// The DNS names a certificate is for.
+fn names(key: &CertifiedKey) -> Vec<String> {
+    key.cert
+        .first()
+        .and_then(|certificate| webpki::EndEntityCert::try_from(certificate).ok())
+        .map(|certificate| certificate.valid_dns_names().map(str::to_ascii_lowercase).collect())
+        .unwrap_or_default()
+}
+
+fn fault(path: &Path, error: &dyn std::fmt::Display) -> TlsError {
+    TlsError {
+        path: path.display().to_string(),
+        reason: error.to_string(),
+    }
+}

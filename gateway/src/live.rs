@@ -1,0 +1,140 @@
+//! What a reload swaps: routes, resources, limits, upstreams and `[oauth]`, prepared so that no request has to.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use oauth1::Rules;
+
+use crate::authenticate::signature::rules;
+use crate::authorize::resources::ResourceTree;
+use crate::config::{self, Config};
+use crate::listen::tls::{TlsError, authorities};
+use crate::proxy::credentials::UpstreamCredential;
+use crate::proxy::route::Routes;
+use crate::upstream::connect::{client_config, system_roots};
+
+/// The configuration at work.
+pub struct Live {
+    /// Finds an index into `routes`.
+    pub table: Routes,
+    /// In the configuration's order.
+    pub routes: Vec<Route>,
+    /// The ACL tree.
+    pub tree: Arc<ResourceTree>,
+    /// In the order of their names.
+    pub upstreams: Vec<Upstream>,
+    /// `[oauth]`
+    pub oauth: config::Oauth,
+    /// `[public]`
+    pub public: config::Public,
+    /// What any signed request may look like.
+    pub rules: Rules,
+    /// The same on `/oauth/token/access`, where Magento's own client repeats the verifier in the form.
+    pub rules_of_exchange: Rules,
+    /// The realm of `WWW-Authenticate`.
+    pub realm: String,
+}
+
+/// A route at work.
+pub struct Route {
+    /// As configured.
+    pub config: config::Route,
+    /// Its place in [`Live::upstreams`].
+    pub upstream: usize,
+}
+
+/// An upstream at work.
+pub struct Upstream {
+    /// As configured.
+    pub config: Arc<config::Upstream>,
+    /// What it demands.
+    pub credential: Option<UpstreamCredential>,
+    /// How its TLS is verified.
+    pub tls: Arc<rustls::ClientConfig>,
+}
+
+/// Why a configuration that parsed can't be put to work.
+#[derive(Debug, thiserror::Error)]
+pub enum LiveError {
+    /// A certificate file.
+    #[error(transparent)]
+    Tls(#[from] TlsError),
+    /// TLS itself.
+    #[error("TLS toward upstreams: {0}")]
+    Rustls(#[from] rustls::Error),
+    /// Two routes that can't be told apart, or a template.
+    #[error("route {index}: {reason}")]
+    Route {
+        /// Its place in the configuration.
+        index: usize,
+        /// What is wrong.
+        reason: String,
+    },
+}
+
+impl Live {
+    /// Prepares a configuration.
+    pub fn new(config: &Config) -> Result<Self, LiveError> {
+        let table = Routes::new(&config.routes).map_err(|faults| {
+            let (index, reason) = faults
+                .into_iter()
+                .next()
+                .map_or_else(Default::default, |(i, e)| (i, e.to_string()));
+            LiveError::Route { index, reason }
+        })?;
+        let places: BTreeMap<&str, usize> = config
+            .upstreams
+            .keys()
+            .enumerate()
+            .map(|(place, name)| (name.as_str(), place))
+            .collect();
+        let route = |(index, route): (usize, &config::Route)| {
+            let upstream = places.get(route.upstream.as_str()).copied();
+            let upstream = upstream.ok_or_else(|| LiveError::Route {
+                index,
+                reason: format!("upstream {:?} is not configured", route.upstream),
+            })?;
+            Ok(Route {
+                config: route.clone(),
+                upstream,
+            })
+        };
+        let system = client_config(system_roots())?;
+        let upstream = |upstream: &config::Upstream| {
+            let tls = match &upstream.ca {
+                Some(path) => client_config(authorities(path)?)?,
+                None => Arc::clone(&system),
+            };
+            let credential = UpstreamCredential::of(&upstream.credentials);
+            Ok(Upstream {
+                config: Arc::new(upstream.clone()),
+                credential,
+                tls,
+            })
+        };
+        let placements = config.oauth.placements;
+        Ok(Self {
+            table,
+            routes: config
+                .routes
+                .iter()
+                .enumerate()
+                .map(route)
+                .collect::<Result<_, LiveError>>()?,
+            tree: Arc::new(ResourceTree::new(&config.resources)),
+            upstreams: config
+                .upstreams
+                .values()
+                .map(upstream)
+                .collect::<Result<_, LiveError>>()?,
+            rules: rules(placements, &config.public.limits, false),
+            rules_of_exchange: rules(placements, &config.public.limits, true),
+            realm: config.public.base_urls.first().map_or_else(
+                || "countersign".to_owned(),
+                |url| format!("{}://{}{}", url.scheme.as_str(), url.authority, url.prefix),
+            ),
+            oauth: config.oauth.clone(),
+            public: config.public.clone(),
+        })
+    }
+}

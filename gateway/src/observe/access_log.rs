@@ -1,0 +1,254 @@
+//! One JSON line a request, on stdout, apart from the application's log.
+//!
+//! Workers collect lines in a buffer of their own and hand it over whole to one writer thread; when that can't keep up,
+//! lines are dropped and counted: a slow sink never slows a request.
+
+use std::cell::RefCell;
+use std::io::Write as _;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::time::Duration;
+
+/// What one line says. Secrets, signatures, tokens and query values are never part of it.
+#[derive(Clone, Copy, Debug)]
+pub struct Line<'a> {
+    /// Wall time since 1970.
+    pub at: Duration,
+    /// `X-Request-Id`
+    pub request_id: &'a str,
+    /// The peer, or whom a trusted proxy names.
+    pub client: std::net::IpAddr,
+    /// Method.
+    pub method: &'a str,
+    /// The path, without its query.
+    pub path: &'a str,
+    /// The route's template, or the name of our own endpoint; empty: none matched.
+    pub route: &'a str,
+    /// The consumer that signed, if its signature held.
+    pub consumer: Option<u64>,
+    /// Status sent.
+    pub status: u16,
+    /// Why it was refused; `None`: it was served.
+    pub cause: Option<&'static str>,
+    /// Whose fault a failure is: `client`, `gateway`, `store` or `upstream`.
+    pub side: Option<&'static str>,
+    /// Whether the refusal was recorded only (`mode = "observe"`).
+    pub observed: bool,
+    /// Octets of the response body.
+    pub octets: u64,
+    /// From the head's arrival to the end of the response.
+    pub took: Duration,
+    /// Until the caller was known.
+    pub authenticated_after: Option<Duration>,
+}
+
+/// A worker's end.
+pub struct AccessLog {
+    buffer: RefCell<Vec<u8>>,
+    writer: Option<SyncSender<Vec<u8>>>,
+    dropped: Arc<AtomicU64>,
+}
+
+impl AccessLog {
+    /// Starts the writer thread; answers what each worker's end is made from.
+    pub fn start(enabled: bool) -> std::io::Result<AccessLogWriter> {
+        let dropped = Arc::new(AtomicU64::new(0));
+        if !enabled {
+            return Ok(AccessLogWriter {
+                sender: None,
+                dropped,
+                thread: None,
+            });
+        }
+        let (sender, receiver) = sync_channel(QUEUE);
+        let thread = std::thread::Builder::new()
+            .name("access-log".to_owned())
+            .spawn(move || write_out(&receiver))?;
+        Ok(AccessLogWriter {
+            sender: Some(sender),
+            dropped,
+            thread: Some(thread),
+        })
+    }
+
+    /// Adds a line; hands the buffer over when it is large.
+    pub fn write(&self, line: &Line<'_>) {
+        if self.writer.is_none() {
+            return;
+        }
+        let mut buffer = self.buffer.borrow_mut();
+        push_line(&mut buffer, line);
+        if buffer.len() >= CHUNK {
+            let full = std::mem::replace(&mut *buffer, Vec::with_capacity(CHUNK + LONGEST_LINE));
+            drop(buffer);
+            self.hand_over(full);
+        }
+    }
+
+    /// Hands over what there is: called by the worker's tick, so that a quiet gateway's lines appear too.
+    pub fn flush(&self) {
+        let mut buffer = self.buffer.borrow_mut();
+        if !buffer.is_empty() {
+            let partial = std::mem::take(&mut *buffer);
+            drop(buffer);
+            self.hand_over(partial);
+        }
+    }
+
+    fn hand_over(&self, chunk: Vec<u8>) {
+        let Some(writer) = &self.writer else { return };
+        if let Err(error) = writer.try_send(chunk) {
+            let (std::sync::mpsc::TrySendError::Full(chunk) | std::sync::mpsc::TrySendError::Disconnected(chunk)) =
+                error;
+            let lines = chunk.iter().filter(|byte| **byte == b'\n').count();
+            self.dropped
+                .fetch_add(u64::try_from(lines).unwrap_or(u64::MAX), Ordering::Relaxed);
+        }
+    }
+}
+
+/// What workers' ends are made from; waits for the last line when the process ends.
+pub struct AccessLogWriter {
+    sender: Option<SyncSender<Vec<u8>>>,
+    dropped: Arc<AtomicU64>,
+    thread: Option<std::thread::JoinHandle<()>>,
+}
+
+impl AccessLogWriter {
+    /// An end for one worker.
+    pub fn end(&self) -> AccessLog {
+        AccessLog {
+            buffer: RefCell::default(),
+            writer: self.sender.clone(),
+            dropped: Arc::clone(&self.dropped),
+        }
+    }
+
+    /// Lines that were dropped so far.
+    pub fn dropped(&self) -> Arc<AtomicU64> {
+        Arc::clone(&self.dropped)
+    }
+
+    /// Waits until everything handed over is written; all ends must be gone.
+    pub fn finish(mut self) {
+        self.sender = None;
+        if let Some(thread) = self.thread.take()
+            && thread.join().is_err()
+        {
+            tracing::error!("the access log's writer died");
+        }
+    }
+}
+
+fn write_out(receiver: &Receiver<Vec<u8>>) {
+    let mut stdout = std::io::stdout().lock();
+    while let Ok(chunk) = receiver.recv() {
+        // A closed pipe can't be told to anybody; going on keeps the queue from filling.
+        if stdout.write_all(&chunk).and_then(|()| stdout.flush()).is_err() {
+            continue;
+        }
+    }
+}
+
+fn push_line(out: &mut Vec<u8>, line: &Line<'_>) {
+    let start = out.len();
+    // Writing to a Vec can't fail.
+    let _written = write!(
+        out,
+        "{{\"ts\":{}.{:03},\"request_id\":\"{}\",\"client\":\"{}\",\"method\":\"",
+        line.at.as_secs(),
+        line.at.subsec_millis(),
+        line.request_id,
+        line.client
+    );
+    push_escaped(out, line.method);
+    out.extend_from_slice(b"\",\"path\":\"");
+    push_escaped(out, line.path);
+    out.extend_from_slice(b"\",\"route\":\"");
+    push_escaped(out, line.route);
+    let _written = write!(out, "\",\"status\":{}", line.status);
+    if let Some(consumer) = line.consumer {
+        let _written = write!(out, ",\"consumer\":{consumer}");
+    }
+    if let Some(cause) = line.cause {
+        let _written = write!(out, ",\"cause\":\"{cause}\"");
+    }
+    if let Some(side) = line.side {
+        let _written = write!(out, ",\"side\":\"{side}\"");
+    }
+    if line.observed {
+        out.extend_from_slice(b",\"observed\":true");
+    }
+    if let Some(after) = line.authenticated_after {
+        let _written = write!(out, ",\"t_auth\":{}", after.as_micros());
+    }
+    let _written = write!(out, ",\"octets\":{},\"t\":{}}}", line.octets, line.took.as_micros());
+    out.truncate(start + (out.len() - start).min(LONGEST_LINE));
+    out.push(b'\n');
+}
+
+/// JSON string escapes; other controls and what isn't printable ASCII as `\u00XX` of its octet would hide the real path,
+/// so UTF-8 stays as it is.
+fn push_escaped(out: &mut Vec<u8>, text: &str) {
+    let text = text.get(..text.floor_char_boundary(LONGEST_FIELD)).unwrap_or(text);
+    if text
+        .bytes()
+        .all(|byte| byte >= b' ' && byte != b'"' && byte != b'\\' && byte != 0x7F)
+    {
+        out.extend_from_slice(text.as_bytes());
+        return;
+    }
+    for character in text.chars() {
+        match character {
+            '"' => out.extend_from_slice(b"\\\""),
+            '\\' => out.extend_from_slice(b"\\\\"),
+            control if control.is_control() => {
+                let _written = write!(out, "\\u{:04x}", u32::from(control));
+            }
+            other => {
+                let _written = write!(out, "{other}");
+            }
+        }
+    }
+}
+
+/// Chunks that may wait for the writer.
+const QUEUE: usize = 256;
+const CHUNK: usize = 16 * 1024;
+const LONGEST_LINE: usize = 8 * 1024;
+const LONGEST_FIELD: usize = 2 * 1024;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_is_one_json_object_whatever_the_path_holds() {
+        let line = Line {
+            at: Duration::from_millis(1_700_000_000_123),
+            request_id: "r1",
+            client: std::net::IpAddr::from([192, 0, 2, 1]),
+            method: "GET",
+            path: "/a\"b\\c\n\u{7f}é",
+            route: "/a{x}",
+            consumer: Some(7),
+            status: 401,
+            cause: Some("nonce_used"),
+            side: Some("client"),
+            observed: false,
+            octets: 12,
+            took: Duration::from_micros(34),
+            authenticated_after: Some(Duration::from_micros(5)),
+        };
+        let mut out = Vec::new();
+
+        push_line(&mut out, &line);
+
+        let parsed: serde_json::Value = serde_json::from_slice(&out).unwrap();
+        assert_eq!(parsed["path"], "/a\"b\\c\n\u{7f}é");
+        assert_eq!(parsed["ts"], 1_700_000_000.123);
+        assert_eq!(parsed["consumer"], 7);
+        assert_eq!(out.iter().filter(|byte| **byte == b'\n').count(), 1);
+    }
+}

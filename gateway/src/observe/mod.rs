@@ -1,0 +1,7 @@
+//! What operators see of the gateway: counters and one line a request.
+
+pub mod access_log;
+pub mod metrics;
+
+pub use access_log::{AccessLog, Line};
+pub use metrics::{Metrics, Shard};

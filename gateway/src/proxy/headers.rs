@@ -1,0 +1,277 @@
+//! Headers toward upstream: nothing of a client's that could pass for ours, nothing of one hop on the next, then who calls.
+//!
+//! Order matters (operations.md 4): names that fold to one of ours go first, `Connection`'s list is obeyed before ours are
+//! added, so it can't name them.
+
+use http::header::{
+    AUTHORIZATION, CONNECTION, CONTENT_LENGTH, FORWARDED, HOST, HeaderMap, HeaderName, HeaderValue, PROXY_AUTHENTICATE,
+    PROXY_AUTHORIZATION, TE, TRAILER, TRANSFER_ENCODING, UPGRADE,
+};
+
+use crate::authenticate::Authenticated;
+
+/// What the identity headers say besides who calls.
+pub struct Hop<'a> {
+    /// `X-Request-Id`
+    pub request_id: &'a HeaderValue,
+    /// `X-Forwarded-For`
+    pub forwarded_for: HeaderValue,
+    /// `X-Forwarded-Proto`
+    pub proto: &'static str,
+    /// `X-Forwarded-Host`
+    pub host: &'a str,
+    /// `Forwarded`
+    pub forwarded: HeaderValue,
+    /// `traceparent`, where the client sent none that is valid
+    pub traceparent: HeaderValue,
+}
+
+/// Makes a client's headers upstream's.
+pub fn rewrite(headers: &mut HeaderMap, caller: &Authenticated, hop: Hop<'_>, keep_authorization: bool) {
+    let traceparent = headers
+        .get(&TRACEPARENT)
+        .filter(|value| is_traceparent(value.as_bytes()))
+        .cloned();
+    remove_hop_by_hop(headers);
+    remove_claimed(headers);
+    if !keep_authorization {
+        headers.remove(AUTHORIZATION);
+    }
+    headers.insert(X_USER_TYPE, HeaderValue::from_static(caller.user_type()));
+    if let Some(id) = caller.user_id() {
+        headers.insert(X_USER_ID, HeaderValue::from(id));
+    }
+    if let Some(credential) = caller.credential() {
+        let identity = &credential.identity;
+        headers.insert(X_CONSUMER_ID, identity.consumer_id.clone());
+        let named = [
+            (X_CONSUMER_KEY, &identity.consumer_key),
+            (X_INTEGRATION_ID, &identity.integration_id),
+            (X_INTEGRATION_NAME, &identity.integration_name),
+        ];
+        for (name, value) in named {
+            if let Some(value) = value {
+                headers.insert(name, value.clone());
+            }
+        }
+    }
+    headers.insert(X_REQUEST_ID, hop.request_id.clone());
+    headers.insert(X_FORWARDED_FOR, hop.forwarded_for);
+    headers.insert(X_FORWARDED_PROTO, HeaderValue::from_static(hop.proto));
+    if let Ok(host) = HeaderValue::from_str(hop.host) {
+        headers.insert(X_FORWARDED_HOST, host);
+    }
+    headers.insert(FORWARDED, hop.forwarded);
+    headers.insert(TRACEPARENT, traceparent.unwrap_or(hop.traceparent));
+}
+
+/// Removes what concerns one connection only (RFC 9110 section 7.6.1). hyper frames anew, so framing goes too, except the
+/// length of a body that is forwarded as it is.
+pub fn remove_hop_by_hop(headers: &mut HeaderMap) {
+    if headers.contains_key(CONNECTION) {
+        let listed: Vec<HeaderName> = headers
+            .get_all(CONNECTION)
+            .iter()
+            .flat_map(|value| value.as_bytes().split(|byte| *byte == b','))
+            .filter_map(|name| HeaderName::from_bytes(name.trim_ascii()).ok())
+            .filter(|name| name != HOST && name != CONTENT_LENGTH)
+            .collect();
+        for name in listed {
+            headers.remove(name);
+        }
+        headers.remove(CONNECTION);
+    }
+    for name in [
+        &KEEP_ALIVE,
+        &PROXY_CONNECTION,
+        &TE,
+        &TRAILER,
+        &TRANSFER_ENCODING,
+        &UPGRADE,
+        &HTTP2_SETTINGS,
+    ] {
+        headers.remove(name);
+    }
+    for name in [PROXY_AUTHENTICATE, PROXY_AUTHORIZATION] {
+        headers.remove(name);
+    }
+}
+
+/// Removes whatever a client sent under a name of ours, in any spelling: CGI-like upstreams read `X_User_Id` as `X-User-Id`.
+fn remove_claimed(headers: &mut HeaderMap) {
+    let claimed: Vec<HeaderName> = headers.keys().filter(|name| is_ours(name.as_str())).cloned().collect();
+    for name in claimed {
+        headers.remove(name);
+    }
+}
+
+/// Whether a (lower-case) name folds to one that only we may set.
+fn is_ours(name: &str) -> bool {
+    let fold = |ours: &str| {
+        name.len() == ours.len()
+            && name
+                .bytes()
+                .zip(ours.bytes())
+                .all(|(theirs, ours)| theirs == ours || (theirs == b'_' && ours == b'-'))
+    };
+    match name.as_bytes() {
+        [b'x', b'-' | b'_', ..] => {
+            OURS.into_iter().any(fold)
+                || PREFIXES.into_iter().any(|prefix| {
+                    name.get(..prefix.len()).is_some_and(|start| {
+                        start
+                            .bytes()
+                            .zip(prefix.bytes())
+                            .all(|(theirs, ours)| theirs == ours || (theirs == b'_' && ours == b'-'))
+                    })
+                })
+        }
+        [b'f', ..] => name == "forwarded",
+        [b't', ..] => name == "traceparent",
+        _ => false,
+    }
+}
+
+/// `00-<32 hex>-<16 hex>-<2 hex>` with neither id all zero (W3C Trace Context).
+fn is_traceparent(value: &[u8]) -> bool {
+    let Ok(text) = std::str::from_utf8(value) else {
+        return false;
+    };
+    let mut parts = text.split('-');
+    let (Some(version), Some(trace), Some(parent), Some(flags), None) =
+        (parts.next(), parts.next(), parts.next(), parts.next(), parts.next())
+    else {
+        return false;
+    };
+    let hex = |part: &str, length| {
+        part.len() == length
+            && part
+                .bytes()
+                .all(|byte| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte))
+    };
+    let some = |part: &str| part.bytes().any(|byte| byte != b'0');
+    version == "00" && hex(trace, 32) && hex(parent, 16) && hex(flags, 2) && some(trace) && some(parent)
+}
+
+const OURS: [&str; 8] = [
+    "x-user-type",
+    "x-user-id",
+    "x-request-id",
+    "x-real-ip",
+    "x-original-host",
+    "x-original-url",
+    "x-rewrite-url",
+    "x-http-method-override",
+];
+const PREFIXES: [&str; 5] = [
+    "x-consumer-",
+    "x-integration-",
+    "x-forwarded-",
+    "x-countersign-",
+    "x-debug-countersign-",
+];
+const X_CONSUMER_ID: HeaderName = HeaderName::from_static("x-consumer-id");
+const X_CONSUMER_KEY: HeaderName = HeaderName::from_static("x-consumer-key");
+const X_INTEGRATION_ID: HeaderName = HeaderName::from_static("x-integration-id");
+const X_INTEGRATION_NAME: HeaderName = HeaderName::from_static("x-integration-name");
+const X_USER_TYPE: HeaderName = HeaderName::from_static("x-user-type");
+const X_USER_ID: HeaderName = HeaderName::from_static("x-user-id");
+/// On every request upstream and every response downstream.
+pub const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
+const X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
+const X_FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
+const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
+const KEEP_ALIVE: HeaderName = HeaderName::from_static("keep-alive");
+const PROXY_CONNECTION: HeaderName = HeaderName::from_static("proxy-connection");
+const HTTP2_SETTINGS: HeaderName = HeaderName::from_static("http2-settings");
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn sent(pairs: &[(&str, &str)]) -> HeaderMap {
+        let pair = |(name, value): &(&str, &str)| {
+            (
+                HeaderName::from_bytes(name.as_bytes()).unwrap(),
+                HeaderValue::from_str(value).unwrap(),
+            )
+        };
+        let mut headers = HeaderMap::new();
+        for (name, value) in pairs.iter().map(pair) {
+            headers.append(name, value);
+        }
+        headers
+    }
+
+    fn rewritten(mut headers: HeaderMap) -> HeaderMap {
+        let hop = Hop {
+            request_id: &HeaderValue::from_static("r1"),
+            forwarded_for: HeaderValue::from_static("192.0.2.1"),
+            proto: "https",
+            host: "shop.example",
+            forwarded: HeaderValue::from_static("for=192.0.2.1"),
+            traceparent: HeaderValue::from_static("00-a-b-01"),
+        };
+        rewrite(&mut headers, &Authenticated::guest(), hop, false);
+        headers
+    }
+
+    #[test]
+    fn a_header_that_folds_to_one_of_ours_never_reaches_upstream() {
+        let headers = rewritten(sent(&[
+            ("X-User-Id", "1"),
+            ("X_User_Id", "2"),
+            ("x-consumer_id", "3"),
+            ("X_CONSUMER_KEY", "k"),
+            ("X-Forwarded-For", "10.0.0.1"),
+            ("x_forwarded_prefix", "/admin"),
+            ("X-User-Type", "admin"),
+            ("X-User-Type", "admin"),
+            ("X-Other", "stays"),
+        ]));
+
+        assert_eq!(headers.get_all("x-user-type").iter().collect::<Vec<_>>(), ["guest"]);
+        assert_eq!(headers.get("x-forwarded-for").unwrap(), "192.0.2.1");
+        for gone in [
+            "x-user-id",
+            "x_user_id",
+            "x-consumer_id",
+            "x_consumer_key",
+            "x_forwarded_prefix",
+        ] {
+            assert!(!headers.contains_key(gone), "{gone}");
+        }
+        assert_eq!(headers.get("x-other").unwrap(), "stays");
+    }
+
+    #[test]
+    fn connection_names_its_own_headers_but_never_ours_or_host() {
+        let headers = rewritten(sent(&[
+            ("Connection", "X-User-Type, X-Hop, Host, close"),
+            ("X-Hop", "1"),
+            ("Host", "a"),
+            ("Keep-Alive", "5"),
+            ("TE", "trailers"),
+            ("Upgrade", "h2c"),
+            ("Authorization", "OAuth x"),
+        ]));
+
+        assert_eq!(headers.get("x-user-type").unwrap(), "guest");
+        assert!(headers.contains_key("host"));
+        for gone in ["connection", "x-hop", "keep-alive", "te", "upgrade", "authorization"] {
+            assert!(!headers.contains_key(gone), "{gone}");
+        }
+    }
+
+    #[test]
+    fn a_valid_traceparent_passes_and_an_invalid_one_is_replaced() {
+        let valid = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
+
+        let kept = rewritten(sent(&[("traceparent", valid)]));
+        let replaced = rewritten(sent(&[("traceparent", "00-0-0-0")]));
+
+        assert_eq!(kept.get("traceparent").unwrap(), valid);
+        assert_eq!(replaced.get("traceparent").unwrap(), "00-a-b-01");
+    }
+}

@@ -1,0 +1,311 @@
+//! Routes: host, method and path template → the route that serves a request.
+//!
+//! A tree of segments per host, built when the configuration loads: what a lookup costs depends on the path's segments,
+//! not on how many routes there are. Segments are judged decoded once; what upstream gets is what the client sent, so a
+//! path that upstream could read differently is refused instead of tidied.
+
+use std::borrow::Cow;
+use std::collections::HashMap;
+
+use crate::config;
+
+/// All routes.
+#[derive(Debug, Default)]
+pub struct Routes {
+    by_host: HashMap<String, Node>,
+    any_host: Node,
+}
+
+/// What a lookup found.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Found {
+    /// The route's place in the configuration.
+    Route(usize),
+    /// The path is there, the method isn't: what `Allow` says.
+    OtherMethods(String),
+    /// No such path.
+    Unknown,
+    /// A path that is always refused: dot segments, empty segments, backslashes, controls, broken escapes.
+    Refused,
+}
+
+/// A place in the tree: what may follow, literals before a variable before the rest.
+#[derive(Debug, Default)]
+struct Node {
+    literals: HashMap<String, Node>,
+    variable: Option<Box<Node>>,
+    rest: Vec<Entry>,
+    here: Vec<Entry>,
+}
+
+#[derive(Debug, Clone)]
+struct Entry {
+    method: String,
+    route: usize,
+    encoded_slash: bool,
+}
+
+/// A template that can't be a route.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum TemplateError {
+    /// Doesn't begin with a slash.
+    #[error("a path begins with /")]
+    NoSlash,
+    /// `//`, or a segment that would be refused in a request.
+    #[error("segment {0:?} can't be matched: empty, dots or an escape")]
+    Segment(String),
+    /// `{*rest}` before the end.
+    #[error("{{*rest}} stands only at the end")]
+    RestInside,
+    /// Another route has that host, method and template.
+    #[error("{0} is already a route for this method and host")]
+    Taken(String),
+}
+
+impl Routes {
+    /// Builds the tree; the index of each fault is its route's.
+    pub fn new(routes: &[config::Route]) -> Result<Self, Vec<(usize, TemplateError)>> {
+        let mut all = Self::default();
+        let mut faults = Vec::new();
+        for (index, route) in routes.iter().enumerate() {
+            if let Err(fault) = all.insert(index, route) {
+                faults.push((index, fault));
+            }
+        }
+        if faults.is_empty() { Ok(all) } else { Err(faults) }
+    }
+
+    fn insert(&mut self, index: usize, route: &config::Route) -> Result<(), TemplateError> {
+        let segments = parse(&route.path)?;
+        for method in &route.methods {
+            let entry = Entry {
+                method: method.clone(),
+                route: index,
+                encoded_slash: route.encoded_slash,
+            };
+            let root = match &route.host {
+                Some(host) => self.by_host.entry(host.clone()).or_default(),
+                None => &mut self.any_host,
+            };
+            root.insert(&segments, &entry)
+                .map_err(|()| TemplateError::Taken(route.path.clone()))?;
+        }
+        Ok(())
+    }
+
+    /// The route for a request. `host` without port, in lower case; `path` raw.
+    pub fn find(&self, host: &str, method: &str, path: &str) -> Found {
+        let Some(segments) = segments(path) else {
+            return Found::Refused;
+        };
+        // HEAD goes by GET.
+        let method = if method == "HEAD" { "GET" } else { method };
+        let mut search = Search {
+            method,
+            slash: segments.has_slash,
+            best: None,
+            allow: Vec::new(),
+            slash_refused: false,
+        };
+        let hosts = self.by_host.get(host).into_iter().chain([&self.any_host]);
+        for root in hosts {
+            root.find(&segments.decoded, &mut search);
+            if search.best.is_some() {
+                break;
+            }
+        }
+        match search {
+            Search { best: Some(route), .. } => Found::Route(route),
+            Search {
+                slash_refused: true, ..
+            } => Found::Refused,
+            Search { allow, .. } if allow.is_empty() => Found::Unknown,
+            Search { allow, .. } => Found::OtherMethods(allow_header(allow)),
+        }
+    }
+}
+
+enum Template {
+    Literal(String),
+    Variable,
+    Optional,
+    Rest,
+}
+
+fn parse(path: &str) -> Result<Vec<Template>, TemplateError> {
+    let inner = path.strip_prefix('/').ok_or(TemplateError::NoSlash)?;
+    let inner = inner.strip_suffix('/').unwrap_or(inner);
+    if inner.is_empty() {
+        return Ok(Vec::new());
+    }
+    let mut templates = Vec::new();
+    let mut parts = inner.split('/').peekable();
+    while let Some(part) = parts.next() {
+        let name = part.strip_prefix('{').and_then(|part| part.strip_suffix('}'));
+        templates.push(match name {
+            Some(name) if name.starts_with('*') => {
+                if parts.peek().is_some() {
+                    return Err(TemplateError::RestInside);
+                }
+                Template::Rest
+            }
+            Some(name) if name.ends_with('?') => Template::Optional,
+            Some(_) => Template::Variable,
+            None if part.contains(['{', '}', '%']) || judge(part).is_none() => {
+                return Err(TemplateError::Segment(part.to_owned()));
+            }
+            None => Template::Literal(part.to_owned()),
+        });
+    }
+    Ok(templates)
+}
+
+impl Node {
+    fn insert(&mut self, templates: &[Template], entry: &Entry) -> Result<(), ()> {
+        let Some((first, others)) = templates.split_first() else {
+            return add(&mut self.here, entry);
+        };
+        match first {
+            Template::Literal(text) => self.literals.entry(text.clone()).or_default().insert(others, entry),
+            Template::Variable => self.variable.get_or_insert_default().insert(others, entry),
+            Template::Optional => {
+                self.insert(others, entry)?;
+                self.variable.get_or_insert_default().insert(others, entry)
+            }
+            Template::Rest => add(&mut self.rest, entry),
+        }
+    }
+
+    /// Depth first, the more literal way before the other: the first that serves the method is the one.
+    fn find(&self, segments: &[Cow<'_, str>], search: &mut Search<'_>) {
+        let Some((first, others)) = segments.split_first() else {
+            return search.take(&self.here);
+        };
+        if let Some(next) = self.literals.get(first.as_ref()) {
+            next.find(others, search);
+        }
+        if search.best.is_none()
+            && let Some(next) = &self.variable
+        {
+            next.find(others, search);
+        }
+        if search.best.is_none() {
+            search.take(&self.rest);
+        }
+    }
+}
+
+fn add(entries: &mut Vec<Entry>, entry: &Entry) -> Result<(), ()> {
+    if entries.iter().any(|one| one.method == entry.method) {
+        return Err(());
+    }
+    entries.push(entry.clone());
+    Ok(())
+}
+
+struct Search<'a> {
+    method: &'a str,
+    slash: bool,
+    best: Option<usize>,
+    allow: Vec<String>,
+    slash_refused: bool,
+}
+
+impl Search<'_> {
+    fn take(&mut self, entries: &[Entry]) {
+        match entries.iter().find(|entry| entry.method == self.method) {
+            Some(entry) if self.slash && !entry.encoded_slash => self.slash_refused = true,
+            Some(entry) => self.best = Some(entry.route),
+            None => self.allow.extend(entries.iter().map(|entry| entry.method.clone())),
+        }
+    }
+}
+
+fn allow_header(mut methods: Vec<String>) -> String {
+    if methods.iter().any(|method| method == "GET") {
+        methods.push("HEAD".to_owned());
+    }
+    methods.sort_unstable();
+    methods.dedup();
+    methods.join(", ")
+}
+
+struct Segments<'a> {
+    decoded: Vec<Cow<'a, str>>,
+    has_slash: bool,
+}
+
+/// The path's segments, decoded once; `None`: a path that is always refused. One trailing slash is ignored, as Magento does.
+fn segments(path: &str) -> Option<Segments<'_>> {
+    let inner = path.strip_prefix('/')?;
+    let inner = inner.strip_suffix('/').unwrap_or(inner);
+    let mut found = Segments {
+        decoded: Vec::with_capacity(8),
+        has_slash: false,
+    };
+    if inner.is_empty() {
+        // "//" is an empty segment, "/" is the root.
+        return (path == "/").then_some(found);
+    }
+    for segment in inner.split('/') {
+        let decoded = judge(segment)?;
+        found.has_slash |= decoded.contains('/');
+        found.decoded.push(decoded);
+    }
+    Some(found)
+}
+
+/// A segment decoded once, unless upstream could take it for something else than we do.
+fn judge(segment: &str) -> Option<Cow<'_, str>> {
+    if segment.is_empty() {
+        return None;
+    }
+    let decoded = decode(segment)?;
+    let odd =
+        |character: char| character.is_control() || matches!(character, '\\' | '\u{FF0F}' | '\u{2215}' | '\u{29F8}');
+    if decoded.contains(odd) || is_dots(&decoded) {
+        return None;
+    }
+    // A second decoding upstream must not find what the first one here did not.
+    if decoded.contains('%')
+        && let Some(twice) = decode(&decoded)
+        && (is_dots(&twice) || twice.contains(['\\', '/']) || twice.chars().any(char::is_control))
+    {
+        return None;
+    }
+    Some(decoded)
+}
+
+/// `.` and `..`, also before `;` (path parameters) or a decoded slash, and in the characters that fold to a dot.
+fn is_dots(segment: &str) -> bool {
+    segment.split('/').any(|part| {
+        let name = part.split(';').next().unwrap_or_default().trim_end();
+        let dots = name
+            .chars()
+            .filter(|character| matches!(character, '.' | '\u{FF0E}' | '\u{2024}'))
+            .count();
+        (1..=2).contains(&dots) && name.chars().count() == dots
+    })
+}
+
+/// Percent-decoding; `None`: a broken escape, or octets that aren't UTF-8 (overlong forms among them).
+fn decode(text: &str) -> Option<Cow<'_, str>> {
+    if !text.contains('%') {
+        return Some(Cow::Borrowed(text));
+    }
+    let mut octets = Vec::with_capacity(text.len());
+    let mut bytes = text.bytes();
+    while let Some(byte) = bytes.next() {
+        if byte != b'%' {
+            octets.push(byte);
+            continue;
+        }
+        let high = char::from(bytes.next()?).to_digit(16)?;
+        let low = char::from(bytes.next()?).to_digit(16)?;
+        octets.push(u8::try_from(high * 16 + low).ok()?);
+    }
+    String::from_utf8(octets).ok().map(Cow::Owned)
+}
+
+#[cfg(test)]
+mod tests;
