@@ -1,4 +1,5 @@
 //! Countersign's gateway: the map, and the life of one signed request.
+pub mod app;
 pub mod authenticate;
 pub mod authorize;
 pub mod body;

@@ -142,6 +142,13 @@ impl Worker {
         Rc::clone(&local)
     }
 
+    /// Ends upstream connections that idled too long.
+    pub fn close_idle(&self) {
+        for upstream in &self.local.borrow().upstreams {
+            upstream.close_idle();
+        }
+    }
+
     /// Said at the first mismatch and then ever more rarely: a client's mistake must not fill the log.
     fn warn_of_host(&self, seen: &Origin<'_>, signed: &Origin<'_>) {
         let before = self.metrics.host_mismatch();

@@ -2,6 +2,14 @@
 //! `file.rs`; how file and environment become these sections is `resolve.rs`. Each part of the program is given its own
 //! section, never the whole.
 
+mod fault;
+mod node;
+mod reader;
+mod resolve;
+mod routes;
+mod sections;
+mod values;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -10,6 +18,9 @@ use std::time::Duration;
 use ipnet::IpNet;
 use oauth1::{MethodSet, Placements, Scheme};
 use token_store::{NewIntegration, Secret};
+
+pub use self::fault::{Fault, Faults};
+pub use self::resolve::{Environment, Warning};
 
 /// All sections.
 #[derive(Clone, Debug)]
@@ -424,4 +435,26 @@ fn edits(from: &str, to: &str) -> usize {
         }
     }
     row.last().copied().unwrap_or_default()
+}
+
+/// Static keys that differ: a reload can't change them.
+pub fn needs_restart(running: &Config, loaded: &Config) -> Vec<String> {
+    let changed = [
+        ("public.listen", running.public.listen != loaded.public.listen),
+        ("public.threads", running.public.threads != loaded.public.threads),
+        ("admin.listen", running.admin.listen != loaded.admin.listen),
+        ("store.url", running.store.url != loaded.store.url),
+        (
+            "store.encryption_keys",
+            running.store.encryption_keys != loaded.store.encryption_keys,
+        ),
+        (
+            "log",
+            (running.log.access, running.log.json) != (loaded.log.access, loaded.log.json),
+        ),
+    ];
+    changed
+        .into_iter()
+        .filter_map(|(key, differs)| differs.then(|| key.to_owned()))
+        .collect()
 }

@@ -115,6 +115,13 @@ where
         })
     }
 
+    /// Ends connections that idled too long.
+    pub fn close_idle(&self) {
+        for target in &self.targets {
+            target.pool.close_idle();
+        }
+    }
+
     fn pick(&self, hash: u64) -> Option<&Target<B>> {
         let count = self.targets.len();
         if count <= 1 {

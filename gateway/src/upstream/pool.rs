@@ -150,6 +150,14 @@ where
         None
     }
 
+    pub(super) fn close_idle(&self) {
+        let now = self.clock.instant();
+        let timeout = self.idle_timeout;
+        self.idle
+            .borrow_mut()
+            .retain(|one| now.duration_since(one.since) < timeout && !one.sender.is_closed());
+    }
+
     async fn connect(&self) -> Result<SendRequest<B>, Cause> {
         let connecting = connect(&self.target, &self.name, Arc::clone(&self.tls));
         let stream = match tokio::time::timeout(self.connect_timeout, connecting).await {

@@ -1,0 +1,364 @@
+//! The one place that wires every part, leaves first: store, workers, listeners; and that reloads and shuts them down.
+
+use std::io;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::rc::Rc;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::JoinHandle;
+
+use arc_swap::ArcSwap;
+use token_store::Store;
+use tokio_util::sync::CancellationToken;
+
+use crate::clock::Clock;
+use crate::config::{self, Config};
+use crate::exchange::user_token::UserTokens;
+use crate::listen::count::Counts;
+use crate::listen::{Accept, bind, in_use, tls};
+use crate::live::{Live, LiveError};
+use crate::observe::access_log::AccessLogWriter;
+use crate::observe::{AccessLog, Metrics};
+use crate::random::NoRandomness;
+use crate::request_id::RequestIds;
+use crate::service::{Worker, WorkerParts};
+
+/// A gateway that serves.
+pub struct App {
+    parts: Parts,
+    addresses: Vec<SocketAddr>,
+    workers: Vec<JoinHandle<()>>,
+    log: AccessLogWriter,
+    stop: CancellationToken,
+}
+
+/// What the admin listener, the control socket and signals work on; cheap to clone.
+#[derive(Clone)]
+pub struct Parts {
+    /// State.
+    pub store: Arc<dyn Store>,
+    /// Time.
+    pub clock: Clock,
+    /// What a reload swaps.
+    pub live: Arc<ArcSwap<Live>>,
+    /// Counters.
+    pub metrics: Arc<Metrics>,
+    /// Users' sign-ins.
+    pub users: Arc<UserTokens>,
+    /// Whether a drain has begun.
+    pub draining: CancellationToken,
+    reload: Arc<Reload>,
+}
+
+/// How the configuration is read again.
+struct Reload {
+    path: Option<PathBuf>,
+    started_with: Config,
+    /// One reload at a time.
+    running: Mutex<()>,
+}
+
+/// Why the gateway could not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// Somebody listens there already.
+    #[error("{0} is in use: another server, perhaps another countersign, listens there")]
+    InUse(SocketAddr),
+    /// A listener.
+    #[error("can't listen on {0}: {1}")]
+    Listen(SocketAddr, #[source] io::Error),
+    /// Too few file descriptors.
+    #[error(
+        "{needed} file descriptors are needed for public.limits.connections = {connections}, {allowed} are allowed: raise the limit (ulimit -n) or lower the key"
+    )]
+    Descriptors {
+        /// 2 × connections + 256
+        needed: u64,
+        /// As configured.
+        connections: usize,
+        /// The hard limit.
+        allowed: u64,
+    },
+    /// The configuration can't be put to work.
+    #[error(transparent)]
+    Live(#[from] LiveError),
+    /// TLS of the public listener.
+    #[error(transparent)]
+    Tls(#[from] tls::TlsError),
+    /// No randomness.
+    #[error(transparent)]
+    NoRandomness(#[from] NoRandomness),
+    /// A thread.
+    #[error("can't start a thread: {0}")]
+    Thread(#[source] io::Error),
+}
+
+/// What a reload did.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Reloaded {
+    /// In force; these keys changed but need a restart.
+    Done {
+        /// As `public.listen`.
+        needs_restart: Vec<String>,
+    },
+    /// The last good configuration stays in force.
+    Refused {
+        /// One line a fault.
+        faults: Vec<String>,
+    },
+}
+
+impl App {
+    /// Starts workers on the public addresses. `path` is where [`Parts::reload`] reads the configuration again.
+    pub fn start(config: Config, path: Option<&Path>, store: Arc<dyn Store>, clock: Clock) -> Result<Self, StartError> {
+        let live = Arc::new(Live::new(&config)?);
+        let tls = config.public.tls.as_ref().map(tls::server_config).transpose()?;
+        check_descriptors(&config.public.limits)?;
+        let metrics = Arc::new(Metrics::default());
+        let log = AccessLog::start(config.log.access).map_err(StartError::Thread)?;
+        let counts = Counts::new(
+            config.public.limits.connections,
+            config.public.limits.connections_per_address,
+        );
+        gauges(&metrics, &counts, &log);
+        let users = Arc::new(UserTokens::new(Arc::clone(&store), clock, &config));
+        let threads = threads(config.public.threads);
+        let sockets = listen(&config.public.listen, threads)?;
+        let parts = Parts {
+            live: Arc::new(ArcSwap::from(live)),
+            draining: CancellationToken::new(),
+            reload: Arc::new(Reload {
+                path: path.map(Path::to_owned),
+                started_with: config.clone(),
+                running: Mutex::new(()),
+            }),
+            store,
+            clock,
+            metrics,
+            users,
+        };
+        let stop = CancellationToken::new();
+        let mut workers = Vec::with_capacity(threads);
+        for (number, listeners) in sockets.listeners.into_iter().enumerate() {
+            let worker = WorkerParts {
+                clock,
+                metrics: parts.metrics.shard(),
+                log: log.end(),
+                store: Arc::clone(&parts.store),
+                users: Arc::clone(&parts.users),
+                live: Arc::clone(&parts.live),
+                in_flight: config.public.limits.in_flight.div_ceil(threads),
+                cache: config.store.cache,
+                ids: RequestIds::new()?,
+            };
+            let (tls, counts, stop) = (tls.clone(), Arc::clone(&counts), stop.clone());
+            let thread = std::thread::Builder::new()
+                .name(format!("worker-{number}"))
+                .spawn(move || work(worker, listeners, tls, counts, stop))
+                .map_err(StartError::Thread)?;
+            workers.push(thread);
+        }
+        Ok(Self {
+            parts,
+            addresses: sockets.addresses,
+            workers,
+            log,
+            stop,
+        })
+    }
+
+    /// The addresses that are listened on, with the ports that the system gave for port 0.
+    pub fn addresses(&self) -> &[SocketAddr] {
+        &self.addresses
+    }
+
+    /// What others work on.
+    pub fn parts(&self) -> Parts {
+        self.parts.clone()
+    }
+
+    /// Stops accepting, lets requests that are being served end, at most until the drain's timeout. `false`: some were cut.
+    pub async fn drain(self) -> bool {
+        self.parts.draining.cancel();
+        self.stop.cancel();
+        let timeout = self.parts.live.load().public.limits.drain_timeout;
+        let workers = self.workers;
+        let joined = tokio::task::spawn_blocking(move || {
+            for worker in workers {
+                if worker.join().is_err() {
+                    tracing::error!("a worker died");
+                }
+            }
+        });
+        let drained = tokio::time::timeout(timeout, joined).await.is_ok();
+        if drained {
+            // Every end is gone, so the writer ends with its last line.
+            let log = self.log;
+            if tokio::task::spawn_blocking(move || log.finish()).await.is_err() {
+                tracing::error!("the access log was not written to its end");
+            }
+        }
+        drained
+    }
+}
+
+impl Parts {
+    /// Reads the configuration again and puts it in force, whole or not at all.
+    pub fn reload(&self) -> Reloaded {
+        let _one = self.reload.running.lock().unwrap_or_else(PoisonError::into_inner);
+        let outcome = self.try_reload();
+        let worked = matches!(outcome, Reloaded::Done { .. });
+        self.metrics.reloaded(worked);
+        match &outcome {
+            Reloaded::Done { needs_restart } => tracing::info!(?needs_restart, "configuration reloaded"),
+            Reloaded::Refused { faults } => tracing::error!(?faults, "configuration refused; the last good one stays"),
+        }
+        outcome
+    }
+
+    fn try_reload(&self) -> Reloaded {
+        let config = match Config::load(self.reload.path.as_deref()) {
+            Ok((config, warnings)) => {
+                for warning in warnings {
+                    tracing::warn!("{warning}");
+                }
+                config
+            }
+            Err(faults) => return Reloaded::Refused { faults: faults.lines() },
+        };
+        match Live::new(&config) {
+            Ok(live) => {
+                self.users.reload(&config);
+                self.live.store(Arc::new(live));
+                Reloaded::Done {
+                    needs_restart: config::needs_restart(&self.reload.started_with, &config),
+                }
+            }
+            Err(error) => Reloaded::Refused {
+                faults: vec![error.to_string()],
+            },
+        }
+    }
+}
+
+struct Sockets {
+    /// For each worker, one listener an address.
+    listeners: Vec<Vec<std::net::TcpListener>>,
+    addresses: Vec<SocketAddr>,
+}
+
+fn listen(wanted: &[SocketAddr], threads: usize) -> Result<Sockets, StartError> {
+    let mut listeners: Vec<Vec<std::net::TcpListener>> = (0..threads).map(|_| Vec::new()).collect();
+    let mut addresses = Vec::new();
+    for address in wanted {
+        if in_use(*address) {
+            return Err(StartError::InUse(*address));
+        }
+        let mut address = *address;
+        for of_worker in &mut listeners {
+            let listener = bind(address).map_err(|error| StartError::Listen(address, error))?;
+            // Port 0: the first socket gets a port, the others share it.
+            address = listener
+                .local_addr()
+                .map_err(|error| StartError::Listen(address, error))?;
+            of_worker.push(listener);
+        }
+        addresses.push(address);
+    }
+    Ok(Sockets { listeners, addresses })
+}
+
+/// A worker's thread: one runtime, nothing shared on the way of a request.
+fn work(
+    parts: WorkerParts,
+    listeners: Vec<std::net::TcpListener>,
+    tls: Option<Arc<rustls::ServerConfig>>,
+    counts: Arc<Counts>,
+    stop: CancellationToken,
+) {
+    let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            tracing::error!(%error, "a worker has no runtime");
+            return;
+        }
+    };
+    let local = tokio::task::LocalSet::new();
+    local.block_on(&runtime, async move {
+        let worker = Worker::new(parts);
+        let ticking = tokio::task::spawn_local(tick(Rc::clone(&worker)));
+        let mut accepting = tokio::task::JoinSet::new();
+        for listener in listeners {
+            let accept = Accept {
+                worker: Rc::clone(&worker),
+                tls: tls.clone(),
+                counts: Arc::clone(&counts),
+                stop: stop.clone(),
+            };
+            accepting.spawn_local(accept.run(listener));
+        }
+        while let Some(ended) = accepting.join_next().await {
+            if let Ok(Err(error)) = ended {
+                tracing::error!(%error, "a listener ended");
+            }
+        }
+        ticking.abort();
+        worker.log.flush();
+    });
+}
+
+/// What a worker does besides serving: its lines reach the log though few come, idle connections end in time.
+async fn tick(worker: Rc<Worker>) {
+    let mut interval = tokio::time::interval(TICK);
+    loop {
+        interval.tick().await;
+        worker.log.flush();
+        worker.close_idle();
+    }
+}
+
+fn gauges(metrics: &Metrics, counts: &Arc<Counts>, log: &AccessLogWriter) {
+    let open = Arc::clone(counts);
+    metrics.gauge("connections", "Connections that are open.", move || {
+        u64::try_from(open.open()).unwrap_or(u64::MAX)
+    });
+    let dropped = log.dropped();
+    metrics.gauge(
+        "access_log_dropped_lines",
+        "Lines that a slow sink made drop.",
+        move || dropped.load(std::sync::atomic::Ordering::Relaxed),
+    );
+}
+
+fn threads(configured: usize) -> usize {
+    match configured {
+        0 => std::thread::available_parallelism().map_or(1, std::num::NonZero::get),
+        threads => threads,
+    }
+}
+
+/// Each connection may need one toward upstream; the rest is files, the store and the admin listener.
+fn check_descriptors(limits: &config::Limits) -> Result<(), StartError> {
+    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+    let connections = u64::try_from(limits.connections).unwrap_or(u64::MAX);
+    let needed = connections.saturating_mul(2).saturating_add(256);
+    let limit = getrlimit(Resource::Nofile);
+    if limit.current.is_none_or(|current| current >= needed) {
+        return Ok(());
+    }
+    let raised = Rlimit {
+        current: Some(needed),
+        maximum: limit.maximum,
+    };
+    if limit.maximum.is_none_or(|maximum| maximum >= needed) && setrlimit(Resource::Nofile, raised).is_ok() {
+        return Ok(());
+    }
+    let allowed = limit.maximum.or(limit.current).unwrap_or_default();
+    Err(StartError::Descriptors {
+        needed,
+        connections: limits.connections,
+        allowed,
+    })
+}
+
+const TICK: std::time::Duration = std::time::Duration::from_millis(200);

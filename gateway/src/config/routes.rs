@@ -1,0 +1,122 @@
+//! `[[routes]]`: read, and held against upstreams, resources and one another.
+
+use std::collections::BTreeSet;
+
+use super::fault::Place;
+use super::reader::Section;
+use super::{Requirement, Route, nearest};
+use crate::authorize::resources::ALL;
+use crate::proxy::route::Routes;
+
+/// What routes may name.
+pub(super) struct Context {
+    pub(super) upstreams: BTreeSet<String>,
+    pub(super) resources: BTreeSet<String>,
+}
+
+pub(super) fn read(root: &Section<'_, '_>, context: &Context) -> Vec<Route> {
+    let mut routes = Vec::new();
+    let mut places: Vec<Place> = Vec::new();
+    for section in root.list_of_tables("routes") {
+        let place = section.place().clone();
+        if let Some(route) = route(&section, context) {
+            routes.push(route);
+            places.push(place);
+        }
+        section.finish();
+    }
+    if let Err(faults) = Routes::new(&routes) {
+        for (index, fault) in faults {
+            let place = places.get(index).cloned().unwrap_or_else(|| root.place().clone());
+            root.fault_at(&place, "routes.path", &fault.to_string());
+        }
+    }
+    routes
+}
+
+fn route(section: &Section<'_, '_>, context: &Context) -> Option<Route> {
+    let path = section.required("path").map(|(path, _)| path);
+    let methods = section
+        .all_parsed("methods", method)
+        .unwrap_or_else(|| vec!["GET".to_owned()]);
+    let upstream = section.required("upstream");
+    if let Some((name, place)) = &upstream
+        && !context.upstreams.contains(name)
+    {
+        let near = nearest(name, context.upstreams.iter().map(String::as_str));
+        let near = near.map(|near| format!("; did you mean {near:?}?")).unwrap_or_default();
+        section.fault_at(place, "upstream", &format!("there is no [upstreams.{name}]{near}"));
+    }
+    let mode = |text: &str| match text {
+        "enforce" => Ok(false),
+        "observe" => Ok(true),
+        _ => Err(format!("{text:?} is neither \"enforce\" nor \"observe\"")),
+    };
+    let encoded_slash = |text: &str| match text {
+        "allow" => Ok(true),
+        "refuse" => Ok(false),
+        _ => Err(format!("{text:?} is neither \"allow\" nor \"refuse\"")),
+    };
+    let host = |text: &str| {
+        let plain = !text.is_empty() && !text.contains([':', '/', '@', ' ']);
+        if plain {
+            Ok(text.to_ascii_lowercase())
+        } else {
+            Err(format!("{text:?} is not a host: a name without port"))
+        }
+    };
+    let route = Route {
+        path: path.clone().unwrap_or_default(),
+        host: section.parsed("host", host),
+        methods,
+        upstream: upstream.as_ref().map(|(name, _)| name.clone()).unwrap_or_default(),
+        requirement: requirement(section, context),
+        observe: section.parsed("mode", mode).unwrap_or(false),
+        secure: section.flag("secure", false),
+        encoded_slash: section.parsed("encoded_slash", encoded_slash).unwrap_or(false),
+        keep_oauth: section.flag("keep_oauth", false),
+        force: section.free_texts("force"),
+    };
+    if !route.force.is_empty() {
+        section.fault_at(section.place(), "force", "is not available in this version");
+    }
+    (path.is_some() && upstream.is_some()).then_some(route)
+}
+
+fn method(text: &str) -> Result<String, String> {
+    const KNOWN: [&str; 6] = ["GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"];
+    match text {
+        known if KNOWN.contains(&known) => Ok(known.to_owned()),
+        "HEAD" => Err("HEAD goes by GET: leave it out".to_owned()),
+        _ => Err(format!("{text:?} is none of {}", KNOWN.join(", "))),
+    }
+}
+
+fn requirement(section: &Section<'_, '_>, context: &Context) -> Requirement {
+    let named = known_resources(section, "resources", context);
+    match named.as_slice() {
+        [] => Requirement::Nothing,
+        [one] if one == "anonymous" => Requirement::Anonymous,
+        [one] if one == "self" => Requirement::Own,
+        several => {
+            if several.iter().any(|one| one == "anonymous" || one == "self") {
+                section.fault_at(section.place(), "resources", "\"anonymous\" and \"self\" stand alone");
+            }
+            Requirement::Resources(named.into_iter().collect())
+        }
+    }
+}
+
+/// The listed ids; those that the tree doesn't have are faults.
+pub(super) fn known_resources(section: &Section<'_, '_>, key: &str, context: &Context) -> Vec<String> {
+    let mut known = Vec::new();
+    for (id, place) in section.texts(key).unwrap_or_default() {
+        if !context.resources.contains(&id) && !["anonymous", "self", ALL].contains(&id.as_str()) {
+            let near = nearest(&id, context.resources.iter().map(String::as_str));
+            let near = near.map(|near| format!("; did you mean {near:?}?")).unwrap_or_default();
+            section.fault_at(&place, key, &format!("{id:?} is no [[resources]] entry{near}"));
+        }
+        known.push(id);
+    }
+    known
+}
