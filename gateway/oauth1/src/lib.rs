@@ -2,13 +2,20 @@
 //! No I/O, no clock, no randomness, no locks: whoever calls brings them.
 //!
 //! The order of the modules is the order in which a signed request is read: [`target`] (the URL as the client saw it),
-//! [`authorization`] (the header), [`parameters`] (header, query and form), [`request`] (what the call must carry),
+//! `authorization` (the header), `parameters` (header, query and form), [`request`] (what the call must carry),
 //! [`base_string`] and [`signature`] (what was signed, and with which key), [`timestamp`] (when).
 //! [`problem`] is the one error type: the request is at fault.
 
+mod authorization;
+pub mod base_string;
 pub mod body_hash;
+mod natural_order;
+mod parameters;
+pub mod percent;
 pub mod problem;
 pub mod request;
+mod rsa_key;
+pub mod sign;
 pub mod signature;
 pub mod target;
 pub mod timestamp;

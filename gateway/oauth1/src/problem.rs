@@ -26,6 +26,27 @@ pub enum ParameterName {
 }
 
 impl ParameterName {
+    /// Every name, in the order of the enumeration.
+    pub const ALL: [Self; Self::COUNT] = [
+        Self::ConsumerKey,
+        Self::Signature,
+        Self::SignatureMethod,
+        Self::Nonce,
+        Self::Timestamp,
+        Self::Token,
+        Self::Verifier,
+        Self::Callback,
+        Self::Version,
+        Self::BodyHash,
+    ];
+
+    pub(crate) const COUNT: usize = 10;
+
+    /// The parameter of that exact name.
+    pub(crate) fn of(name: &[u8]) -> Option<Self> {
+        Self::ALL.into_iter().find(|known| known.as_str().as_bytes() == name)
+    }
+
     /// The name on the wire.
     pub fn as_str(self) -> &'static str {
         match self {

@@ -1,5 +1,16 @@
 //! Signature methods and prepared keys (RFC 5849 sections 3.4.2 to 3.4.4).
 
+use aws_lc_rs::signature as rsa;
+use base64::{Engine, engine::general_purpose::STANDARD};
+use hmac::{Hmac, KeyInit, Mac};
+use sha1::Sha1;
+use sha2::{Digest, Sha256, Sha512};
+use subtle::ConstantTimeEq;
+use zeroize::Zeroizing;
+
+use crate::percent;
+pub use crate::rsa_key::RsaPublicKey;
+
 /// A signature method, by its exact name on the wire.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum SignatureMethod {
@@ -77,34 +88,154 @@ impl FromIterator<SignatureMethod> for MethodSet {
     }
 }
 
-/// A consumer's registered RSA public key.
-#[derive(Clone, Debug)]
-pub struct RsaPublicKey(());
-
-impl RsaPublicKey {
-    /// From PEM: SPKI, PKCS#1 or an X.509 certificate; at least 2048 bits unless `allow_1024`. `None`: not such a key.
-    pub fn from_pem(_pem: &str) -> Option<Self> {
-        todo!()
-    }
-}
-
 /// What a request of one consumer and token is verified with: HMAC states prepared once, for the accepted methods.
 #[derive(Clone)]
-pub struct Keys(());
+pub struct Keys {
+    sha1: Option<Hmac<Sha1>>,
+    sha256: Option<Hmac<Sha256>>,
+    sha512: Option<Box<Hmac<Sha512>>>,
+    /// SHA-256 of the key in clear: equal lengths to compare, and no secret kept.
+    plaintext: Option<[u8; 32]>,
+    rsa: Option<(MethodSet, RsaPublicKey)>,
+    is_dummy: bool,
+}
 
 impl Keys {
-    /// Prepares keys of `methods` from the raw secrets (`token_secret` empty where there is no token).
-    pub fn new(_methods: MethodSet, _consumer_secret: &str, _token_secret: &str) -> Self {
-        todo!()
+    /// Prepares keys of `methods` from the raw secrets (`token_secret` empty where there is no token). RSA methods never
+    /// verify with them (C63).
+    pub fn new(methods: MethodSet, consumer_secret: &str, token_secret: &str) -> Self {
+        let key = key(consumer_secret, token_secret);
+        Self {
+            sha1: methods.contains(SignatureMethod::HmacSha1).then(|| keyed(&key)),
+            sha256: methods.contains(SignatureMethod::HmacSha256).then(|| keyed(&key)),
+            sha512: methods
+                .contains(SignatureMethod::HmacSha512)
+                .then(|| Box::new(keyed(&key))),
+            plaintext: methods
+                .contains(SignatureMethod::Plaintext)
+                .then(|| Sha256::digest(key.as_slice()).into()),
+            rsa: None,
+            is_dummy: false,
+        }
     }
 
-    /// With an RSA key: only RSA methods verify (C63).
-    pub fn rsa(_methods: MethodSet, _key: &RsaPublicKey) -> Self {
-        todo!()
+    /// With an RSA key: only RSA methods verify (C63, P18).
+    pub fn rsa(methods: MethodSet, key: &RsaPublicKey) -> Self {
+        Self {
+            rsa: Some((methods, key.clone())),
+            ..Self::new(MethodSet::EMPTY, "", "")
+        }
     }
 
     /// Keys that take the same work and verify nothing: for unknown consumers and tokens (P5). Make them once.
-    pub fn dummy(_methods: MethodSet) -> Self {
-        todo!()
+    pub fn dummy(methods: MethodSet) -> Self {
+        let rsa = RsaPublicKey::from_pem(DUMMY_RSA_KEY).map(|key| (methods, key));
+        Self {
+            rsa,
+            is_dummy: true,
+            ..Self::new(methods, "", "")
+        }
+    }
+
+    /// Whether `signature` (as sent, decoded from its parameter) is that of `base`. The same work for a signature of any
+    /// length and form (C59, P2).
+    pub fn verify(&self, method: SignatureMethod, base: &[u8], signature: &[u8]) -> bool {
+        let is_right = match method {
+            SignatureMethod::HmacSha1 => self
+                .sha1
+                .as_ref()
+                .is_some_and(|keyed| verify_mac(keyed, base, signature)),
+            SignatureMethod::HmacSha256 => self
+                .sha256
+                .as_ref()
+                .is_some_and(|keyed| verify_mac(keyed, base, signature)),
+            SignatureMethod::HmacSha512 => self
+                .sha512
+                .as_ref()
+                .is_some_and(|keyed| verify_mac(keyed.as_ref(), base, signature)),
+            SignatureMethod::RsaSha1 | SignatureMethod::RsaSha256 => self
+                .rsa
+                .as_ref()
+                .is_some_and(|(methods, key)| methods.contains(method) && verify_rsa(method, key, base, signature)),
+            SignatureMethod::Plaintext => self
+                .plaintext
+                .as_ref()
+                .is_some_and(|expected| bool::from(expected.ct_eq(Sha256::digest(signature).as_slice()))),
+        };
+        is_right && !self.is_dummy
     }
 }
+
+impl std::fmt::Debug for Keys {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.write_str("Keys(..)")
+    }
+}
+
+/// The signature of `base` as it goes into the parameter, unencoded; `None` for RSA methods.
+pub(crate) fn sign(method: SignatureMethod, secrets: (&str, &str), base: &[u8]) -> Option<Zeroizing<String>> {
+    let key = key(secrets.0, secrets.1);
+    let signature = match method {
+        SignatureMethod::HmacSha1 => STANDARD.encode(mac(&keyed::<Hmac<Sha1>>(&key), base)),
+        SignatureMethod::HmacSha256 => STANDARD.encode(mac(&keyed::<Hmac<Sha256>>(&key), base)),
+        SignatureMethod::HmacSha512 => STANDARD.encode(mac(&keyed::<Hmac<Sha512>>(&key), base)),
+        SignatureMethod::Plaintext => String::from_utf8(key.to_vec()).ok()?,
+        SignatureMethod::RsaSha1 | SignatureMethod::RsaSha256 => return None,
+    };
+    Some(Zeroizing::new(signature))
+}
+
+/// Both secrets encoded, joined by an `&` that is always there (C58).
+fn key(consumer_secret: &str, token_secret: &str) -> Zeroizing<Vec<u8>> {
+    let mut key = Zeroizing::new(Vec::with_capacity((consumer_secret.len() + token_secret.len()) * 3 + 1));
+    percent::encode_into(consumer_secret.as_bytes(), &mut key);
+    key.push(b'&');
+    percent::encode_into(token_secret.as_bytes(), &mut key);
+    key
+}
+
+fn keyed<M: KeyInit>(key: &[u8]) -> M {
+    M::new_from_slice(key).expect("HMAC takes keys of any length")
+}
+
+fn mac<M: Mac + Clone>(keyed: &M, base: &[u8]) -> impl AsRef<[u8]> + use<M> {
+    keyed.clone().chain_update(base).finalize().into_bytes()
+}
+
+/// A signature that isn't canonical base64 of the right length is compared all the same, and fails.
+fn verify_mac<M: Mac + Clone>(keyed: &M, base: &[u8], signature: &[u8]) -> bool {
+    let mac = mac(keyed, base);
+    let mut decoded = [0; MAX_DECODED_MAC];
+    let length = STANDARD.decode_slice(signature, &mut decoded);
+    let is_right_length = length == Ok(mac.as_ref().len());
+    let compared = decoded.get(..mac.as_ref().len()).unwrap_or_default();
+    bool::from(mac.as_ref().ct_eq(compared)) & is_right_length
+}
+
+fn verify_rsa(method: SignatureMethod, key: &RsaPublicKey, base: &[u8], signature: &[u8]) -> bool {
+    let algorithm: &'static dyn rsa::VerificationAlgorithm = match method {
+        SignatureMethod::RsaSha1 => &rsa::RSA_PKCS1_1024_8192_SHA1_FOR_LEGACY_USE_ONLY,
+        SignatureMethod::RsaSha256 => &rsa::RSA_PKCS1_1024_8192_SHA256_FOR_LEGACY_USE_ONLY,
+        SignatureMethod::HmacSha1
+        | SignatureMethod::HmacSha256
+        | SignatureMethod::HmacSha512
+        | SignatureMethod::Plaintext => return false,
+    };
+    let decoded = STANDARD.decode(signature).unwrap_or_default();
+    rsa::UnparsedPublicKey::new(algorithm, key.der())
+        .verify(base, &decoded)
+        .is_ok()
+}
+
+/// Octets of the longest signature that is decoded for an HMAC; a longer one is wrong.
+const MAX_DECODED_MAC: usize = 96;
+
+/// A 2048-bit key whose private half was never kept.
+const DUMMY_RSA_KEY: &str = "-----BEGIN RSA PUBLIC KEY-----\n\
+MIIBCgKCAQEA2dxFzwJ6CEXtBIeUpT3MDoYmXwfqAl8sBwLLBpRUQfJuyddg3rsk\n\
+nb11np1psnRnQXvJKVUu/LCpNxAvVyPj7Ah9YpJaNzFANQr0T3uBYV8BR5MI362H\n\
+GhBCPczeO+dMSk/5fdeEVijytEkx5668mHYkdmDOTojZzyNJHllj6nvFMLCvVIAd\n\
+1ZgzlBhPmX57bskJfdSQuAXpQN3DZswGrlLwd3zhkReyaKddokAU0ft4rmHjDd3F\n\
+s8W7iXPGyhx/NRWkbtyLmcQmfm7ruS7I6PCeSswKl3vetWYjUOLviGCkI9lpsL3Q\n\
+3EGy2Fb33v8Bwyin1LgnzPS79LjH6w5YXQIDAQAB\n\
+-----END RSA PUBLIC KEY-----";

@@ -1,5 +1,7 @@
 //! The URL as the client saw it (RFC 5849 section 3.4.1.2).
 
+use crate::percent;
+
 /// The scheme that the client used.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Scheme {
@@ -17,6 +19,14 @@ impl Scheme {
             Self::Https => "https",
         }
     }
+
+    /// The port that is left out of the base string (C43).
+    fn default_port(self) -> u16 {
+        match self {
+            Self::Http => 80,
+            Self::Https => 443,
+        }
+    }
 }
 
 /// The URL that was called, in raw pieces: nothing decoded, nothing normalised.
@@ -30,4 +40,71 @@ pub struct Target<'a> {
     pub path: &'a str,
     /// What follows the first `?`, raw.
     pub query: Option<&'a str>,
+}
+
+impl<'a> Target<'a> {
+    /// From an absolute `http` or `https` URL, as one types it. A fragment is dropped.
+    pub fn from_url(url: &'a str) -> Option<Self> {
+        let (scheme, rest) = url.split_once("://")?;
+        let scheme = match scheme {
+            _ if scheme.eq_ignore_ascii_case("http") => Scheme::Http,
+            _ if scheme.eq_ignore_ascii_case("https") => Scheme::Https,
+            _ => return None,
+        };
+        let rest = rest.split_once('#').map_or(rest, |(before, _)| before);
+        let (rest, query) = rest
+            .split_once('?')
+            .map_or((rest, None), |(before, query)| (before, Some(query)));
+        let (authority, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
+        (!authority.is_empty()).then_some(Self {
+            scheme,
+            authority,
+            path,
+            query,
+        })
+    }
+
+    /// Whether the path can stand in a request line: `/…`, without white space or control characters (C45, C50).
+    pub(crate) fn has_sound_path(&self) -> bool {
+        let mut octets = self.path.bytes();
+        octets.next().is_none_or(|first| first == b'/') && octets.all(|octet| !matches!(octet, 0..=b' ' | 0x7f))
+    }
+
+    /// Appends the base string URI, encoded once more: lower-case host, no default port, raw path, no query (C42 to C48).
+    /// `is_as_sent`: host and port as sent.
+    pub(crate) fn write_encoded(&self, is_as_sent: bool, out: &mut Vec<u8>) {
+        out.extend_from_slice(self.scheme.as_str().as_bytes());
+        out.extend_from_slice(b"%3A%2F%2F");
+        let authority = self.authority.rsplit_once('@').map_or(self.authority, |(_, host)| host);
+        let (host, port) = split_port(authority);
+        if is_as_sent {
+            percent::encode_into(authority.as_bytes(), out);
+        } else {
+            if host.bytes().any(|octet| octet.is_ascii_uppercase()) {
+                percent::encode_into(host.to_ascii_lowercase().as_bytes(), out);
+            } else {
+                percent::encode_into(host.as_bytes(), out);
+            }
+            if !port.is_empty() && port.parse() != Ok(self.scheme.default_port()) {
+                out.extend_from_slice(b"%3A");
+                percent::encode_into(port.as_bytes(), out);
+            }
+        }
+        percent::encode_into(
+            if self.path.is_empty() {
+                b"/"
+            } else {
+                self.path.as_bytes()
+            },
+            out,
+        );
+    }
+}
+
+/// Host (an IPv6 one in its brackets) and port; the port is empty where there is none.
+fn split_port(authority: &str) -> (&str, &str) {
+    match authority.rsplit_once(':') {
+        Some((host, port)) if !port.contains(']') => (host, port),
+        _ => (authority, ""),
+    }
 }
