@@ -34,3 +34,20 @@ pub struct AuditEntry {
     #[serde(flatten)]
     pub entry: NewAuditEntry,
 }
+
+/// Numbers an entry and binds it to the one before.
+pub fn chained(before: Option<&str>, number: u64, entry: NewAuditEntry) -> AuditEntry {
+    let hash = hash(before.unwrap_or_default(), number, &entry);
+    AuditEntry { number, hash, entry }
+}
+
+/// Whether `entry` follows the entry whose hash is `before` (`None`: it is the first).
+pub fn follows(before: Option<&str>, entry: &AuditEntry) -> bool {
+    hash(before.unwrap_or_default(), entry.number, &entry.entry) == entry.hash
+}
+
+fn hash(before: &str, number: u64, entry: &NewAuditEntry) -> String {
+    // Serialising a struct of texts and JSON values can't fail; were it to, the chain would show a break.
+    let text = serde_json::to_string(entry).unwrap_or_default();
+    crate::codec::token_digest(&format!("{before}\n{number}\n{text}"))
+}

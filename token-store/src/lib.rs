@@ -12,11 +12,19 @@
 
 pub mod account;
 pub mod audit;
+pub mod cached;
+pub mod change;
+pub mod codec;
 pub mod consumer;
 pub mod delegated;
+pub mod embedded;
 pub mod integration;
 pub mod lockout;
 pub mod nonce;
+pub mod open;
+#[cfg(feature = "redis")]
+pub mod redis;
+pub mod seal;
 pub mod secret;
 pub mod store;
 pub mod token;
@@ -24,6 +32,7 @@ pub mod user_token;
 
 pub use account::{Account, AccountId, NewAccount, Role};
 pub use audit::{AuditEntry, NewAuditEntry};
+pub use change::{Change, Listener};
 pub use consumer::{Consumer, ConsumerId, ConsumerRecord, NewConsumer, PreviousSecret};
 pub use delegated::{Delegated, DelegatedStage};
 pub use integration::{
@@ -32,6 +41,7 @@ pub use integration::{
 };
 pub use lockout::{LockoutKind, SignInFailures};
 pub use nonce::{Claim, NonceClaim};
+pub use open::{OpenError, OpenOptions, open};
 pub use secret::Secret;
 pub use store::{Freshness, Put, Store, StoreError};
 pub use token::{Exchanged, OwnToken};

@@ -2,9 +2,11 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Instant;
 
 use async_trait::async_trait;
 
+use crate::change::Listener;
 use crate::{
     Account, AccountId, AuditEntry, Claim, ConsumerId, ConsumerRecord, Delegated, IntegrationId, IntegrationPage,
     IntegrationQuery, LockoutKind, NewAccount, NewAuditEntry, NewConsumer, NonceClaim, SignInFailures, UnixSeconds,
@@ -39,20 +41,40 @@ pub enum Put {
 }
 
 /// How current what was read from a cache is. Shared by every reader; two relaxed loads on the hot path.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Freshness {
+    started: Instant,
     generation: AtomicU64,
     live_until: AtomicU64,
 }
 
+impl Default for Freshness {
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "the base of this clock; whoever reads it brings the time"
+    )]
+    fn default() -> Self {
+        Self {
+            started: Instant::now(),
+            generation: AtomicU64::new(0),
+            live_until: AtomicU64::new(0),
+        }
+    }
+}
+
 impl Freshness {
+    /// `now` in milliseconds of this clock.
+    pub fn millis(&self, now: Instant) -> u64 {
+        u64::try_from(now.saturating_duration_since(self.started).as_millis()).unwrap_or(u64::MAX)
+    }
+
     /// Moves whenever anything read before may have changed.
     pub fn generation(&self) -> u64 {
         self.generation.load(Ordering::Acquire)
     }
 
-    /// Whether the feed of changes was heard recently enough, at `now_millis` (monotonic, the clock that
-    /// [`Freshness::heard`] was given), for memory to be believed.
+    /// Whether the feed of changes was heard recently enough, at `now_millis` of [`Freshness::millis`], for memory to be
+    /// believed.
     pub fn is_live(&self, now_millis: u64) -> bool {
         now_millis < self.live_until.load(Ordering::Acquire)
     }
@@ -62,7 +84,7 @@ impl Freshness {
         self.generation.fetch_add(1, Ordering::AcqRel);
     }
 
-    /// The feed was heard; memory may be believed until `until_millis` (`u64::MAX`: for ever, as with one process only).
+    /// The feed was heard; memory may be believed until `until_millis` of [`Freshness::millis`] (`u64::MAX`: for ever, as with one process only).
     pub fn heard(&self, until_millis: u64) {
         self.live_until.store(until_millis, Ordering::Release);
     }
@@ -206,4 +228,11 @@ pub trait Store: Send + Sync + 'static {
 
     /// How current cached reads are.
     fn freshness(&self) -> Arc<Freshness>;
+
+    /// Adds a listener for changes, the gateway's own and those of others. It is called before [`Freshness::bump`], and for
+    /// own writes before they are answered.
+    fn on_change(&self, listener: Listener);
+
+    /// Ends cleanly: what is kept in memory only is written where the next start finds it.
+    async fn close(&self) -> Result<(), StoreError>;
 }

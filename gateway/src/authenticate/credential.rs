@@ -231,8 +231,8 @@ impl Credentials {
     fn in_memory(&self, key: &str) -> Option<Rc<Credential>> {
         let entries = self.entries.borrow();
         let entry = entries.get(key)?;
-        let current =
-            entry.generation == self.freshness.generation() && self.freshness.is_live(self.clock.monotonic_millis());
+        let current = entry.generation == self.freshness.generation()
+            && self.freshness.is_live(self.freshness.millis(self.clock.instant()));
         current.then(|| Rc::clone(&entry.credential))
     }
 

@@ -1,0 +1,355 @@
+//! A read cache in front of either backend: consumers, delegated tokens, bearer tokens and accounts, by what they are asked
+//! for. Bounded; filled only with what was read; emptied by the change itself.
+//!
+//! A fill that races a change must lose: a reader notes the generation before it reads, and what it read is kept only if
+//! no change was heard of meanwhile. While the feed of changes is silent, everything is read through.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use async_trait::async_trait;
+use quick_cache::sync::Cache;
+
+use crate::codec::token_digest;
+use crate::{
+    Account, AccountId, AuditEntry, Change, Claim, ConsumerId, ConsumerRecord, Delegated, Freshness, IntegrationId,
+    IntegrationPage, IntegrationQuery, Listener, LockoutKind, NewAccount, NewAuditEntry, NewConsumer, NonceClaim, Put,
+    SignInFailures, Store, StoreError, UnixSeconds, User, UserKind, UserToken,
+};
+
+/// The cache and what it stands in front of.
+pub struct Cached {
+    inner: Arc<dyn Store>,
+    kept: Arc<Kept>,
+    freshness: Arc<Freshness>,
+}
+
+struct Kept {
+    /// Moves before an entry is dropped, so that a fill which began earlier is never kept.
+    generation: AtomicU64,
+    consumers: Cache<String, Arc<ConsumerRecord>>,
+    delegated: Cache<(u64, String), Arc<Delegated>>,
+    user_tokens: Cache<String, Arc<UserToken>>,
+    accounts: Cache<(UserKind, u64), Arc<Account>>,
+    /// Keys and tokens that nobody has: believed for a second, so that a flood of garbage doesn't reach the store.
+    absent: Cache<String, Instant>,
+}
+
+impl Cached {
+    /// With at most `entries` of each kind.
+    pub fn new(inner: Arc<dyn Store>, entries: usize) -> Self {
+        let kept = Arc::new(Kept {
+            generation: AtomicU64::new(0),
+            consumers: Cache::new(entries),
+            delegated: Cache::new(entries),
+            user_tokens: Cache::new(entries),
+            accounts: Cache::new(entries.min(MOST_ACCOUNTS)),
+            absent: Cache::new(entries.min(MOST_ABSENT)),
+        });
+        let forgetting = Arc::clone(&kept);
+        inner.on_change(Box::new(move |change| forgetting.forget(change)));
+        let freshness = inner.freshness();
+        Self { inner, kept, freshness }
+    }
+
+    /// What memory has, or what `read` finds; `name` stands for the thing in the memory of absences.
+    async fn through<K, V, F>(
+        &self,
+        cache: &Cache<K, Arc<V>>,
+        key: K,
+        name: String,
+        read: F,
+    ) -> Result<Option<Arc<V>>, StoreError>
+    where
+        K: std::hash::Hash + Eq + Clone + Send + Sync,
+        V: Send + Sync,
+        F: Future<Output = Result<Option<Arc<V>>, StoreError>> + Send,
+    {
+        let live = self.is_live();
+        if live {
+            if let Some(found) = cache.get(&key) {
+                return Ok(Some(found));
+            }
+            if self
+                .kept
+                .absent
+                .get(&name)
+                .is_some_and(|since| since.elapsed() < ABSENT_FOR)
+            {
+                return Ok(None);
+            }
+        }
+        let generation = self.kept.generation.load(Ordering::SeqCst);
+        let found = read.await?;
+        if live {
+            match &found {
+                Some(value) => {
+                    cache.insert(key.clone(), Arc::clone(value));
+                    // Heard of a change since before the read: what was kept may be older than it.
+                    if self.kept.generation.load(Ordering::SeqCst) != generation {
+                        cache.remove(&key);
+                    }
+                }
+                None => {
+                    self.kept.absent.insert(name.clone(), self.now());
+                    if self.kept.generation.load(Ordering::SeqCst) != generation {
+                        self.kept.absent.remove(&name);
+                    }
+                }
+            }
+        }
+        Ok(found)
+    }
+
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "how long an absence is believed, in the cache's own time"
+    )]
+    fn now(&self) -> Instant {
+        Instant::now()
+    }
+
+    fn is_live(&self) -> bool {
+        self.freshness.is_live(self.freshness.millis(self.now()))
+    }
+}
+
+impl Kept {
+    fn forget(&self, change: &Change) {
+        self.generation.fetch_add(1, Ordering::SeqCst);
+        match change {
+            Change::Consumer { key, .. } => {
+                self.consumers.remove(key);
+                self.absent.remove(&absent_consumer(key));
+            }
+            Change::Delegated { consumer, digest } => {
+                self.delegated.remove(&(consumer.0, digest.clone()));
+                self.absent.remove(&absent_delegated(*consumer, digest));
+            }
+            Change::UserToken { digest } => {
+                self.user_tokens.remove(digest);
+                self.absent.remove(&absent_user_token(digest));
+            }
+            // Which tokens they were is not known here: all are read anew.
+            Change::UserTokensOf { .. } => self.user_tokens.clear(),
+            Change::Account { kind, id, .. } => {
+                self.accounts.remove(&(*kind, *id));
+                self.absent.remove(&absent_account(*kind, *id));
+            }
+            Change::Everything => {
+                self.consumers.clear();
+                self.delegated.clear();
+                self.user_tokens.clear();
+                self.accounts.clear();
+                self.absent.clear();
+            }
+        }
+    }
+}
+
+fn absent_consumer(key: &str) -> String {
+    format!("c:{key}")
+}
+
+fn absent_delegated(consumer: ConsumerId, digest: &str) -> String {
+    format!("d:{}:{digest}", consumer.0)
+}
+
+fn absent_user_token(digest: &str) -> String {
+    format!("u:{digest}")
+}
+
+fn absent_account(kind: UserKind, id: u64) -> String {
+    format!("a:{kind:?}:{id}")
+}
+
+#[async_trait]
+impl Store for Cached {
+    async fn create_consumer(&self, new: NewConsumer, now: UnixSeconds) -> Result<Option<ConsumerRecord>, StoreError> {
+        self.inner.create_consumer(new, now).await
+    }
+
+    async fn create_consumers(&self, new: Vec<ConsumerRecord>) -> Result<(), StoreError> {
+        self.inner.create_consumers(new).await
+    }
+
+    async fn consumer(&self, id: ConsumerId) -> Result<Option<Arc<ConsumerRecord>>, StoreError> {
+        self.inner.consumer(id).await
+    }
+
+    async fn consumer_by_key(&self, key: &str) -> Result<Option<Arc<ConsumerRecord>>, StoreError> {
+        let read = self.inner.consumer_by_key(key);
+        self.through(&self.kept.consumers, key.to_owned(), absent_consumer(key), read)
+            .await
+    }
+
+    async fn consumer_by_integration(&self, id: IntegrationId) -> Result<Option<Arc<ConsumerRecord>>, StoreError> {
+        self.inner.consumer_by_integration(id).await
+    }
+
+    async fn consumer_by_name(&self, name: &str) -> Result<Option<Arc<ConsumerRecord>>, StoreError> {
+        self.inner.consumer_by_name(name).await
+    }
+
+    async fn consumer_of_token(&self, token: &str) -> Result<Option<ConsumerId>, StoreError> {
+        self.inner.consumer_of_token(token).await
+    }
+
+    async fn list_integrations(&self, query: &IntegrationQuery) -> Result<IntegrationPage, StoreError> {
+        self.inner.list_integrations(query).await
+    }
+
+    async fn update_consumer(&self, record: &ConsumerRecord) -> Result<Put, StoreError> {
+        self.inner.update_consumer(record).await
+    }
+
+    async fn delete_consumer(&self, id: ConsumerId, version: Option<u64>) -> Result<Put, StoreError> {
+        self.inner.delete_consumer(id, version).await
+    }
+
+    async fn put_delegated(&self, new: &Delegated) -> Result<(), StoreError> {
+        self.inner.put_delegated(new).await
+    }
+
+    async fn delegated(&self, consumer: ConsumerId, token: &str) -> Result<Option<Arc<Delegated>>, StoreError> {
+        let digest = token_digest(token);
+        let name = absent_delegated(consumer, &digest);
+        self.through(
+            &self.kept.delegated,
+            (consumer.0, digest),
+            name,
+            self.inner.delegated(consumer, token),
+        )
+        .await
+    }
+
+    async fn delegated_of(&self, consumer: ConsumerId) -> Result<Vec<Delegated>, StoreError> {
+        self.inner.delegated_of(consumer).await
+    }
+
+    async fn replace_delegated(&self, token: &str, row: &Delegated) -> Result<Put, StoreError> {
+        self.inner.replace_delegated(token, row).await
+    }
+
+    async fn delete_delegated(&self, consumer: ConsumerId, token: &str) -> Result<bool, StoreError> {
+        self.inner.delete_delegated(consumer, token).await
+    }
+
+    async fn claim_nonce(&self, claim: NonceClaim<'_>) -> Result<Claim, StoreError> {
+        self.inner.claim_nonce(claim).await
+    }
+
+    async fn put_user_token(&self, token: &UserToken) -> Result<(), StoreError> {
+        self.inner.put_user_token(token).await
+    }
+
+    async fn user_token(&self, digest: &str) -> Result<Option<Arc<UserToken>>, StoreError> {
+        let read = self.inner.user_token(digest);
+        self.through(
+            &self.kept.user_tokens,
+            digest.to_owned(),
+            absent_user_token(digest),
+            read,
+        )
+        .await
+    }
+
+    async fn user_tokens_of(&self, user: User) -> Result<Vec<UserToken>, StoreError> {
+        self.inner.user_tokens_of(user).await
+    }
+
+    async fn delete_user_tokens(&self, user: User) -> Result<u64, StoreError> {
+        self.inner.delete_user_tokens(user).await
+    }
+
+    async fn sweep_user_tokens(&self, kind: UserKind, now: UnixSeconds, limit: usize) -> Result<u64, StoreError> {
+        self.inner.sweep_user_tokens(kind, now, limit).await
+    }
+
+    async fn create_account(&self, new: NewAccount, now: UnixSeconds) -> Result<Option<Account>, StoreError> {
+        self.inner.create_account(new, now).await
+    }
+
+    async fn account(&self, kind: UserKind, id: AccountId) -> Result<Option<Arc<Account>>, StoreError> {
+        let read = self.inner.account(kind, id);
+        self.through(&self.kept.accounts, (kind, id.0), absent_account(kind, id.0), read)
+            .await
+    }
+
+    async fn account_by_name(&self, kind: UserKind, username: &str) -> Result<Option<Arc<Account>>, StoreError> {
+        self.inner.account_by_name(kind, username).await
+    }
+
+    async fn accounts(&self, kind: UserKind) -> Result<Vec<Account>, StoreError> {
+        self.inner.accounts(kind).await
+    }
+
+    async fn update_account(&self, account: &Account) -> Result<Put, StoreError> {
+        self.inner.update_account(account).await
+    }
+
+    async fn sign_in_failures(
+        &self,
+        kind: LockoutKind,
+        name: &str,
+        now: UnixSeconds,
+    ) -> Result<Option<SignInFailures>, StoreError> {
+        self.inner.sign_in_failures(kind, name, now).await
+    }
+
+    async fn record_sign_in_failure(
+        &self,
+        kind: LockoutKind,
+        name: &str,
+        now: UnixSeconds,
+        lock_secs: u64,
+    ) -> Result<SignInFailures, StoreError> {
+        self.inner.record_sign_in_failure(kind, name, now, lock_secs).await
+    }
+
+    async fn clear_sign_in_failures(&self, kind: LockoutKind, name: &str) -> Result<(), StoreError> {
+        self.inner.clear_sign_in_failures(kind, name).await
+    }
+
+    async fn sweep_sign_in_failures(&self, now: UnixSeconds, limit: usize) -> Result<u64, StoreError> {
+        self.inner.sweep_sign_in_failures(now, limit).await
+    }
+
+    async fn append_audit(&self, entry: NewAuditEntry) -> Result<AuditEntry, StoreError> {
+        self.inner.append_audit(entry).await
+    }
+
+    async fn audit(&self, after: u64, limit: usize) -> Result<Vec<AuditEntry>, StoreError> {
+        self.inner.audit(after, limit).await
+    }
+
+    async fn lease(&self, name: &str, holder: &str, ttl_secs: u64) -> Result<bool, StoreError> {
+        self.inner.lease(name, holder, ttl_secs).await
+    }
+
+    async fn check(&self) -> Result<(), StoreError> {
+        self.inner.check().await
+    }
+
+    async fn init(&self) -> Result<(), StoreError> {
+        self.inner.init().await
+    }
+
+    fn freshness(&self) -> Arc<Freshness> {
+        self.inner.freshness()
+    }
+
+    fn on_change(&self, listener: Listener) {
+        self.inner.on_change(listener);
+    }
+
+    async fn close(&self) -> Result<(), StoreError> {
+        self.inner.close().await
+    }
+}
+
+/// How long an absence is believed.
+const ABSENT_FOR: Duration = Duration::from_secs(1);
+const MOST_ABSENT: usize = 10_000;
+const MOST_ACCOUNTS: usize = 10_000;

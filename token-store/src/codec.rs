@@ -1,0 +1,83 @@
+//! Rows: one version octet, then the sealed JSON of a record. The row's own key is bound to it, so rows can't be swapped.
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use crate::StoreError;
+use crate::seal::Sealer;
+
+/// A record as a row of the key `name`.
+pub fn encode<R: Serialize>(sealer: &Sealer, name: &str, record: &R) -> Result<Vec<u8>, StoreError> {
+    let plain = serde_json::to_vec(record).map_err(|_| StoreError::Corrupt(name.to_owned()))?;
+    let mut row = vec![VERSION];
+    sealer.seal(name, plain, &mut row)?;
+    Ok(row)
+}
+
+/// The record of a row of the key `name`.
+pub fn decode<R: DeserializeOwned>(sealer: &Sealer, name: &str, row: &[u8]) -> Result<R, StoreError> {
+    let corrupt = || StoreError::Corrupt(name.to_owned());
+    let (version, sealed) = row.split_first().ok_or_else(corrupt)?;
+    if *version != VERSION {
+        return Err(corrupt());
+    }
+    let plain = sealer.open(name, sealed)?;
+    serde_json::from_slice(&plain).map_err(|_| corrupt())
+}
+
+/// What a token is found by: a reader of the store learns no token from it.
+pub fn token_digest(token: &str) -> String {
+    use std::fmt::Write as _;
+
+    use sha2::Digest as _;
+    sha2::Sha256::digest(token.as_bytes())
+        .iter()
+        .fold(String::with_capacity(64), |mut hex, octet| {
+            // Writing to a String can't fail.
+            let _written = write!(hex, "{octet:02x}");
+            hex
+        })
+}
+
+const VERSION: u8 = 1;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_row_opens_under_its_own_name_only() {
+        let sealer = Sealer::new(&[[7; 32]]).unwrap();
+        let row = encode(&sealer, "c:1", &"secret").unwrap();
+
+        assert_eq!(decode::<String>(&sealer, "c:1", &row).unwrap(), "secret");
+        assert!(matches!(decode::<String>(&sealer, "c:2", &row), Err(StoreError::Corrupt(name)) if name == "c:2"));
+        assert!(!row.windows(6).any(|window| window == b"secret"));
+    }
+
+    #[test]
+    fn the_first_key_encrypts_and_all_decrypt() {
+        let old = Sealer::new(&[[1; 32]]).unwrap();
+        let row = encode(&old, "c:1", &1_u8).unwrap();
+
+        let rotated = Sealer::new(&[[2; 32], [1; 32]]).unwrap();
+        let anew = encode(&rotated, "c:1", &1_u8).unwrap();
+
+        assert_eq!(decode::<u8>(&rotated, "c:1", &row).unwrap(), 1);
+        assert!(decode::<u8>(&old, "c:1", &anew).is_err());
+        assert!(decode::<u8>(&Sealer::new(&[[3; 32]]).unwrap(), "c:1", &row).is_err());
+    }
+
+    #[test]
+    fn a_changed_or_cut_row_is_corrupt_never_a_panic() {
+        let sealer = Sealer::new(&[[7; 32]]).unwrap();
+        let row = encode(&sealer, "n", &1_u8).unwrap();
+
+        for at in 0..row.len() {
+            let mut changed = row.clone();
+            changed[at] ^= 1;
+            assert!(decode::<u8>(&sealer, "n", &changed).is_err(), "octet {at}");
+            assert!(decode::<u8>(&sealer, "n", &row[..at]).is_err(), "cut at {at}");
+        }
+    }
+}

@@ -1,0 +1,493 @@
+//! Consumers, integrations, own and delegated tokens.
+
+use std::collections::BTreeSet;
+
+use redb::{ReadTransaction, ReadableTable as _, ReadableTableMetadata as _, WriteTransaction};
+
+use super::tables::{CONSUMER_KEYS, CONSUMERS, COUNTERS, DELEGATED, INTEGRATIONS, NAMES, TOKENS};
+use super::writer::Changes;
+use super::{Fault, next_number};
+use crate::codec::{decode, encode, token_digest};
+use crate::seal::Sealer;
+use crate::{
+    Change, Consumer, ConsumerId, ConsumerRecord, Delegated, Integration, IntegrationId, IntegrationPage,
+    IntegrationQuery, IntegrationSort, NewConsumer, Put, Status, StoreError, UnixSeconds,
+};
+
+pub(super) fn row_name(id: u64) -> String {
+    format!("consumer:{id}")
+}
+
+fn delegated_name(consumer: u64, digest: &str) -> String {
+    format!("delegated:{consumer}:{digest}")
+}
+
+pub(super) fn create(
+    transaction: &WriteTransaction,
+    sealer: &Sealer,
+    new: NewConsumer,
+    now: UnixSeconds,
+) -> Result<(Option<ConsumerRecord>, Changes), StoreError> {
+    if let Some(integration) = &new.integration
+        && transaction
+            .open_table(NAMES)
+            .fault()?
+            .get(integration.name.as_str())
+            .fault()?
+            .is_some()
+    {
+        return Ok((None, Vec::new()));
+    }
+    let id = ConsumerId(next_number(transaction, "consumer")?);
+    let integration = match new.integration {
+        None => None,
+        Some(definition) => Some(Integration {
+            id: IntegrationId(next_number(transaction, "integration")?),
+            consumer_id: id,
+            status: Status::Inactive,
+            created_at: now,
+            updated_at: now,
+            definition,
+        }),
+    };
+    let named = integration.as_ref().map(|one| format!("Integration{}", one.id.0));
+    let consumer = Consumer {
+        id,
+        name: new.name.or(named).unwrap_or_default(),
+        key: new.key,
+        secret: new.secret,
+        previous_secret: None,
+        callback_url: new.callback_url,
+        rejected_callback_url: new.rejected_callback_url,
+        created_at: now,
+        updated_at: now,
+        posted_at: None,
+    };
+    let record = ConsumerRecord {
+        version: 1,
+        consumer,
+        integration,
+        token: None,
+    };
+    insert(transaction, sealer, &record)?;
+    let change = Change::Consumer {
+        id,
+        key: record.consumer.key.clone(),
+    };
+    Ok((Some(record), vec![change]))
+}
+
+/// Writes a record with all its index entries.
+fn insert(transaction: &WriteTransaction, sealer: &Sealer, record: &ConsumerRecord) -> Result<(), StoreError> {
+    let id = record.consumer.id.0;
+    let row = encode(sealer, &row_name(id), record)?;
+    transaction
+        .open_table(CONSUMERS)
+        .fault()?
+        .insert(id, row.as_slice())
+        .fault()?;
+    transaction
+        .open_table(CONSUMER_KEYS)
+        .fault()?
+        .insert(record.consumer.key.as_str(), id)
+        .fault()?;
+    if let Some(integration) = &record.integration {
+        transaction
+            .open_table(INTEGRATIONS)
+            .fault()?
+            .insert(integration.id.0, id)
+            .fault()?;
+        transaction
+            .open_table(NAMES)
+            .fault()?
+            .insert(integration.definition.name.as_str(), id)
+            .fault()?;
+    }
+    let mut tokens = transaction.open_table(TOKENS).fault()?;
+    for token in named_tokens(record) {
+        tokens.insert(token_digest(token).as_str(), id).fault()?;
+    }
+    Ok(())
+}
+
+/// The token strings by which a record may be found: its token's, and the request token's while it may be asked again.
+fn named_tokens(record: &ConsumerRecord) -> impl Iterator<Item = &str> {
+    record.token.as_ref().and_then(crate::OwnToken::token).into_iter()
+}
+
+pub(super) fn create_many(
+    transaction: &WriteTransaction,
+    sealer: &Sealer,
+    records: &[ConsumerRecord],
+) -> Result<((), Changes), StoreError> {
+    for record in records {
+        insert(transaction, sealer, record)?;
+    }
+    let mut counters = transaction.open_table(COUNTERS).fault()?;
+    let most = |numbers: &mut dyn Iterator<Item = u64>| numbers.max().unwrap_or_default();
+    let consumers = most(&mut records.iter().map(|record| record.consumer.id.0));
+    let integrations = most(
+        &mut records
+            .iter()
+            .filter_map(|one| one.integration.as_ref())
+            .map(|one| one.id.0),
+    );
+    for (name, most) in [("consumer", consumers), ("integration", integrations)] {
+        let last = counters.get(name).fault()?.map_or(0, |last| last.value());
+        counters.insert(name, last.max(most)).fault()?;
+    }
+    Ok(((), vec![Change::Everything]))
+}
+
+pub(super) fn by_id(
+    transaction: &ReadTransaction,
+    sealer: &Sealer,
+    id: u64,
+) -> Result<Option<ConsumerRecord>, StoreError> {
+    let table = transaction.open_table(CONSUMERS).fault()?;
+    let row = table.get(id).fault()?;
+    row.map(|row| decode(sealer, &row_name(id), row.value())).transpose()
+}
+
+pub(super) fn id_of_key(transaction: &ReadTransaction, key: &str) -> Result<Option<u64>, StoreError> {
+    Ok(transaction
+        .open_table(CONSUMER_KEYS)
+        .fault()?
+        .get(key)
+        .fault()?
+        .map(|id| id.value()))
+}
+
+pub(super) fn id_of_name(transaction: &ReadTransaction, name: &str) -> Result<Option<u64>, StoreError> {
+    Ok(transaction
+        .open_table(NAMES)
+        .fault()?
+        .get(name)
+        .fault()?
+        .map(|id| id.value()))
+}
+
+pub(super) fn id_of_integration(transaction: &ReadTransaction, id: u64) -> Result<Option<u64>, StoreError> {
+    Ok(transaction
+        .open_table(INTEGRATIONS)
+        .fault()?
+        .get(id)
+        .fault()?
+        .map(|id| id.value()))
+}
+
+pub(super) fn id_of_token(transaction: &ReadTransaction, token: &str) -> Result<Option<u64>, StoreError> {
+    let digest = token_digest(token);
+    Ok(transaction
+        .open_table(TOKENS)
+        .fault()?
+        .get(digest.as_str())
+        .fault()?
+        .map(|id| id.value()))
+}
+
+fn current(transaction: &WriteTransaction, sealer: &Sealer, id: u64) -> Result<Option<ConsumerRecord>, StoreError> {
+    let table = transaction.open_table(CONSUMERS).fault()?;
+    let row = table.get(id).fault()?;
+    row.map(|row| decode(sealer, &row_name(id), row.value())).transpose()
+}
+
+pub(super) fn update(
+    transaction: &WriteTransaction,
+    sealer: &Sealer,
+    mut record: ConsumerRecord,
+) -> Result<(Put, Changes), StoreError> {
+    let id = record.consumer.id.0;
+    let Some(before) = current(transaction, sealer, id)?.filter(|one| one.version == record.version) else {
+        return Ok((Put::Changed, Vec::new()));
+    };
+    let name = |record: &ConsumerRecord| record.integration.as_ref().map(|one| one.definition.name.clone());
+    let (old_name, new_name) = (name(&before), name(&record));
+    if old_name != new_name {
+        let mut names = transaction.open_table(NAMES).fault()?;
+        if let Some(wanted) = &new_name
+            && names
+                .get(wanted.as_str())
+                .fault()?
+                .is_some_and(|owner| owner.value() != id)
+        {
+            return Ok((Put::NameTaken, Vec::new()));
+        }
+        if let Some(old) = &old_name {
+            names.remove(old.as_str()).fault()?;
+        }
+    }
+    {
+        let mut tokens = transaction.open_table(TOKENS).fault()?;
+        for token in named_tokens(&before) {
+            tokens.remove(token_digest(token).as_str()).fault()?;
+        }
+        if before.consumer.key != record.consumer.key {
+            transaction
+                .open_table(CONSUMER_KEYS)
+                .fault()?
+                .remove(before.consumer.key.as_str())
+                .fault()?;
+        }
+    }
+    record.version += 1;
+    insert(transaction, sealer, &record)?;
+    let keys: BTreeSet<String> = [before.consumer.key, record.consumer.key].into_iter().collect();
+    let changes = keys
+        .into_iter()
+        .map(|key| Change::Consumer {
+            id: ConsumerId(id),
+            key,
+        })
+        .collect();
+    Ok((Put::Done(record.version), changes))
+}
+
+pub(super) fn delete(
+    transaction: &WriteTransaction,
+    sealer: &Sealer,
+    id: u64,
+    version: Option<u64>,
+) -> Result<(Put, Changes), StoreError> {
+    let Some(record) = current(transaction, sealer, id)?.filter(|one| version.is_none_or(|v| v == one.version)) else {
+        return Ok((Put::Changed, Vec::new()));
+    };
+    transaction.open_table(CONSUMERS).fault()?.remove(id).fault()?;
+    transaction
+        .open_table(CONSUMER_KEYS)
+        .fault()?
+        .remove(record.consumer.key.as_str())
+        .fault()?;
+    if let Some(integration) = &record.integration {
+        transaction
+            .open_table(INTEGRATIONS)
+            .fault()?
+            .remove(integration.id.0)
+            .fault()?;
+        transaction
+            .open_table(NAMES)
+            .fault()?
+            .remove(integration.definition.name.as_str())
+            .fault()?;
+    }
+    let mut digests: Vec<String> = named_tokens(&record).map(token_digest).collect();
+    let mut changes = vec![Change::Consumer {
+        id: ConsumerId(id),
+        key: record.consumer.key.clone(),
+    }];
+    {
+        let mut delegated = transaction.open_table(DELEGATED).fault()?;
+        let of_consumer = digests_of(&delegated, id)?;
+        for digest in &of_consumer {
+            delegated.remove((id, digest.as_str())).fault()?;
+            changes.push(Change::Delegated {
+                consumer: ConsumerId(id),
+                digest: digest.clone(),
+            });
+        }
+        digests.extend(of_consumer);
+    }
+    let mut tokens = transaction.open_table(TOKENS).fault()?;
+    for digest in digests {
+        tokens.remove(digest.as_str()).fault()?;
+    }
+    Ok((Put::Done(record.version + 1), changes))
+}
+
+fn digests_of(
+    table: &impl redb::ReadableTable<(u64, &'static str), &'static [u8]>,
+    consumer: u64,
+) -> Result<Vec<String>, StoreError> {
+    let range = table.range((consumer, "")..(consumer + 1, "")).fault()?;
+    range.map(|row| Ok(row.fault()?.0.value().1.to_owned())).collect()
+}
+
+pub(super) fn list(
+    transaction: &ReadTransaction,
+    sealer: &Sealer,
+    query: &IntegrationQuery,
+) -> Result<IntegrationPage, StoreError> {
+    let table = transaction.open_table(CONSUMERS).fault()?;
+    let mut matching = Vec::with_capacity(usize::try_from(table.len().fault()?).unwrap_or_default());
+    for row in table.iter().fault()? {
+        let (id, row) = row.fault()?;
+        let record: ConsumerRecord = decode(sealer, &row_name(id.value()), row.value())?;
+        if matches(&record, query) {
+            matching.push(record);
+        }
+    }
+    Ok(page(matching, query))
+}
+
+/// Whether a record is asked for.
+pub(crate) fn matches(record: &ConsumerRecord, query: &IntegrationQuery) -> bool {
+    let Some(integration) = &record.integration else {
+        return false;
+    };
+    let name = integration.definition.name.to_lowercase();
+    query
+        .name_contains
+        .as_ref()
+        .is_none_or(|part| name.contains(&part.to_lowercase()))
+        && query.status.is_none_or(|status| integration.status == status)
+}
+
+/// Orders what matches and cuts the page out of it. The cursor names the last row by its sort key, so that rows which come
+/// or go in between shift nothing.
+pub(crate) fn page(matching: Vec<ConsumerRecord>, query: &IntegrationQuery) -> IntegrationPage {
+    let total = u64::try_from(matching.len()).unwrap_or(u64::MAX);
+    let mut keyed: Vec<(String, ConsumerRecord)> = matching
+        .into_iter()
+        .map(|record| (sort_key(&record, query.sort), record))
+        .collect();
+    keyed.sort_by(|one, other| one.0.cmp(&other.0));
+    if query.descending {
+        keyed.reverse();
+    }
+    let beyond = |key: &String| match (&query.after, query.descending) {
+        (None, _) => true,
+        (Some(after), false) => key > after,
+        (Some(after), true) => key < after,
+    };
+    let mut rest = keyed.into_iter().filter(|(key, _)| beyond(key));
+    let items: Vec<(String, ConsumerRecord)> = rest.by_ref().take(query.limit.clamp(1, MOST_A_PAGE)).collect();
+    let next = rest.next().and_then(|_| items.last().map(|(key, _)| key.clone()));
+    IntegrationPage {
+        items: items.into_iter().map(|(_, record)| record).collect(),
+        next,
+        total,
+    }
+}
+
+/// Orders as text: numbers padded, ties by id.
+fn sort_key(record: &ConsumerRecord, sort: IntegrationSort) -> String {
+    let Some(integration) = &record.integration else {
+        return String::new();
+    };
+    let id = integration.id.0;
+    match sort {
+        IntegrationSort::Id => format!("{id:020}"),
+        IntegrationSort::Name => format!("{}\u{0}{id:020}", integration.definition.name.to_lowercase()),
+        IntegrationSort::Status => format!("{}\u{0}{id:020}", integration.status as u8),
+        IntegrationSort::UpdatedAt => format!("{:020}\u{0}{id:020}", integration.updated_at),
+    }
+}
+
+pub(super) fn put_delegated(
+    transaction: &WriteTransaction,
+    sealer: &Sealer,
+    row: &Delegated,
+) -> Result<((), Changes), StoreError> {
+    let id = row.consumer_id.0;
+    let digest = token_digest(&row.token);
+    let sealed = encode(sealer, &delegated_name(id, &digest), row)?;
+    transaction
+        .open_table(DELEGATED)
+        .fault()?
+        .insert((id, digest.as_str()), sealed.as_slice())
+        .fault()?;
+    transaction
+        .open_table(TOKENS)
+        .fault()?
+        .insert(digest.as_str(), id)
+        .fault()?;
+    Ok((
+        (),
+        vec![Change::Delegated {
+            consumer: row.consumer_id,
+            digest,
+        }],
+    ))
+}
+
+pub(super) fn delegated(
+    transaction: &ReadTransaction,
+    sealer: &Sealer,
+    consumer: u64,
+    token: &str,
+) -> Result<Option<Delegated>, StoreError> {
+    let digest = token_digest(token);
+    let table = transaction.open_table(DELEGATED).fault()?;
+    let row = table.get((consumer, digest.as_str())).fault()?;
+    row.map(|row| decode(sealer, &delegated_name(consumer, &digest), row.value()))
+        .transpose()
+}
+
+pub(super) fn delegated_of(
+    transaction: &ReadTransaction,
+    sealer: &Sealer,
+    consumer: u64,
+) -> Result<Vec<Delegated>, StoreError> {
+    let table = transaction.open_table(DELEGATED).fault()?;
+    let range = table.range((consumer, "")..(consumer + 1, "")).fault()?;
+    range
+        .map(|row| {
+            let (key, row) = row.fault()?;
+            decode(sealer, &delegated_name(consumer, key.value().1), row.value())
+        })
+        .collect()
+}
+
+pub(super) fn replace_delegated(
+    transaction: &WriteTransaction,
+    sealer: &Sealer,
+    token: &str,
+    mut row: Delegated,
+) -> Result<(Put, Changes), StoreError> {
+    let id = row.consumer_id.0;
+    let digest = token_digest(token);
+    {
+        let mut table = transaction.open_table(DELEGATED).fault()?;
+        let before: Option<Delegated> = table
+            .get((id, digest.as_str()))
+            .fault()?
+            .map(|old| decode(sealer, &delegated_name(id, &digest), old.value()))
+            .transpose()?;
+        if before.is_none_or(|before| before.version != row.version) {
+            return Ok((Put::Changed, Vec::new()));
+        }
+        table.remove((id, digest.as_str())).fault()?;
+        transaction
+            .open_table(TOKENS)
+            .fault()?
+            .remove(digest.as_str())
+            .fault()?;
+    }
+    row.version += 1;
+    let ((), mut changes) = put_delegated(transaction, sealer, &row)?;
+    changes.push(Change::Delegated {
+        consumer: row.consumer_id,
+        digest,
+    });
+    Ok((Put::Done(row.version), changes))
+}
+
+pub(super) fn delete_delegated(
+    transaction: &WriteTransaction,
+    consumer: u64,
+    token: &str,
+) -> Result<(bool, Changes), StoreError> {
+    let digest = token_digest(token);
+    let existed = transaction
+        .open_table(DELEGATED)
+        .fault()?
+        .remove((consumer, digest.as_str()))
+        .fault()?
+        .is_some();
+    if existed {
+        transaction
+            .open_table(TOKENS)
+            .fault()?
+            .remove(digest.as_str())
+            .fault()?;
+    }
+    Ok((
+        existed,
+        vec![Change::Delegated {
+            consumer: ConsumerId(consumer),
+            digest,
+        }],
+    ))
+}
+
+const MOST_A_PAGE: usize = 1000;

@@ -1,0 +1,41 @@
+//! The layout of the file: every table on one page.
+
+use redb::TableDefinition;
+
+/// Consumer number → sealed record.
+pub(super) const CONSUMERS: TableDefinition<'_, u64, &[u8]> = TableDefinition::new("consumers");
+/// Consumer key → consumer number.
+pub(super) const CONSUMER_KEYS: TableDefinition<'_, &str, u64> = TableDefinition::new("consumer_keys");
+/// Integration number → consumer number.
+pub(super) const INTEGRATIONS: TableDefinition<'_, u64, u64> = TableDefinition::new("integrations");
+/// Integration name → consumer number: what makes names unique.
+pub(super) const NAMES: TableDefinition<'_, &str, u64> = TableDefinition::new("names");
+/// Token digest → consumer number, own and delegated tokens.
+pub(super) const TOKENS: TableDefinition<'_, &str, u64> = TableDefinition::new("tokens");
+/// (consumer number, token digest) → sealed delegated token.
+pub(super) const DELEGATED: TableDefinition<'_, (u64, &str), &[u8]> = TableDefinition::new("delegated");
+/// Digest → sealed bearer token.
+pub(super) const USER_TOKENS: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("user_tokens");
+/// (kind, user number, digest): a user's bearer tokens.
+pub(super) const USER_TOKENS_OF: TableDefinition<'_, (u8, u64, &str), ()> = TableDefinition::new("user_tokens_of");
+/// (kind, expiry, digest): what the sweep walks.
+pub(super) const USER_TOKENS_UNTIL: TableDefinition<'_, (u8, u64, &str), ()> =
+    TableDefinition::new("user_tokens_until");
+/// (kind, number) → sealed account.
+pub(super) const ACCOUNTS: TableDefinition<'_, (u8, u64), &[u8]> = TableDefinition::new("accounts");
+/// (kind, name) → account number.
+pub(super) const ACCOUNT_NAMES: TableDefinition<'_, (u8, &str), u64> = TableDefinition::new("account_names");
+/// (kind, name as typed) → (failures, lock expiry).
+pub(super) const LOCKOUTS: TableDefinition<'_, (u8, &str), (u32, u64)> = TableDefinition::new("lockouts");
+/// (lock expiry, kind, name): what the sweep walks.
+pub(super) const LOCKOUTS_UNTIL: TableDefinition<'_, (u64, u8, &str), ()> = TableDefinition::new("lockouts_until");
+/// Number → sealed audit entry.
+pub(super) const AUDIT: TableDefinition<'_, u64, &[u8]> = TableDefinition::new("audit");
+/// Counters: the last number given, by what is numbered.
+pub(super) const COUNTERS: TableDefinition<'_, &str, u64> = TableDefinition::new("counters");
+/// Rows that stand alone: the canary, the mark of a clean end.
+pub(super) const META: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("meta");
+/// (consumer number, token digest) → the latest timestamp ahead of our clock that was served.
+pub(super) const AHEAD: TableDefinition<'_, (u64, &str), u64> = TableDefinition::new("ahead");
+/// Minute → nonces as 64-bit hashes, written at a clean end only.
+pub(super) const NONCES: TableDefinition<'_, u64, &[u8]> = TableDefinition::new("nonces");

@@ -1,0 +1,382 @@
+//! Accounts, users' bearer tokens, failed sign-ins.
+
+use redb::{ReadTransaction, ReadableTable as _, WriteTransaction};
+
+use super::tables::{
+    ACCOUNT_NAMES, ACCOUNTS, LOCKOUTS, LOCKOUTS_UNTIL, USER_TOKENS, USER_TOKENS_OF, USER_TOKENS_UNTIL,
+};
+use super::writer::Changes;
+use super::{Fault, next_number};
+use crate::codec::{decode, encode};
+use crate::seal::Sealer;
+use crate::{
+    Account, AccountId, Change, LockoutKind, NewAccount, Put, SignInFailures, StoreError, UnixSeconds, User, UserKind,
+    UserToken,
+};
+
+fn kind_number(kind: UserKind) -> u8 {
+    match kind {
+        UserKind::Admin => 2,
+        UserKind::Customer => 3,
+    }
+}
+
+fn kind_name(kind: UserKind) -> &'static str {
+    match kind {
+        UserKind::Admin => "admin",
+        UserKind::Customer => "customer",
+    }
+}
+
+fn account_row(kind: UserKind, id: u64) -> String {
+    format!("account:{}:{id}", kind_name(kind))
+}
+
+fn token_row(digest: &str) -> String {
+    format!("user_token:{digest}")
+}
+
+pub(super) fn put_token(
+    transaction: &WriteTransaction,
+    sealer: &Sealer,
+    token: &UserToken,
+) -> Result<((), Changes), StoreError> {
+    let kind = kind_number(token.user.kind);
+    let digest = token.digest.as_str();
+    let row = encode(sealer, &token_row(digest), token)?;
+    transaction
+        .open_table(USER_TOKENS)
+        .fault()?
+        .insert(digest, row.as_slice())
+        .fault()?;
+    transaction
+        .open_table(USER_TOKENS_OF)
+        .fault()?
+        .insert((kind, token.user.id, digest), ())
+        .fault()?;
+    if let Some(until) = token.expires_at {
+        transaction
+            .open_table(USER_TOKENS_UNTIL)
+            .fault()?
+            .insert((kind, until, digest), ())
+            .fault()?;
+    }
+    Ok((
+        (),
+        vec![Change::UserToken {
+            digest: digest.to_owned(),
+        }],
+    ))
+}
+
+pub(super) fn token(
+    transaction: &ReadTransaction,
+    sealer: &Sealer,
+    digest: &str,
+) -> Result<Option<UserToken>, StoreError> {
+    let table = transaction.open_table(USER_TOKENS).fault()?;
+    let row = table.get(digest).fault()?;
+    row.map(|row| decode(sealer, &token_row(digest), row.value()))
+        .transpose()
+}
+
+pub(super) fn tokens_of(
+    transaction: &ReadTransaction,
+    sealer: &Sealer,
+    user: User,
+) -> Result<Vec<UserToken>, StoreError> {
+    let digests = digests_of(&transaction.open_table(USER_TOKENS_OF).fault()?, user)?;
+    let found = digests.iter().map(|digest| token(transaction, sealer, digest));
+    found.filter_map(Result::transpose).collect()
+}
+
+fn digests_of(
+    table: &impl redb::ReadableTable<(u8, u64, &'static str), ()>,
+    user: User,
+) -> Result<Vec<String>, StoreError> {
+    let kind = kind_number(user.kind);
+    let range = table.range((kind, user.id, "")..(kind, user.id + 1, "")).fault()?;
+    range.map(|row| Ok(row.fault()?.0.value().2.to_owned())).collect()
+}
+
+pub(super) fn delete_tokens_of(
+    transaction: &WriteTransaction,
+    sealer: &Sealer,
+    user: User,
+) -> Result<(u64, Changes), StoreError> {
+    let digests = digests_of(&transaction.open_table(USER_TOKENS_OF).fault()?, user)?;
+    for digest in &digests {
+        delete_token(transaction, sealer, digest)?;
+    }
+    Ok((
+        u64::try_from(digests.len()).unwrap_or(u64::MAX),
+        vec![Change::UserTokensOf { user }],
+    ))
+}
+
+fn delete_token(transaction: &WriteTransaction, sealer: &Sealer, digest: &str) -> Result<(), StoreError> {
+    let token: Option<UserToken> = {
+        let mut table = transaction.open_table(USER_TOKENS).fault()?;
+        let row = table.remove(digest).fault()?;
+        row.map(|row| decode(sealer, &token_row(digest), row.value()))
+            .transpose()?
+    };
+    let Some(token) = token else { return Ok(()) };
+    let kind = kind_number(token.user.kind);
+    transaction
+        .open_table(USER_TOKENS_OF)
+        .fault()?
+        .remove((kind, token.user.id, digest))
+        .fault()?;
+    if let Some(until) = token.expires_at {
+        transaction
+            .open_table(USER_TOKENS_UNTIL)
+            .fault()?
+            .remove((kind, until, digest))
+            .fault()?;
+    }
+    Ok(())
+}
+
+pub(super) fn sweep_tokens(
+    transaction: &WriteTransaction,
+    sealer: &Sealer,
+    kind: UserKind,
+    now: UnixSeconds,
+    limit: usize,
+) -> Result<(u64, Changes), StoreError> {
+    let expired: Vec<String> = {
+        let table = transaction.open_table(USER_TOKENS_UNTIL).fault()?;
+        let number = kind_number(kind);
+        let range = table
+            .range((number, 0, "")..(number, now.saturating_add(1), ""))
+            .fault()?;
+        range
+            .take(limit)
+            .map(|row| Ok(row.fault()?.0.value().2.to_owned()))
+            .collect::<Result<_, StoreError>>()?
+    };
+    for digest in &expired {
+        delete_token(transaction, sealer, digest)?;
+    }
+    // Caches compare the expiry themselves: nobody needs to hear of it.
+    Ok((u64::try_from(expired.len()).unwrap_or(u64::MAX), Vec::new()))
+}
+
+pub(super) fn create_account(
+    transaction: &WriteTransaction,
+    sealer: &Sealer,
+    new: NewAccount,
+    now: UnixSeconds,
+) -> Result<(Option<Account>, Changes), StoreError> {
+    let kind = new.kind;
+    let mut names = transaction.open_table(ACCOUNT_NAMES).fault()?;
+    if names.get((kind_number(kind), new.username.as_str())).fault()?.is_some() {
+        return Ok((None, Vec::new()));
+    }
+    let id = next_number(transaction, kind_name(kind))?;
+    names.insert((kind_number(kind), new.username.as_str()), id).fault()?;
+    let account = Account {
+        id: AccountId(id),
+        version: 1,
+        created_at: now,
+        updated_at: now,
+        revoked_before: None,
+        definition: new,
+    };
+    let row = encode(sealer, &account_row(kind, id), &account)?;
+    transaction
+        .open_table(ACCOUNTS)
+        .fault()?
+        .insert((kind_number(kind), id), row.as_slice())
+        .fault()?;
+    let change = changed(&account);
+    Ok((Some(account), vec![change]))
+}
+
+pub(super) fn account(
+    transaction: &ReadTransaction,
+    sealer: &Sealer,
+    kind: UserKind,
+    id: u64,
+) -> Result<Option<Account>, StoreError> {
+    let table = transaction.open_table(ACCOUNTS).fault()?;
+    let row = table.get((kind_number(kind), id)).fault()?;
+    row.map(|row| decode(sealer, &account_row(kind, id), row.value()))
+        .transpose()
+}
+
+pub(super) fn account_by_name(
+    transaction: &ReadTransaction,
+    sealer: &Sealer,
+    kind: UserKind,
+    username: &str,
+) -> Result<Option<Account>, StoreError> {
+    let id = transaction
+        .open_table(ACCOUNT_NAMES)
+        .fault()?
+        .get((kind_number(kind), username))
+        .fault()?;
+    match id {
+        None => Ok(None),
+        Some(id) => account(transaction, sealer, kind, id.value()),
+    }
+}
+
+pub(super) fn accounts(
+    transaction: &ReadTransaction,
+    sealer: &Sealer,
+    kind: UserKind,
+) -> Result<Vec<Account>, StoreError> {
+    let table = transaction.open_table(ACCOUNTS).fault()?;
+    let number = kind_number(kind);
+    let range = table.range((number, 0)..(number + 1, 0)).fault()?;
+    range
+        .map(|row| {
+            let (key, row) = row.fault()?;
+            decode(sealer, &account_row(kind, key.value().1), row.value())
+        })
+        .collect()
+}
+
+pub(super) fn update_account(
+    transaction: &WriteTransaction,
+    sealer: &Sealer,
+    mut account: Account,
+) -> Result<(Put, Changes), StoreError> {
+    let kind = account.definition.kind;
+    let id = account.id.0;
+    let name = account_row(kind, id);
+    let mut table = transaction.open_table(ACCOUNTS).fault()?;
+    let before: Option<Account> = table
+        .get((kind_number(kind), id))
+        .fault()?
+        .map(|row| decode(sealer, &name, row.value()))
+        .transpose()?;
+    let Some(before) = before.filter(|before| before.version == account.version) else {
+        return Ok((Put::Changed, Vec::new()));
+    };
+    if before.definition.username != account.definition.username {
+        let mut names = transaction.open_table(ACCOUNT_NAMES).fault()?;
+        if names
+            .get((kind_number(kind), account.definition.username.as_str()))
+            .fault()?
+            .is_some()
+        {
+            return Ok((Put::NameTaken, Vec::new()));
+        }
+        names
+            .remove((kind_number(kind), before.definition.username.as_str()))
+            .fault()?;
+        names
+            .insert((kind_number(kind), account.definition.username.as_str()), id)
+            .fault()?;
+    }
+    account.version += 1;
+    let row = encode(sealer, &name, &account)?;
+    table.insert((kind_number(kind), id), row.as_slice()).fault()?;
+    Ok((Put::Done(account.version), vec![changed(&before), changed(&account)]))
+}
+
+fn changed(account: &Account) -> Change {
+    Change::Account {
+        kind: account.definition.kind,
+        id: account.id.0,
+        username: account.definition.username.clone(),
+    }
+}
+
+fn lockout_number(kind: LockoutKind) -> u8 {
+    match kind {
+        LockoutKind::Customer => 2,
+        LockoutKind::Admin => 3,
+    }
+}
+
+pub(super) fn failures(
+    transaction: &ReadTransaction,
+    kind: LockoutKind,
+    name: &str,
+    now: UnixSeconds,
+) -> Result<Option<SignInFailures>, StoreError> {
+    let table = transaction.open_table(LOCKOUTS).fault()?;
+    let row = table.get((lockout_number(kind), name)).fault()?.map(|row| row.value());
+    Ok(row
+        .map(|(count, lock_expires_at)| SignInFailures { count, lock_expires_at })
+        .filter(|failures| failures.lock_expires_at > now))
+}
+
+pub(super) fn record_failure(
+    transaction: &WriteTransaction,
+    kind: LockoutKind,
+    name: &str,
+    now: UnixSeconds,
+    lock_secs: u64,
+) -> Result<(SignInFailures, Changes), StoreError> {
+    let number = lockout_number(kind);
+    let mut table = transaction.open_table(LOCKOUTS).fault()?;
+    let mut until = transaction.open_table(LOCKOUTS_UNTIL).fault()?;
+    let before = table.get((number, name)).fault()?.map(|row| row.value());
+    if let Some((_, expires)) = before {
+        until.remove((expires, number, name)).fault()?;
+    }
+    let count = before
+        .filter(|(_, expires)| *expires > now)
+        .map_or(0, |(count, _)| count)
+        .saturating_add(1);
+    let failures = SignInFailures {
+        count,
+        lock_expires_at: now.saturating_add(lock_secs),
+    };
+    table
+        .insert((number, name), (count, failures.lock_expires_at))
+        .fault()?;
+    until.insert((failures.lock_expires_at, number, name), ()).fault()?;
+    Ok((failures, Vec::new()))
+}
+
+pub(super) fn clear_failures(
+    transaction: &WriteTransaction,
+    kind: LockoutKind,
+    name: &str,
+) -> Result<((), Changes), StoreError> {
+    let number = lockout_number(kind);
+    let before = transaction
+        .open_table(LOCKOUTS)
+        .fault()?
+        .remove((number, name))
+        .fault()?
+        .map(|row| row.value());
+    if let Some((_, expires)) = before {
+        transaction
+            .open_table(LOCKOUTS_UNTIL)
+            .fault()?
+            .remove((expires, number, name))
+            .fault()?;
+    }
+    Ok(((), Vec::new()))
+}
+
+pub(super) fn sweep_failures(
+    transaction: &WriteTransaction,
+    now: UnixSeconds,
+    limit: usize,
+) -> Result<(u64, Changes), StoreError> {
+    let mut until = transaction.open_table(LOCKOUTS_UNTIL).fault()?;
+    let expired: Vec<(u64, u8, String)> = until
+        .range((0, 0, "")..(now.saturating_add(1), 0, ""))
+        .fault()?
+        .take(limit)
+        .map(|row| {
+            let (key, _) = row.fault()?;
+            let (expires, kind, name) = key.value();
+            Ok((expires, kind, name.to_owned()))
+        })
+        .collect::<Result<_, StoreError>>()?;
+    let mut table = transaction.open_table(LOCKOUTS).fault()?;
+    for (expires, kind, name) in &expired {
+        until.remove((*expires, *kind, name.as_str())).fault()?;
+        table.remove((*kind, name.as_str())).fault()?;
+    }
+    Ok((u64::try_from(expired.len()).unwrap_or(u64::MAX), Vec::new()))
+}

@@ -1,0 +1,163 @@
+//! One thread writes: redb serialises writers anyway, and changes that wait together share one sync to disk.
+
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
+
+use redb::{Database, WriteTransaction};
+use tokio::sync::oneshot;
+
+use crate::change::Listeners;
+use crate::{Change, Freshness, StoreError};
+
+/// The changes that a job made, for the caches.
+pub(super) type Changes = Vec<Change>;
+
+/// Works inside the transaction; says whether it went well, and is told whether the transaction did.
+type Job = Box<dyn FnOnce(&WriteTransaction) -> Result<(Changes, Answer), StoreError> + Send>;
+/// Answers the caller, once the transaction is on disk or lost.
+type Answer = Box<dyn FnOnce(Result<(), StoreError>) + Send>;
+
+/// Hands jobs to the thread.
+pub(super) struct Writer {
+    jobs: SyncSender<Work>,
+}
+
+enum Work {
+    Job(Job, Box<dyn FnOnce(StoreError) + Send>),
+    Stop(oneshot::Sender<()>),
+}
+
+impl Writer {
+    pub(super) fn start(
+        database: Arc<Database>,
+        listeners: Arc<Listeners>,
+        freshness: Arc<Freshness>,
+    ) -> std::io::Result<Self> {
+        let (jobs, work) = sync_channel(QUEUE);
+        std::thread::Builder::new()
+            .name("store-writer".to_owned())
+            .spawn(move || {
+                run(&database, &work, &listeners, &freshness);
+            })?;
+        Ok(Self { jobs })
+    }
+
+    /// Runs `job` in a transaction and answers when it is on disk. A job that fails must not have written anything.
+    pub(super) async fn write<T: Send + 'static>(
+        &self,
+        job: impl FnOnce(&WriteTransaction) -> Result<(T, Changes), StoreError> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        let (sender, receiver) = oneshot::channel::<Result<T, StoreError>>();
+        let sender = Arc::new(std::sync::Mutex::new(Some(sender)));
+        let take = {
+            let sender = Arc::clone(&sender);
+            move || sender.lock().unwrap_or_else(std::sync::PoisonError::into_inner).take()
+        };
+        let answer_of = take.clone();
+        let job: Job = Box::new(move |transaction| {
+            let (value, changes) = job(transaction)?;
+            let answer: Answer = Box::new(move |committed| {
+                // A caller that went away doesn't want the answer.
+                if let Some(sender) = answer_of() {
+                    drop(sender.send(committed.map(|()| value)));
+                }
+            });
+            Ok((changes, answer))
+        });
+        let failed = Box::new(move |error| {
+            if let Some(sender) = take() {
+                drop(sender.send(Err(error)));
+            }
+        });
+        match self.jobs.try_send(Work::Job(job, failed)) {
+            Ok(()) => {}
+            Err(TrySendError::Full(_)) => return Err(unavailable("too many changes wait for the disk")),
+            Err(TrySendError::Disconnected(_)) => return Err(unavailable("the store is closed")),
+        }
+        receiver.await.map_err(|_| unavailable("the store is closed"))?
+    }
+
+    /// Returns when everything handed in before is on disk and the thread has ended.
+    pub(super) async fn stop(&self) {
+        let (sender, receiver) = oneshot::channel();
+        if self.jobs.try_send(Work::Stop(sender)).is_ok() && receiver.await.is_err() {
+            tracing::debug!("the store's writer ended before it was told to");
+        }
+    }
+}
+
+fn run(database: &Database, work: &Receiver<Work>, listeners: &Listeners, freshness: &Freshness) {
+    while let Ok(first) = work.recv() {
+        let mut together = vec![first];
+        while together.len() < TOGETHER
+            && let Ok(next) = work.try_recv()
+        {
+            together.push(next);
+        }
+        let mut stop = None;
+        let mut jobs = Vec::with_capacity(together.len());
+        for one in together {
+            match one {
+                Work::Job(job, failed) => jobs.push((job, failed)),
+                Work::Stop(sender) => stop = Some(sender),
+            }
+        }
+        commit(database, jobs, listeners, freshness);
+        if let Some(sender) = stop {
+            if sender.send(()).is_err() {
+                tracing::debug!("nobody waits for the store's writer to end");
+            }
+            return;
+        }
+    }
+}
+
+type Waiting = (Job, Box<dyn FnOnce(StoreError) + Send>);
+
+fn commit(database: &Database, jobs: Vec<Waiting>, listeners: &Listeners, freshness: &Freshness) {
+    if jobs.is_empty() {
+        return;
+    }
+    let transaction = match database.begin_write() {
+        Ok(transaction) => transaction,
+        Err(error) => {
+            let text = error.to_string();
+            jobs.into_iter().for_each(|(_, failed)| failed(unavailable(&text)));
+            return;
+        }
+    };
+    let mut changes = Vec::new();
+    let mut answers = Vec::with_capacity(jobs.len());
+    for (job, failed) in jobs {
+        match job(&transaction) {
+            Ok((of_job, answer)) => {
+                changes.extend(of_job);
+                answers.push(answer);
+            }
+            Err(error) => failed(error),
+        }
+    }
+    match transaction.commit() {
+        Ok(()) => {
+            if !changes.is_empty() {
+                listeners.tell(&changes);
+                freshness.bump();
+            }
+            answers.into_iter().for_each(|answer| answer(Ok(())));
+        }
+        Err(error) => {
+            let text = error.to_string();
+            answers.into_iter().for_each(|answer| answer(Err(unavailable(&text))));
+        }
+    }
+}
+
+/// A fault of the file or its thread.
+pub(super) fn unavailable(why: &str) -> StoreError {
+    StoreError::Unavailable(why.into())
+}
+
+/// Changes that may wait: more would only wait longer.
+const QUEUE: usize = 8192;
+/// Changes that share a sync.
+const TOGETHER: usize = 512;
