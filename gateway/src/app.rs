@@ -13,6 +13,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::clock::Clock;
 use crate::config::{self, Config};
+use crate::exchange::password::HashFailed;
 use crate::exchange::user_token::UserTokens;
 use crate::listen::count::Counts;
 use crate::listen::{Accept, bind, in_use, tls};
@@ -88,6 +89,9 @@ pub enum StartError {
     /// No randomness.
     #[error(transparent)]
     NoRandomness(#[from] NoRandomness),
+    /// No randomness for passwords.
+    #[error(transparent)]
+    HashFailed(#[from] HashFailed),
     /// A thread.
     #[error("can't start a thread: {0}")]
     Thread(#[source] io::Error),
@@ -121,7 +125,7 @@ impl App {
             config.public.limits.connections_per_address,
         );
         gauges(&metrics, &counts, &log);
-        let users = Arc::new(UserTokens::new(Arc::clone(&store), clock, &config));
+        let users = Arc::new(UserTokens::new(Arc::clone(&store), clock, &config)?);
         let threads = threads(config.public.threads);
         let sockets = listen(&config.public.listen, threads)?;
         let parts = Parts {

@@ -1,11 +1,14 @@
 //! Countersign's gateway: the map, and the life of one signed request.
+pub mod admin;
 pub mod app;
 pub mod authenticate;
 pub mod authorize;
 pub mod body;
+pub mod cli;
 pub mod clock;
 pub mod config;
 pub mod exchange;
+pub mod integration;
 pub mod listen;
 pub mod live;
 pub mod observe;

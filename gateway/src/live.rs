@@ -27,6 +27,10 @@ pub struct Live {
     pub oauth: config::Oauth,
     /// `[public]`
     pub public: config::Public,
+    /// `[callbacks]`
+    pub callbacks: config::Callbacks,
+    /// How callbacks' certificates are verified.
+    pub callback_tls: Arc<rustls::ClientConfig>,
     /// What any signed request may look like.
     pub rules: Rules,
     /// The same on `/oauth/token/access`, where Magento's own client repeats the verifier in the form.
@@ -133,6 +137,15 @@ impl Live {
                 || "countersign".to_owned(),
                 |url| format!("{}://{}{}", url.scheme.as_str(), url.authority, url.prefix),
             ),
+            callback_tls: match &config.callbacks.ca {
+                None => system,
+                Some(path) => {
+                    let mut roots = system_roots();
+                    roots.extend(authorities(path)?.roots);
+                    client_config(roots)?
+                }
+            },
+            callbacks: config.callbacks.clone(),
             oauth: config.oauth.clone(),
             public: config.public.clone(),
         })

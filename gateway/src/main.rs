@@ -1,2 +1,10 @@
-//! Entry.
-fn main() {}
+//! Arguments in, exit code out.
+
+use std::process::ExitCode;
+
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+fn main() -> ExitCode {
+    gateway::cli::run()
+}

@@ -458,3 +458,8 @@ pub fn needs_restart(running: &Config, loaded: &Config) -> Vec<String> {
         .filter_map(|(key, differs)| differs.then(|| key.to_owned()))
         .collect()
 }
+
+/// A duration as the configuration writes it: `250ms`, `10s`, `5m`, `4h`, `1d`.
+pub fn parse_duration(text: &str) -> Result<Duration, String> {
+    values::duration(text)
+}

@@ -1,6 +1,7 @@
 //! The authorization server on the public listener: token endpoints and users' tokens.
 
 pub mod access_token;
+pub mod password;
 pub mod request_token;
 pub mod user_token;
 

@@ -14,6 +14,7 @@ use token_store::StoreError;
 use crate::random::NoRandomness;
 
 pub use render::{Answer, Dialect, render};
+pub(crate) use render::{form_encode, prefers_xml, xml};
 
 /// What is wrong, in one word (product.md 4).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -419,6 +420,11 @@ impl Refusal {
     /// What is wrong, in one word.
     pub fn cause(&self) -> Cause {
         self.cause
+    }
+
+    /// Magento's REST error, as JSON.
+    pub fn json(&self) -> serde_json::Value {
+        render::rest_json(self)
     }
 
     /// Magento's status.

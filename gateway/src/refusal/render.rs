@@ -115,7 +115,7 @@ pub(crate) fn prefers_xml(accept: &str) -> bool {
         .unwrap_or(false)
 }
 
-fn rest_json(refusal: &Refusal) -> Value {
+pub(super) fn rest_json(refusal: &Refusal) -> Value {
     let fault = |name: &str| json!({"message": FIELD_REQUIRED, "parameters": {"fieldName": name}});
     match &refusal.message {
         Message::Plain(sentence) => json!({ "message": sentence }),

@@ -1,0 +1,171 @@
+//! Who calls the admin API, and what their role lets them do (product.md 5). The whole table is here.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use axum::extract::{Extension, FromRequestParts};
+use axum::http::header::{AUTHORIZATION, IF_MATCH};
+use axum::http::request::Parts;
+use axum::http::{HeaderMap, StatusCode};
+use serde_json::Value;
+use token_store::{Account, AccountId, NewAuditEntry, Role, UserKind};
+
+use super::Context;
+use super::answer::ApiError;
+use crate::authenticate::bearer;
+
+/// Where a request came from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Origin {
+    /// The admin listener.
+    Network(IpAddr),
+    /// The socket beside the store: whoever can open it owns the store.
+    ControlSocket,
+}
+
+/// A caller whose bearer token holds.
+pub struct Caller {
+    account: Option<Arc<Account>>,
+    origin: Origin,
+}
+
+/// What is about to be done: the least role that may.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Act {
+    /// Reading all but credentials.
+    Read,
+    /// Activating, reauthorizing, deactivating, revoking, testing.
+    Operate,
+    /// Creating, editing, deleting, rotating, seeing credentials, managing accounts, reloading.
+    Administer,
+}
+
+impl Act {
+    fn least_role(self) -> Role {
+        match self {
+            Self::Read => Role::Viewer,
+            Self::Operate => Role::Operator,
+            Self::Administer => Role::Admin,
+        }
+    }
+}
+
+impl Caller {
+    /// Refuses unless the role reaches.
+    pub fn may(&self, act: Act) -> Result<(), ApiError> {
+        let reaches = match &self.account {
+            None => true,
+            Some(account) => account.definition.role >= act.least_role(),
+        };
+        if reaches {
+            return Ok(());
+        }
+        let needed = match act.least_role() {
+            Role::Viewer => "viewer",
+            Role::Operator => "operator",
+            Role::Admin => "admin",
+        };
+        Err(ApiError::with(
+            StatusCode::FORBIDDEN,
+            "This needs the role \"%1\".",
+            needed,
+        ))
+    }
+
+    /// Writes the audit log: every change, who made it, what it was before and after.
+    pub async fn record(
+        &self,
+        context: &Context,
+        action: &str,
+        subject: String,
+        (before, after): (Value, Value),
+    ) -> Result<(), ApiError> {
+        let entry = NewAuditEntry {
+            at: context.parts.clock.now(),
+            actor: self
+                .account
+                .as_ref()
+                .map_or_else(|| "cli".to_owned(), |one| one.definition.username.clone()),
+            origin: match self.origin {
+                Origin::Network(ip) => ip.to_string(),
+                Origin::ControlSocket => "control socket".to_owned(),
+            },
+            action: action.to_owned(),
+            subject,
+            before,
+            after,
+        };
+        context.parts.store.append_audit(entry).await?;
+        Ok(())
+    }
+}
+
+impl FromRequestParts<Context> for Caller {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, context: &Context) -> Result<Self, ApiError> {
+        let origin = Extension::<Origin>::from_request_parts(parts, context).await;
+        let Ok(Extension(origin)) = origin else {
+            return Err(ApiError::new(StatusCode::INTERNAL_SERVER_ERROR, "Internal Error."));
+        };
+        if origin == Origin::ControlSocket {
+            return Ok(Self { account: None, origin });
+        }
+        let account = account(&parts.headers, context).await?;
+        Ok(Self {
+            account: Some(account),
+            origin,
+        })
+    }
+}
+
+async fn account(headers: &HeaderMap, context: &Context) -> Result<Arc<Account>, ApiError> {
+    let denied = || {
+        ApiError::new(
+            StatusCode::UNAUTHORIZED,
+            "Sign in: send an admin token as \"Authorization: Bearer …\".",
+        )
+    };
+    let mut values = headers.get_all(AUTHORIZATION).iter();
+    let (Some(value), None) = (values.next(), values.next()) else {
+        return Err(denied());
+    };
+    let token = bearer::token(value.as_bytes()).ok_or_else(denied)?;
+    let found = context
+        .parts
+        .store
+        .user_token(&bearer::digest(token))
+        .await?
+        .ok_or_else(denied)?;
+    let live = found.expires_at.is_none_or(|at| at > context.parts.clock.now());
+    if !live || found.user.kind != UserKind::Admin {
+        return Err(denied());
+    }
+    let account = context
+        .parts
+        .store
+        .account(UserKind::Admin, AccountId(found.user.id))
+        .await?;
+    account.filter(|account| account.definition.active).ok_or_else(denied)
+}
+
+/// What `If-Match` demands of a change: `Some(version)`, or `None` for `*`. Without the header: 428.
+pub fn if_match(headers: &HeaderMap) -> Result<Option<u64>, ApiError> {
+    let value = headers
+        .get(IF_MATCH)
+        .and_then(|value| value.to_str().ok())
+        .ok_or_else(|| {
+            ApiError::new(
+                StatusCode::PRECONDITION_REQUIRED,
+                "Send If-Match with the ETag that you read, or * to take whatever stands.",
+            )
+        })?;
+    if value.trim() == "*" {
+        return Ok(None);
+    }
+    let version = value.trim().trim_start_matches("W/").trim_matches('"').parse().ok();
+    // An ETag that was never given matches nothing.
+    version
+        .map(Some)
+        .ok_or_else(|| ApiError::new(StatusCode::PRECONDITION_FAILED, "If-Match is none of this API's ETags."))
+}

@@ -1,0 +1,157 @@
+//! The admin API's answers: JSON, never cached; errors carry Magento's sentence in `message` with `parameters`.
+
+use axum::Json;
+use axum::extract::rejection::JsonRejection;
+use axum::http::header::{CACHE_CONTROL, ETAG, WWW_AUTHENTICATE};
+use axum::http::{HeaderValue, StatusCode};
+use axum::response::{IntoResponse, Response};
+use serde::Serialize;
+use serde_json::{Value, json};
+use token_store::StoreError;
+
+use crate::integration::Failure;
+use crate::integration::definition::Invalid;
+use crate::refusal::Refusal;
+
+/// An error of the API.
+#[derive(Debug)]
+pub struct ApiError {
+    status: StatusCode,
+    body: Value,
+}
+
+impl ApiError {
+    /// A sentence without parameters.
+    pub fn new(status: StatusCode, message: &str) -> Self {
+        Self {
+            status,
+            body: json!({ "message": message }),
+        }
+    }
+
+    /// A sentence with `%1`.
+    pub fn with(status: StatusCode, message: &str, parameter: &str) -> Self {
+        Self {
+            status,
+            body: json!({ "message": message, "parameters": [parameter] }),
+        }
+    }
+
+    /// A required field.
+    pub fn required(field: &str) -> Self {
+        let message = "\"%fieldName\" is required. Enter and try again.";
+        Self {
+            status: StatusCode::BAD_REQUEST,
+            body: json!({ "message": message, "parameters": { "fieldName": field } }),
+        }
+    }
+
+    fn coded(status: StatusCode, code: &str, message: &str) -> Self {
+        Self {
+            status,
+            body: json!({ "message": message, "code": code }),
+        }
+    }
+}
+
+impl IntoResponse for ApiError {
+    fn into_response(self) -> Response {
+        let status = self.status;
+        let mut response = (status, Json(self.body)).into_response();
+        response
+            .headers_mut()
+            .insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+        if status == StatusCode::UNAUTHORIZED {
+            response.headers_mut().insert(
+                WWW_AUTHENTICATE,
+                HeaderValue::from_static("Bearer realm=\"countersign\""),
+            );
+        }
+        response
+    }
+}
+
+impl From<StoreError> for ApiError {
+    fn from(error: StoreError) -> Self {
+        tracing::warn!(%error, "store call failed");
+        Self::coded(
+            StatusCode::SERVICE_UNAVAILABLE,
+            "store_unavailable",
+            "The credential store is not available. Try again later.",
+        )
+    }
+}
+
+impl From<JsonRejection> for ApiError {
+    fn from(rejection: JsonRejection) -> Self {
+        let status = match rejection.status() {
+            StatusCode::PAYLOAD_TOO_LARGE => StatusCode::PAYLOAD_TOO_LARGE,
+            StatusCode::UNSUPPORTED_MEDIA_TYPE => StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            _ => StatusCode::BAD_REQUEST,
+        };
+        Self::new(status, &rejection.body_text())
+    }
+}
+
+impl From<Failure> for ApiError {
+    fn from(failure: Failure) -> Self {
+        let sentence = failure.to_string();
+        match failure {
+            Failure::Unknown(id) => Self::with(StatusCode::NOT_FOUND, &sentence, &id.0.to_string()),
+            Failure::NameTaken(name) => Self::with(StatusCode::BAD_REQUEST, &sentence, &name),
+            Failure::Invalid(Invalid::Required(field)) => Self::required(field),
+            Failure::Invalid(Invalid::EndpointRefused(_)) => Self::new(StatusCode::UNPROCESSABLE_ENTITY, &sentence),
+            Failure::Invalid(Invalid::Field { .. } | Invalid::Resource(_)) | Failure::NoBaseUrl => {
+                Self::new(StatusCode::BAD_REQUEST, &sentence)
+            }
+            Failure::Changed => Self::new(StatusCode::PRECONDITION_FAILED, &sentence),
+            Failure::FromConfig => Self::new(StatusCode::BAD_REQUEST, &sentence),
+            Failure::FromConfigDelete(name) => Self::with(
+                StatusCode::BAD_REQUEST,
+                "Uninstall the extension to remove integration '%1'.",
+                &name,
+            ),
+            Failure::CallbackFailed(_) => Self::coded(StatusCode::BAD_GATEWAY, "callback_failed", &sentence),
+            Failure::Store(error) => error.into(),
+            Failure::NoRandomness(_) => Self::new(StatusCode::INTERNAL_SERVER_ERROR, "Internal Error."),
+        }
+    }
+}
+
+/// A sign-in's refusal: the same sentence as on the public listener.
+impl From<Refusal> for ApiError {
+    fn from(refusal: Refusal) -> Self {
+        Self {
+            status: refusal.status(),
+            body: refusal.json(),
+        }
+    }
+}
+
+/// JSON that is never cached.
+pub fn json_of(status: StatusCode, value: &impl Serialize) -> Response {
+    let mut response = (status, Json(value)).into_response();
+    response
+        .headers_mut()
+        .insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    response
+}
+
+/// JSON with the version that `If-Match` compares.
+pub fn json_of_version(status: StatusCode, value: &impl Serialize, version: u64) -> Response {
+    let mut response = json_of(status, value);
+    if let Ok(etag) = HeaderValue::from_str(&format!("\"{version}\"")) {
+        response.headers_mut().insert(ETAG, etag);
+    }
+    response
+}
+
+/// No such path.
+pub async fn not_found() -> ApiError {
+    ApiError::new(StatusCode::NOT_FOUND, "Request does not match any route.")
+}
+
+/// The path exists, the method does not.
+pub async fn method_not_allowed() -> ApiError {
+    ApiError::new(StatusCode::METHOD_NOT_ALLOWED, "Request method is invalid.")
+}

@@ -1,0 +1,99 @@
+//! Health, metrics, the resource tree, reload.
+
+use axum::extract::State;
+use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE};
+use axum::http::{HeaderValue, StatusCode};
+use axum::response::{IntoResponse, Response};
+use serde_json::json;
+
+use super::Context;
+use super::access::{Act, Caller};
+use super::answer::{ApiError, json_of};
+use crate::app::Reloaded;
+
+/// The process runs.
+pub async fn live() -> Response {
+    json_of(StatusCode::OK, &json!({ "status": "ok" }))
+}
+
+/// Whether requests can be served: the store answers and no drain has begun.
+pub async fn ready(State(context): State<Context>) -> Response {
+    let store = match context.parts.store.check().await {
+        Ok(()) => "ok".to_owned(),
+        Err(error) => error.to_string(),
+    };
+    let draining = context.parts.draining.is_cancelled();
+    let ready = store == "ok" && !draining;
+    let body = json!({
+        "status": if ready { "ok" } else { "unavailable" },
+        "components": {
+            "store": { "status": store },
+            "listener": { "status": if draining { "draining" } else { "ok" } },
+        },
+    });
+    json_of(
+        if ready {
+            StatusCode::OK
+        } else {
+            StatusCode::SERVICE_UNAVAILABLE
+        },
+        &body,
+    )
+}
+
+/// Prometheus' text.
+pub async fn metrics(State(context): State<Context>) -> Response {
+    let mut response = context.parts.metrics.expose().into_response();
+    let headers = response.headers_mut();
+    headers.insert(
+        CONTENT_TYPE,
+        HeaderValue::from_static("text/plain; version=0.0.4; charset=utf-8"),
+    );
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    response
+}
+
+/// The ACL tree, flat.
+pub async fn resources(State(context): State<Context>, caller: Caller) -> Result<Response, ApiError> {
+    caller.may(Act::Read)?;
+    let live = context.parts.live.load();
+    let items: Vec<_> = live
+        .tree
+        .iter()
+        .map(|one| json!({ "id": one.id, "title": one.title, "parent": one.parent, "order": one.order }))
+        .collect();
+    Ok(json_of(
+        StatusCode::OK,
+        &json!({ "total": items.len(), "items": items, "next": null }),
+    ))
+}
+
+/// Reads the configuration again.
+pub async fn reload(State(context): State<Context>, caller: Caller) -> Result<Response, ApiError> {
+    caller.may(Act::Administer)?;
+    let parts = context.parts.clone();
+    // Reads files: not on the runtime's own threads.
+    let reloaded = tokio::task::spawn_blocking(move || parts.reload()).await;
+    match reloaded {
+        Ok(Reloaded::Done { needs_restart }) => {
+            let after = json!({ "needs_restart": needs_restart });
+            caller
+                .record(
+                    &context,
+                    "configuration.reloaded",
+                    "configuration".to_owned(),
+                    (json!(null), after),
+                )
+                .await?;
+            Ok(json_of(
+                StatusCode::OK,
+                &json!({ "reloaded": true, "needs_restart": needs_restart }),
+            ))
+        }
+        Ok(Reloaded::Refused { faults }) => Ok(json_of(
+            StatusCode::UNPROCESSABLE_ENTITY,
+            &json!({ "message": "The configuration is refused; the last good one stays in force.", "faults": faults }),
+        )),
+        Err(_) => Err(ApiError::new(StatusCode::INTERNAL_SERVER_ERROR, "Internal Error.")),
+    }
+}

@@ -1,0 +1,189 @@
+//! The admin API as a command calls it: over the admin listener, or the control socket beside the store.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use http::header::{AUTHORIZATION, CONTENT_TYPE, HOST, IF_MATCH};
+use http::{HeaderValue, Method, Request};
+use http_body_util::{BodyExt as _, Full};
+use hyper_util::rt::TokioIo;
+use oauth1::Scheme;
+use serde_json::{Value, json};
+use tokio::net::UnixStream;
+
+use crate::config::{Environment, UpstreamTarget};
+use crate::listen::connection::Stream;
+use crate::upstream::connect::{client_config, connect, system_roots};
+
+/// Where the API is, and the token that opens it.
+pub(super) struct Api {
+    place: Place,
+    token: Option<String>,
+}
+
+enum Place {
+    Network(UpstreamTarget),
+    Socket(PathBuf),
+}
+
+/// Why a call has no answer, or not the one that was wanted.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum CallError {
+    #[error("{0:?} is not the URL of an admin listener: write it as http://127.0.0.1:9090")]
+    Url(String),
+    #[error("can't reach the admin API at {place}: {error}; is the gateway running?")]
+    Connect { place: String, error: std::io::Error },
+    #[error("the exchange broke: {0}")]
+    Broken(String),
+    #[error("{message} ({status})")]
+    Refused { status: u16, message: String },
+    #[error("can't read the answer to a prompt: {0}; set COUNTERSIGN_TOKEN instead")]
+    Prompt(#[source] std::io::Error),
+}
+
+impl Api {
+    /// On the admin listener, with the token of `COUNTERSIGN_TOKEN` or a sign-in at a prompt.
+    pub(super) async fn sign_in(url: &str) -> Result<Self, CallError> {
+        let target = parse(url).ok_or_else(|| CallError::Url(url.to_owned()))?;
+        let mut api = Self {
+            place: Place::Network(target),
+            token: None,
+        };
+        api.token = match Environment::of_process().get("COUNTERSIGN_TOKEN") {
+            Some(token) => Some(token),
+            None => Some(api.prompt().await?),
+        };
+        Ok(api)
+    }
+
+    /// On the control socket, which asks for no token.
+    pub(super) fn on_socket(path: PathBuf) -> Self {
+        Self {
+            place: Place::Socket(path),
+            token: None,
+        }
+    }
+
+    async fn prompt(&self) -> Result<String, CallError> {
+        let (username, password) = super::prompt::credentials().map_err(CallError::Prompt)?;
+        let body = json!({ "username": username, "password": password.expose() });
+        let answer = self.call(Method::POST, "/api/v1/tokens", Some(&body)).await?;
+        let token = answer.get("token").and_then(Value::as_str).map(str::to_owned);
+        token.ok_or_else(|| CallError::Broken("the sign-in answered no token".to_owned()))
+    }
+
+    /// One call; anything but a 2xx is an error with the API's sentence.
+    pub(super) async fn call(&self, method: Method, path: &str, body: Option<&Value>) -> Result<Value, CallError> {
+        let broken = |error: hyper::Error| CallError::Broken(error.to_string());
+        let mut request = Request::new(Full::new(
+            body.map_or_else(Bytes::new, |body| Bytes::from(body.to_string())),
+        ));
+        *request.uri_mut() = path
+            .parse()
+            .map_err(|_| CallError::Broken(format!("{path:?} is not a path")))?;
+        let headers = request.headers_mut();
+        headers.insert(HOST, HeaderValue::from_static("countersign"));
+        if body.is_some() {
+            headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        }
+        if method == Method::DELETE || method == Method::PUT {
+            headers.insert(IF_MATCH, HeaderValue::from_static("*"));
+        }
+        if let Some(token) = &self.token
+            && let Ok(value) = HeaderValue::from_str(&format!("Bearer {token}"))
+        {
+            headers.insert(AUTHORIZATION, value);
+        }
+        *request.method_mut() = method;
+        let response = match &self.place {
+            Place::Network(target) => {
+                let tls = client_config(system_roots()).map_err(|error| CallError::Broken(error.to_string()))?;
+                let place = format!("{}://{}:{}", target.scheme.as_str(), target.host, target.port);
+                let stream: Stream = connect(target, &target.host, Arc::clone(&tls))
+                    .await
+                    .map_err(|error| CallError::Connect { place, error })?;
+                exchange(TokioIo::new(stream), request).await
+            }
+            Place::Socket(path) => {
+                let place = path.display().to_string();
+                let stream = UnixStream::connect(path)
+                    .await
+                    .map_err(|error| CallError::Connect { place, error })?;
+                exchange(TokioIo::new(stream), request).await
+            }
+        };
+        let (status, octets) = response.map_err(broken)?;
+        let answer: Value = serde_json::from_slice(&octets).unwrap_or(Value::Null);
+        if (200..300).contains(&status) {
+            return Ok(answer);
+        }
+        Err(CallError::Refused {
+            status,
+            message: sentence(&answer),
+        })
+    }
+}
+
+async fn exchange<S>(io: TokioIo<S>, request: Request<Full<Bytes>>) -> Result<(u16, Bytes), hyper::Error>
+where
+    S: tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin + Send + 'static,
+{
+    let (mut sender, connection) = hyper::client::conn::http1::handshake(io).await?;
+    let driving = tokio::spawn(connection);
+    let response = sender.send_request(request).await?;
+    let status = response.status().as_u16();
+    let octets = response.into_body().collect().await?.to_bytes();
+    driving.abort();
+    Ok((status, octets))
+}
+
+/// The API's sentence, its placeholders filled in.
+fn sentence(answer: &Value) -> String {
+    let message = answer
+        .get("message")
+        .and_then(Value::as_str)
+        .unwrap_or("The API refused the call.");
+    let mut sentence = message.to_owned();
+    match answer.get("parameters") {
+        Some(Value::Array(values)) => {
+            for (number, value) in values.iter().enumerate() {
+                sentence = sentence.replace(&format!("%{}", number + 1), value.as_str().unwrap_or_default());
+            }
+        }
+        Some(Value::Object(named)) => {
+            for (name, value) in named {
+                sentence = sentence.replace(&format!("%{name}"), value.as_str().unwrap_or_default());
+            }
+        }
+        _ => {}
+    }
+    for fault in answer.get("errors").and_then(Value::as_array).into_iter().flatten() {
+        sentence.push(' ');
+        sentence.push_str(&self::sentence(fault));
+    }
+    for fault in answer.get("faults").and_then(Value::as_array).into_iter().flatten() {
+        sentence.push('\n');
+        sentence.push_str(fault.as_str().unwrap_or_default());
+    }
+    sentence
+}
+
+fn parse(url: &str) -> Option<UpstreamTarget> {
+    let parsed = url::Url::parse(url).ok()?;
+    let scheme = match parsed.scheme() {
+        "http" => Scheme::Http,
+        "https" => Scheme::Https,
+        _ => return None,
+    };
+    let host = parsed
+        .host_str()?
+        .trim_start_matches('[')
+        .trim_end_matches(']')
+        .to_owned();
+    Some(UpstreamTarget {
+        scheme,
+        host,
+        port: parsed.port_or_known_default()?,
+    })
+}

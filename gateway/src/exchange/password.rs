@@ -1,0 +1,88 @@
+//! Passwords: Argon2id, off the runtime's threads, no more at once than there are cores.
+
+use std::sync::Arc;
+
+use argon2::Argon2;
+use argon2::password_hash::{PasswordHasher as _, PasswordVerifier as _};
+use token_store::Secret;
+use tokio::sync::Semaphore;
+
+/// Hashes and verifies.
+#[derive(Clone)]
+pub struct Passwords {
+    turns: Arc<Semaphore>,
+    /// Of a password nobody has: what an unknown user's is verified against, so that timing tells nothing.
+    dummy: Arc<String>,
+}
+
+/// A password could not be hashed: no randomness, or a thread that died.
+#[derive(Debug, thiserror::Error)]
+#[error("the password could not be hashed")]
+pub struct HashFailed;
+
+impl Passwords {
+    /// Makes the dummy once.
+    pub fn new() -> Result<Self, HashFailed> {
+        let turns = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+        Ok(Self {
+            turns: Arc::new(Semaphore::new(turns)),
+            dummy: Arc::new(hash(b"nobody's password")?),
+        })
+    }
+
+    /// The PHC string of a password.
+    pub async fn hash(&self, password: &Secret) -> Result<Secret, HashFailed> {
+        let _turn = self.turns.acquire().await.map_err(|_| HashFailed)?;
+        let password = password.clone();
+        let hashed = tokio::task::spawn_blocking(move || hash(password.expose().as_bytes()));
+        Ok(Secret::new(hashed.await.map_err(|_| HashFailed)??))
+    }
+
+    /// Whether it is the password. `None`: there is no such user; the same work, and `false`.
+    pub async fn verify(&self, password: &Secret, hash: Option<&Secret>) -> Result<bool, HashFailed> {
+        let _turn = self.turns.acquire().await.map_err(|_| HashFailed)?;
+        let (password, known) = (password.clone(), hash.is_some());
+        let expected = hash.map_or_else(|| self.dummy.as_str().to_owned(), |hash| hash.expose().to_owned());
+        let verified = tokio::task::spawn_blocking(move || {
+            Argon2::default()
+                .verify_password(password.expose().as_bytes(), expected.as_str())
+                .is_ok()
+        });
+        Ok(verified.await.map_err(|_| HashFailed)? && known)
+    }
+}
+
+fn hash(password: &[u8]) -> Result<String, HashFailed> {
+    let mut salt = [0; 16];
+    crate::random::fill(&mut salt).map_err(|_| HashFailed)?;
+    let hashed = Argon2::default()
+        .hash_password_with_salt(password, &salt)
+        .map_err(|_| HashFailed)?;
+    Ok(hashed.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_password_verifies_against_its_own_hash_only() {
+        let passwords = Passwords::new().unwrap();
+        let hash = passwords.hash(&Secret::new("correct horse")).await.unwrap();
+
+        assert!(hash.expose().starts_with("$argon2id$"));
+        assert!(
+            passwords
+                .verify(&Secret::new("correct horse"), Some(&hash))
+                .await
+                .unwrap()
+        );
+        assert!(
+            !passwords
+                .verify(&Secret::new("correct hors"), Some(&hash))
+                .await
+                .unwrap()
+        );
+        assert!(!passwords.verify(&Secret::new("nobody's password"), None).await.unwrap());
+    }
+}

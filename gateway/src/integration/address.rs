@@ -1,0 +1,201 @@
+//! Which addresses a callback may reach (reliability.md 4, SSRF): public ones, listed private ones, never our own.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+
+use crate::config::AllowedCallback;
+
+/// Addresses that no callback may reach, whatever is allowed.
+#[derive(Clone, Debug, Default)]
+pub struct OwnAddresses {
+    /// Our listeners, and the store's servers as far as they are known by address.
+    pub addresses: Vec<SocketAddr>,
+}
+
+/// An address or host that may not be called.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum AddressRefused {
+    /// One of ours.
+    #[error("{0} is one of this gateway's own addresses")]
+    Own(SocketAddr),
+    /// Private, loopback, link-local, metadata or otherwise not public.
+    #[error("{0} is not a public address; list it in callbacks.allow if it is meant")]
+    NotPublic(SocketAddr),
+    /// Not a URL.
+    #[error("not a URL that can be called")]
+    NotAUrl,
+}
+
+/// Whether this very address may be called.
+pub fn check(address: SocketAddr, allow: &[AllowedCallback], own: &OwnAddresses) -> Result<(), AddressRefused> {
+    let ip = embedded_v4(address.ip()).map_or_else(|| address.ip(), IpAddr::V4);
+    let canonical = SocketAddr::new(ip, address.port());
+    let is_own = own.addresses.iter().any(|ours| {
+        ours.port() == canonical.port()
+            && (ours.ip() == ip || (ours.ip().is_unspecified() && (ip.is_loopback() || !is_public(ip))))
+    });
+    if is_own
+        || own
+            .addresses
+            .iter()
+            .any(|ours| ours.port() == canonical.port() && ip.is_unspecified())
+    {
+        return Err(AddressRefused::Own(canonical));
+    }
+    let listed = allow
+        .iter()
+        .any(|allowed| allowed.net.contains(&ip) && allowed.port.is_none_or(|port| port == canonical.port()));
+    if listed || is_public(ip) {
+        Ok(())
+    } else {
+        Err(AddressRefused::NotPublic(canonical))
+    }
+}
+
+/// Refuses a URL at once whose host is an address that may not be called, in whatever spelling; names are judged when
+/// they are resolved.
+pub fn check_literal(url: &str, allow: &[AllowedCallback], own: &OwnAddresses) -> Result<(), AddressRefused> {
+    let parsed = url::Url::parse(url).map_err(|_| AddressRefused::NotAUrl)?;
+    let port = parsed.port_or_known_default().ok_or(AddressRefused::NotAUrl)?;
+    match parsed.host().ok_or(AddressRefused::NotAUrl)? {
+        url::Host::Ipv4(ip) => check(SocketAddr::new(ip.into(), port), allow, own),
+        url::Host::Ipv6(ip) => check(SocketAddr::new(ip.into(), port), allow, own),
+        url::Host::Domain(name) => {
+            let name = name.trim_end_matches('.');
+            if name.eq_ignore_ascii_case("localhost") || name.to_ascii_lowercase().ends_with(".localhost") {
+                check(SocketAddr::new(Ipv4Addr::LOCALHOST.into(), port), allow, own)
+            } else {
+                Ok(())
+            }
+        }
+    }
+}
+
+/// The IPv4 address that an IPv6 one stands for: mapped, compatible, 6to4, NAT64.
+fn embedded_v4(ip: IpAddr) -> Option<Ipv4Addr> {
+    let IpAddr::V6(v6) = ip else { return None };
+    if v6.is_loopback() || v6.is_unspecified() {
+        return None;
+    }
+    let [a, b, c, d, e, f, high, low] = v6.segments();
+    let v4 = |high: u16, low: u16| Ipv4Addr::from((u32::from(high) << 16) | u32::from(low));
+    match [a, b, c, d, e, f] {
+        [0, 0, 0, 0, 0, 0xFFFF | 0] | [0x64, 0xFF9B, 0, 0, 0, 0] => Some(v4(high, low)),
+        [0x2002, high, low, ..] => Some(v4(high, low)),
+        _ => None,
+    }
+}
+
+/// Whether an address belongs to the public Internet (IANA's special-purpose registries).
+fn is_public(ip: IpAddr) -> bool {
+    match ip {
+        IpAddr::V4(v4) => is_public_v4(v4),
+        IpAddr::V6(v6) => is_public_v6(v6),
+    }
+}
+
+fn is_public_v4(ip: Ipv4Addr) -> bool {
+    let [a, b, c, _] = ip.octets();
+    let special = ip.is_unspecified()
+        || ip.is_loopback()
+        || ip.is_private()
+        || ip.is_link_local()
+        || ip.is_broadcast()
+        || ip.is_multicast()
+        || ip.is_documentation()
+        || a == 0
+        || a >= 240
+        // Carrier-grade NAT, protocol assignments, 6to4 relays, benchmarking.
+        || (a == 100 && (64..128).contains(&b))
+        || (a, b, c) == (192, 0, 0)
+        || (a, b, c) == (192, 88, 99)
+        || (a == 198 && (18..20).contains(&b));
+    !special
+}
+
+fn is_public_v6(ip: Ipv6Addr) -> bool {
+    let [a, b, ..] = ip.segments();
+    // Only global unicast is assigned to anybody; of it, Teredo, benchmarking, ORCHID and documentation are special.
+    (0x2000..0x4000).contains(&a) && !(a == 0x2001 && (b < 0x200 || b == 0xDB8)) && a != 0x3FFF
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn own() -> OwnAddresses {
+        OwnAddresses {
+            addresses: vec!["0.0.0.0:8080".parse().unwrap(), "127.0.0.1:6379".parse().unwrap()],
+        }
+    }
+
+    #[test]
+    fn every_spelling_of_a_private_address_is_refused() {
+        for host in [
+            "127.0.0.1",
+            "2130706433",
+            "0x7f000001",
+            "0177.0.0.1",
+            "127.1",
+            "0",
+            "localhost",
+            "LOCALHOST.",
+            "a.localhost",
+            "[::1]",
+            "[::]",
+            "[::ffff:127.0.0.1]",
+            "[::ffff:7f00:1]",
+            "[::127.0.0.1]",
+            "[64:ff9b::7f00:1]",
+            "[2002:7f00:1::]",
+            "[fe80::1]",
+            "[fd00:ec2::254]",
+            "10.0.0.1",
+            "172.16.0.1",
+            "192.168.1.1",
+            "169.254.169.254",
+            "100.64.0.1",
+            "192.0.2.1",
+            "224.0.0.1",
+            "255.255.255.255",
+        ] {
+            let refused = check_literal(&format!("http://{host}:9000/cb"), &[], &own());
+
+            assert!(refused.is_err(), "{host}");
+        }
+    }
+
+    #[test]
+    fn a_public_address_and_a_name_pass() {
+        for url in [
+            "https://93.184.216.34/cb",
+            "https://partner.example/cb",
+            "https://[2606:2800:220:1::1]/cb",
+        ] {
+            assert_eq!(check_literal(url, &[], &own()), Ok(()), "{url}");
+        }
+    }
+
+    #[test]
+    fn a_listed_address_passes_but_never_one_of_ours() {
+        let allow = [AllowedCallback {
+            net: "127.0.0.0/8".parse().unwrap(),
+            port: None,
+        }];
+
+        assert_eq!(check_literal("http://127.0.0.1:9000/cb", &allow, &own()), Ok(()));
+        assert!(check_literal("http://127.0.0.1:8080/cb", &allow, &own()).is_err());
+        assert!(check_literal("http://127.0.0.1:6379/cb", &allow, &own()).is_err());
+        assert!(check_literal("http://[::ffff:127.0.0.1]:6379/cb", &allow, &own()).is_err());
+    }
+
+    #[test]
+    fn an_entry_with_a_port_allows_that_port_only() {
+        let allow = [AllowedCallback {
+            net: "127.0.0.1/32".parse().unwrap(),
+            port: Some(9000),
+        }];
+
+        assert_eq!(check_literal("http://127.0.0.1:9000/", &allow, &own()), Ok(()));
+        assert!(check_literal("http://127.0.0.1:9001/", &allow, &own()).is_err());
+    }
+}

@@ -1,0 +1,210 @@
+//! The life of an integration (product.md 6; magento.md 3): created, activated, used, withdrawn.
+
+pub mod activation;
+pub mod address;
+pub mod definition;
+pub mod verifier_post;
+
+use std::sync::Arc;
+
+use arc_swap::ArcSwap;
+use token_store::{
+    ConsumerRecord, Grant, IntegrationId, IntegrationPage, IntegrationQuery, NewConsumer, NewIntegration, Put, Setup,
+    Store, StoreError,
+};
+
+use self::definition::Invalid;
+use crate::clock::Clock;
+use crate::live::Live;
+use crate::random::{self, NoRandomness};
+
+/// Creates, changes and activates integrations; the admin listener and the sandbox call it.
+#[derive(Clone)]
+pub struct Integrations {
+    pub(crate) store: Arc<dyn Store>,
+    pub(crate) clock: Clock,
+    pub(crate) live: Arc<ArcSwap<Live>>,
+    /// Addresses that no callback may reach, whatever is allowed: our own listeners and the store.
+    pub(crate) own: Arc<address::OwnAddresses>,
+}
+
+/// Why something could not be done to an integration.
+#[derive(Debug, thiserror::Error)]
+pub enum Failure {
+    /// No such integration.
+    #[error("The integration with ID \"%1\" doesn't exist.")]
+    Unknown(IntegrationId),
+    /// Another one has that name.
+    #[error("The integration with name \"%1\" exists.")]
+    NameTaken(String),
+    /// A field.
+    #[error(transparent)]
+    Invalid(#[from] Invalid),
+    /// It changed since it was read.
+    #[error("The integration was changed meanwhile. Read it again and repeat the change.")]
+    Changed,
+    /// Defined by the configuration.
+    #[error("The integrations created in the config file can't be edited.")]
+    FromConfig,
+    /// Defined by the configuration, asked to be deleted.
+    #[error("Uninstall the extension to remove integration '%1'.")]
+    FromConfigDelete(String),
+    /// Activation by exchange needs to say where the store is.
+    #[error("Set public.base_url: activation by exchange tells the integration the store's address.")]
+    NoBaseUrl,
+    /// The verifier POST got no answer.
+    #[error("The attempt to post data to consumer failed due to an unexpected error. Please try again later.")]
+    CallbackFailed(verifier_post::PostError),
+    /// The store.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// No randomness.
+    #[error(transparent)]
+    NoRandomness(#[from] NoRandomness),
+}
+
+impl Integrations {
+    /// On these parts; `own` are the addresses that callbacks may never reach.
+    pub fn new(store: Arc<dyn Store>, clock: Clock, live: Arc<ArcSwap<Live>>, own: address::OwnAddresses) -> Self {
+        Self {
+            store,
+            clock,
+            live,
+            own: Arc::new(own),
+        }
+    }
+
+    /// Creates an integration with its consumer: inactive, its credentials fresh.
+    pub async fn create(&self, new: NewIntegration) -> Result<ConsumerRecord, Failure> {
+        self.check(&new)?;
+        let name = new.name.clone();
+        let consumer = NewConsumer {
+            name: None,
+            key: random::credential()?,
+            secret: random::secret()?,
+            callback_url: None,
+            rejected_callback_url: None,
+            integration: Some(new),
+        };
+        let made = self.store.create_consumer(consumer, self.clock.now()).await?;
+        made.ok_or(Failure::NameTaken(name))
+    }
+
+    /// One integration with its consumer.
+    pub async fn get(&self, id: IntegrationId) -> Result<Arc<ConsumerRecord>, Failure> {
+        self.store
+            .consumer_by_integration(id)
+            .await?
+            .ok_or(Failure::Unknown(id))
+    }
+
+    /// A page of them.
+    pub async fn list(&self, query: &IntegrationQuery) -> Result<IntegrationPage, Failure> {
+        Ok(self.store.list_integrations(query).await?)
+    }
+
+    /// Replaces what its creator gave; `version` compares unless `None`.
+    pub async fn update(
+        &self,
+        id: IntegrationId,
+        version: Option<u64>,
+        new: NewIntegration,
+    ) -> Result<ConsumerRecord, Failure> {
+        self.check(&new)?;
+        self.change(id, version, |record, now| {
+            let Some(integration) = &mut record.integration else {
+                return Err(Failure::Unknown(id));
+            };
+            if integration.definition.setup == Setup::Config {
+                return Err(Failure::FromConfig);
+            }
+            integration.definition.clone_from(&new);
+            integration.updated_at = now;
+            Ok(())
+        })
+        .await
+    }
+
+    /// Replaces what it may use.
+    pub async fn grant(
+        &self,
+        id: IntegrationId,
+        version: Option<u64>,
+        grant: Grant,
+    ) -> Result<ConsumerRecord, Failure> {
+        if let Grant::Listed(ids) = &grant {
+            self.live.load().tree.check(ids).map_err(Invalid::Resource)?;
+        }
+        self.change(id, version, |record, now| {
+            let Some(integration) = &mut record.integration else {
+                return Err(Failure::Unknown(id));
+            };
+            if integration.definition.setup == Setup::Config {
+                return Err(Failure::FromConfig);
+            }
+            integration.definition.grant = grant.clone();
+            integration.updated_at = now;
+            Ok(())
+        })
+        .await
+    }
+
+    /// Deletes it with its consumer and all its tokens; answers what it was.
+    pub async fn delete(&self, id: IntegrationId, version: Option<u64>) -> Result<Arc<ConsumerRecord>, Failure> {
+        let record = self.get(id).await?;
+        let integration = record.integration.as_ref().ok_or(Failure::Unknown(id))?;
+        if integration.definition.setup == Setup::Config {
+            return Err(Failure::FromConfigDelete(integration.definition.name.clone()));
+        }
+        match self.store.delete_consumer(record.consumer.id, version).await? {
+            Put::Done(_) => Ok(record),
+            Put::Changed | Put::NameTaken => {
+                // Gone meanwhile, or another version than the caller saw.
+                self.get(id).await?;
+                Err(Failure::Changed)
+            }
+        }
+    }
+
+    /// Applies `step` to the record as it stands, and again where another change was faster, unless the caller named the
+    /// version that it saw.
+    pub(crate) async fn change(
+        &self,
+        id: IntegrationId,
+        version: Option<u64>,
+        step: impl Fn(&mut ConsumerRecord, u64) -> Result<(), Failure>,
+    ) -> Result<ConsumerRecord, Failure> {
+        for _ in 0..TRIES {
+            let mut record = (*self.get(id).await?).clone();
+            if version.is_some_and(|version| version != record.version) {
+                return Err(Failure::Changed);
+            }
+            step(&mut record, self.clock.now())?;
+            match self.store.update_consumer(&record).await? {
+                Put::Done(version) => {
+                    record.version = version;
+                    return Ok(record);
+                }
+                Put::NameTaken => {
+                    let name = record.integration.map(|one| one.definition.name).unwrap_or_default();
+                    return Err(Failure::NameTaken(name));
+                }
+                Put::Changed => {}
+            }
+        }
+        Err(Failure::Changed)
+    }
+
+    fn check(&self, new: &NewIntegration) -> Result<(), Failure> {
+        definition::check(new, &self.live.load().tree)?;
+        if let Some(endpoint) = &new.endpoint {
+            let callbacks = self.live.load().callbacks.clone();
+            address::check_literal(endpoint, &callbacks.allow, &self.own)
+                .map_err(|refused| Invalid::EndpointRefused(refused.to_string()))?;
+        }
+        Ok(())
+    }
+}
+
+/// How often a change is tried again that another one overtook.
+const TRIES: usize = 5;
