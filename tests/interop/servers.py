@@ -63,15 +63,17 @@ class Echo(Server):
 
 
 class Callback(Server):
-    """A partner's endpoint: keeps each verifier POST by its path."""
+    """A partner's endpoint: hands on each verifier POST, and answers it when the gate is open."""
 
     def __init__(self):
         received = self.received = queue.Queue()
+        gate = self.gate = threading.Event()
 
         class CallbackHandler(Handler):
             def do_POST(self):
                 fields = {name: values[0] for name, values in parse_qs(self.body().decode()).items()}
                 received.put((self.path, self.headers.get("Content-Type"), fields))
+                gate.wait(60)
                 self.answer(b"", "text/plain")
 
         super().__init__(CallbackHandler)

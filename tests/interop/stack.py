@@ -1,6 +1,8 @@
 """One gateway with its store, upstream, partner endpoint and recorder, all as real processes and sockets."""
 
 import base64
+import concurrent.futures
+import contextlib
 import json
 import os
 import secrets
@@ -30,6 +32,7 @@ encryption_keys = ["{key}"]
 signature_methods = ["HMAC-SHA256", "HMAC-SHA1"]
 
 [callbacks]
+timeout = "60s"
 allow = ["127.0.0.1/32:{callback}"]
 
 [upstreams.storefront]
@@ -122,8 +125,8 @@ class Stack:
             check=True,
         )
         self.log = os.path.join(self.folder, "gateway.log")
-        self.run([self.binary, "serve", "--config", self.config], self.log)
-        wait_until("the gateway is ready", lambda: self.ask("GET", self.admin_url + "/health/ready"), self.tail)
+        gateway = self.run([self.binary, "serve", "--config", self.config], self.log)
+        wait_until("the gateway is ready", gateway, lambda: self.ask("GET", self.admin_url + "/health/ready"), self.tail)
         # The token is asked of the gateway itself, so that the recorder holds what the clients send and nothing else.
         sign_in = f"http://127.0.0.1:{public}/rest/V1/integration/admin/token"
         self.token = self.ask("POST", sign_in, {"username": "admin", "password": self.password})
@@ -132,17 +135,17 @@ class Stack:
         port = free_port()
         options = ["--bind", "127.0.0.1", "--port", str(port), "--dir", self.folder]
         kept = ["--save", "", "--appendonly", "yes", "--appendfsync", "always", "--maxmemory-policy", "noeviction"]
-        self.run(["redis-server", *options, *kept], os.path.join(self.folder, "redis.log"))
-        wait_until("redis-server listens", lambda: socket.create_connection(("127.0.0.1", port)).close(), lambda: "")
+        redis = self.run(["redis-server", *options, *kept], os.path.join(self.folder, "redis.log"))
+        wait_until("redis-server listens", redis, lambda: socket.create_connection(("127.0.0.1", port)).close(), str)
         return f"redis://127.0.0.1:{port}"
 
     def run(self, command, log):
         with open(log, "wb") as output:
-            self.processes.append(
-                subprocess.Popen(
-                    command, cwd=self.folder, stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT
-                )
+            process = subprocess.Popen(
+                command, cwd=self.folder, stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT
             )
+        self.processes.append(process)
+        return process
 
     def tail(self):
         """The end of the gateway's log."""
@@ -163,23 +166,35 @@ class Stack:
             raise RuntimeError(f"{method} {url}: {error.code} {error.read().decode(errors='replace')}") from error
         return json.loads(text) if text else None
 
-    def integration(self, name):
-        """Creates an integration, activates it, and returns it with what the partner's endpoint received."""
-        api = self.admin_url + "/api/v1/integrations"
-        path = f"/{name}"
+    def create(self, name):
+        """A new integration whose endpoint is the partner's."""
         wanted = {
             "name": name,
             "email": "partner@example.com",
-            "endpoint": f"http://127.0.0.1:{self.callback.port}{path}",
+            "endpoint": f"http://127.0.0.1:{self.callback.port}/{name}",
             "all_resources": False,
             "resources": ["Interop_Catalog::products"],
         }
-        made = self.ask("POST", api, wanted, self.token)
-        activation = self.ask("POST", f"{api}/{made['id']}/activate", {}, self.token)
-        if activation.get("exchange") is not True:
-            raise RuntimeError(f"activation was no exchange: {activation}")
-        called, kind, fields = self.callback.received.get(timeout=10)
-        return made, (called == path and kind == "application/x-www-form-urlencoded", fields)
+        return self.ask("POST", self.admin_url + "/api/v1/integrations", wanted, self.token)
+
+    @contextlib.contextmanager
+    def activated(self, integration, during):
+        """Activates it and yields what the partner's endpoint received: path, content type, fields. The body runs while
+        the verifier POST still waits for its answer if `during`, else after it."""
+        gate = self.callback.gate
+        gate.clear() if during else gate.set()
+        url = f"{self.admin_url}/api/v1/integrations/{integration['id']}/activate"
+        with concurrent.futures.ThreadPoolExecutor(1) as pool:
+            activation = pool.submit(self.ask, "POST", url, {}, self.token)
+            try:
+                if not during:
+                    activation.result(30)
+                yield self.callback.received.get(timeout=10)
+            finally:
+                gate.set()
+            answer = activation.result(30)
+        if answer.get("exchange") is not True:
+            raise RuntimeError(f"activation was no exchange: {answer}")
 
     def status(self, integration):
         return self.ask("GET", f"{self.admin_url}/api/v1/integrations/{integration}", token=self.token)["status"]
@@ -197,13 +212,15 @@ def free_port():
         return probe.getsockname()[1]
 
 
-def wait_until(what, probe, log):
+def wait_until(what, process, probe, log):
     deadline = time.monotonic() + START_SECONDS
     while True:
         try:
             probe()
             return
         except (OSError, RuntimeError) as error:
+            if process.poll() is not None:
+                raise RuntimeError(f"{process.args[0]} ended with {process.returncode}\n{log()}") from error
             if time.monotonic() > deadline:
                 raise RuntimeError(f"not in {START_SECONDS} s: {what}: {error}\n{log()}") from error
             time.sleep(0.05)
