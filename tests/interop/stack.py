@@ -21,6 +21,9 @@ CONFIG = """
 listen = ["127.0.0.1:{public}"]
 base_url = "http://127.0.0.1:{recorder}"
 
+[public.limits]
+connections = 256
+
 [admin]
 listen = "127.0.0.1:{admin}"
 
