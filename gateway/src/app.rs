@@ -114,8 +114,13 @@ pub enum Reloaded {
 
 impl App {
     /// Starts workers on the public addresses. `path` is where [`Parts::reload`] reads the configuration again.
-    pub fn start(config: Config, path: Option<&Path>, store: Arc<dyn Store>, clock: Clock) -> Result<Self, StartError> {
-        let live = Arc::new(Live::new(&config)?);
+    pub fn start(
+        config: &Config,
+        path: Option<&Path>,
+        store: Arc<dyn Store>,
+        clock: Clock,
+    ) -> Result<Self, StartError> {
+        let live = Arc::new(Live::new(config)?);
         let tls = config.public.tls.as_ref().map(tls::server_config).transpose()?;
         check_descriptors(&config.public.limits)?;
         let metrics = Arc::new(Metrics::default());
@@ -125,7 +130,7 @@ impl App {
             config.public.limits.connections_per_address,
         );
         gauges(&metrics, &counts, &log);
-        let users = Arc::new(UserTokens::new(Arc::clone(&store), clock, &config)?);
+        let users = Arc::new(UserTokens::new(Arc::clone(&store), clock, config)?);
         let threads = threads(config.public.threads);
         let sockets = listen(&config.public.listen, threads)?;
         let parts = Parts {

@@ -19,7 +19,8 @@ impl RequestIds {
         let mut bytes = [0; 16];
         random::fill(&mut bytes)?;
         let drawn = u128::from_ne_bytes(bytes);
-        let (prefix, count) = ((drawn >> 64) as u64, drawn as u64);
+        let half = |bits: u128| u64::try_from(bits & u128::from(u64::MAX)).unwrap_or_default();
+        let (prefix, count) = (half(drawn >> 64), half(drawn));
         Ok(Self {
             prefix,
             count: Cell::new(count),

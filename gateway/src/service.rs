@@ -321,7 +321,7 @@ async fn answer(
     };
     match exchange::Endpoint::of(&local.live.public.paths, parts.uri.path()) {
         Some(endpoint) => {
-            served.facts.borrow_mut().route = parts.uri.path().to_owned();
+            parts.uri.path().clone_into(&mut served.facts.borrow_mut().route);
             exchange::serve(&exchange, endpoint, parts, body).await
         }
         None => proxy::serve(&exchange, parts, body).await,

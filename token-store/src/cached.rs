@@ -83,19 +83,16 @@ impl Cached {
         let generation = self.kept.generation.load(Ordering::SeqCst);
         let found = read.await?;
         if live {
-            match &found {
-                Some(value) => {
-                    cache.insert(key.clone(), Arc::clone(value));
-                    // Heard of a change since before the read: what was kept may be older than it.
-                    if self.kept.generation.load(Ordering::SeqCst) != generation {
-                        cache.remove(&key);
-                    }
+            if let Some(value) = &found {
+                cache.insert(key.clone(), Arc::clone(value));
+                // Heard of a change since before the read: what was kept may be older than it.
+                if self.kept.generation.load(Ordering::SeqCst) != generation {
+                    cache.remove(&key);
                 }
-                None => {
-                    self.kept.absent.insert(name.clone(), self.now());
-                    if self.kept.generation.load(Ordering::SeqCst) != generation {
-                        self.kept.absent.remove(&name);
-                    }
+            } else {
+                self.kept.absent.insert(name.clone(), Self::now());
+                if self.kept.generation.load(Ordering::SeqCst) != generation {
+                    self.kept.absent.remove(&name);
                 }
             }
         }
@@ -106,12 +103,12 @@ impl Cached {
         clippy::disallowed_methods,
         reason = "how long an absence is believed, in the cache's own time"
     )]
-    fn now(&self) -> Instant {
+    fn now() -> Instant {
         Instant::now()
     }
 
     fn is_live(&self) -> bool {
-        self.freshness.is_live(self.freshness.millis(self.now()))
+        self.freshness.is_live(self.freshness.millis(Self::now()))
     }
 }
 

@@ -46,7 +46,7 @@ fn consumer(name: &str, key: &str) -> NewConsumer {
     }
 }
 
-fn claim<'a>(timestamp: u64, nonce: &'a [u8], now: u64) -> NonceClaim<'a> {
+fn claim(timestamp: u64, nonce: &[u8], now: u64) -> NonceClaim<'_> {
     NonceClaim {
         consumer: ConsumerId(1),
         token: Some("token"),

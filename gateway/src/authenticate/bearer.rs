@@ -35,7 +35,7 @@ pub fn is_bearer(authorization: &[u8]) -> bool {
     authorization
         .get(..6)
         .is_some_and(|scheme| scheme.eq_ignore_ascii_case(b"bearer"))
-        && authorization.get(6).is_none_or(|byte| byte.is_ascii_whitespace())
+        && authorization.get(6).is_none_or(u8::is_ascii_whitespace)
 }
 
 /// Who a bearer token is.

@@ -50,7 +50,7 @@ impl<'a> Origin<'a> {
     }
 
     /// The signed URL of a raw request target.
-    pub fn target<'t>(&'t self, path: &'t Cow<'t, str>, query: Option<&'t str>) -> Target<'t> {
+    pub fn target<'t>(&'t self, path: &'t str, query: Option<&'t str>) -> Target<'t> {
         Target {
             scheme: self.scheme,
             authority: &self.authority,
@@ -135,10 +135,9 @@ pub fn host<'a>(uri: &'a http::Uri, headers: &'a HeaderMap, http2: bool) -> Resu
     let authority = uri.authority().map(http::uri::Authority::as_str);
     let host = match (authority, header) {
         (Some(authority), Some(header)) if authority.eq_ignore_ascii_case(header) => header,
-        (Some(_), Some(_)) => return Err(Cause::RequestMalformed),
         (Some(authority), None) if http2 => authority,
         (None, Some(header)) => header,
-        (Some(_) | None, None) => return Err(Cause::RequestMalformed),
+        (Some(_), Some(_)) | (Some(_) | None, None) => return Err(Cause::RequestMalformed),
     };
     if is_host(host) {
         Ok(host)

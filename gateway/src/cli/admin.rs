@@ -14,7 +14,7 @@ use crate::config::{Config, Environment};
 
 #[derive(Debug, clap::Subcommand)]
 pub(super) enum Command {
-    /// Create an admin account; its password comes from COUNTERSIGN_ADMIN_PASSWORD, stdin or a prompt
+    /// Create an admin account; its password comes from `COUNTERSIGN_ADMIN_PASSWORD`, stdin or a prompt
     Create(Create),
 }
 

@@ -8,7 +8,7 @@ use serde_json::{Map, Value, json};
 use super::api::{Api, CallError};
 use super::{ConfigFile, fail};
 
-/// Integrations, through the admin API: COUNTERSIGN_TOKEN, or a sign-in at a prompt.
+/// Integrations, through the admin API: `COUNTERSIGN_TOKEN`, or a sign-in at a prompt.
 #[derive(Debug, clap::Args)]
 pub(super) struct Arguments {
     #[command(subcommand)]
@@ -230,6 +230,6 @@ fn text(value: &Value) -> String {
         Value::Null => "-".to_owned(),
         Value::String(text) => text.clone(),
         Value::Array(items) => items.iter().map(text).collect::<Vec<_>>().join(", "),
-        other => other.to_string(),
+        Value::Bool(_) | Value::Number(_) | Value::Object(_) => value.to_string(),
     }
 }

@@ -51,7 +51,7 @@ async fn serve(config: Config, path: Option<&Path>) -> ExitCode {
         return fail(&error);
     }
     say_what_to_sign(&config);
-    let app = match App::start(config.clone(), path, Arc::clone(&store), clock) {
+    let app = match App::start(&config, path, Arc::clone(&store), clock) {
         Ok(app) => app,
         Err(error) => return fail(&error),
     };

@@ -14,7 +14,7 @@ use crate::config::Environment;
 use crate::random;
 
 /// Signs METHOD URL; credentials come from --profile, the environment
-/// (COUNTERSIGN_CONSUMER_KEY, _CONSUMER_SECRET, _TOKEN_KEY, _TOKEN_SECRET) or a prompt.
+/// (`COUNTERSIGN_CONSUMER_KEY`, _`CONSUMER_SECRET`, _`TOKEN_KEY`, _`TOKEN_SECRET`) or a prompt.
 #[derive(Debug, clap::Args)]
 pub(super) struct Arguments {
     /// GET, POST …
@@ -33,7 +33,7 @@ pub(super) struct Arguments {
     /// Any other body, with its type: not part of the signature
     #[arg(long, value_name = "BODY", conflicts_with = "form")]
     json: Option<String>,
-    /// A TOML file with consumer_key, consumer_secret, token_key, token_secret
+    /// A TOML file with `consumer_key`, `consumer_secret`, `token_key`, `token_secret`
     #[arg(long, value_name = "FILE")]
     profile: Option<PathBuf>,
     /// HMAC-SHA256, HMAC-SHA1 or HMAC-SHA512

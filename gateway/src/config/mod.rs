@@ -192,6 +192,10 @@ pub struct Store {
 
 /// `[oauth]`
 #[derive(Clone, Debug)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is a switch of its own in the configuration"
+)]
 pub struct Oauth {
     /// Accepted methods, where an integration names none.
     pub signature_methods: MethodSet,
@@ -346,6 +350,10 @@ pub struct AllowedCallback {
 
 /// A `[[routes]]` entry.
 #[derive(Clone, Debug)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is a switch of its own in the configuration"
+)]
 pub struct Route {
     /// As written, as `/rest/{store?}/V1/products/{sku}`: the name of the route in logs and metrics.
     pub path: String,
@@ -455,7 +463,8 @@ pub fn needs_restart(running: &Config, loaded: &Config) -> Vec<String> {
     ];
     changed
         .into_iter()
-        .filter_map(|(key, differs)| differs.then(|| key.to_owned()))
+        .filter(|(_, differs)| *differs)
+        .map(|(key, _)| key.to_owned())
         .collect()
 }
 

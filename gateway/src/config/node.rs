@@ -28,6 +28,36 @@ pub(super) enum Value {
 }
 
 impl Value {
+    /// The table that it is, or what it is instead.
+    pub(super) fn table(self) -> Result<BTreeMap<String, Node>, &'static str> {
+        let kind = self.kind();
+        if let Self::Table(entries) = self {
+            Ok(entries)
+        } else {
+            Err(kind)
+        }
+    }
+
+    /// The list that it is, or what it is instead.
+    pub(super) fn list(self) -> Result<Vec<Node>, &'static str> {
+        let kind = self.kind();
+        if let Self::Array(items) = self {
+            Ok(items)
+        } else {
+            Err(kind)
+        }
+    }
+
+    /// The text that it is, or what it is instead.
+    pub(super) fn text(self) -> Result<String, &'static str> {
+        let kind = self.kind();
+        if let Self::Text(text) = self {
+            Ok(text)
+        } else {
+            Err(kind)
+        }
+    }
+
     /// What an error calls it.
     pub(super) fn kind(&self) -> &'static str {
         match self {
@@ -135,10 +165,8 @@ impl Lines {
 fn convert_table(table: &DeTable<'_>, file: &Rc<Path>, lines: &Lines) -> Value {
     let entries = table.iter().map(|(key, value)| {
         // A table's place is its header's: the key, not the whole of it.
-        let line = match value.get_ref() {
-            DeValue::Table(_) | DeValue::Array(_) => lines.line(key.span().start),
-            _ => lines.line(value.span().start),
-        };
+        let is_large = matches!(value.get_ref(), DeValue::Table(_) | DeValue::Array(_));
+        let line = lines.line(if is_large { key.span().start } else { value.span().start });
         (key.get_ref().to_string(), convert(value.get_ref(), line, file, lines))
     });
     Value::Table(entries.collect())
@@ -238,7 +266,7 @@ fn merge(into: &mut Node, from: Node, key: &str, faults: &mut Vec<Fault>) {
             }
         }
         (Value::Array(ours), Value::Array(theirs)) if holds_tables(ours) && holds_tables(&theirs) => {
-            ours.extend(theirs)
+            ours.extend(theirs);
         }
         (
             Value::Table(_) | Value::Array(_) | Value::Text(_) | Value::Integer(_) | Value::Bool(_) | Value::Other,

@@ -37,14 +37,13 @@ impl<'r, 'e> Section<'r, 'e> {
 
     fn of(reading: &'r Reading<'e>, name: String, node: Node) -> Self {
         let place = node.place;
-        let entries = match node.value {
-            Value::Table(entries) => entries,
-            other => {
-                let fault = Fault::at(&place, &name, &format!("takes a table, not {}", other.kind()));
-                reading.faults.borrow_mut().push(fault);
-                BTreeMap::new()
-            }
-        };
+        let entries = node.value.table().unwrap_or_else(|kind| {
+            reading
+                .faults
+                .borrow_mut()
+                .push(Fault::at(&place, &name, &format!("takes a table, not {kind}")));
+            BTreeMap::new()
+        });
         Self {
             reading,
             name,
@@ -86,16 +85,16 @@ impl<'r, 'e> Section<'r, 'e> {
     /// Each table of a list of tables (`[[routes]]`).
     pub(super) fn list_of_tables(&self, key: &str) -> Vec<Self> {
         let Some(node) = self.take(key) else { return Vec::new() };
-        match node.value {
-            Value::Array(items) => items
+        match node.value.list() {
+            Ok(items) => items
                 .into_iter()
                 .map(|item| Self::of(self.reading, self.path(key), item))
                 .collect(),
-            other => {
+            Err(kind) => {
                 self.fault_at(
                     &node.place,
                     key,
-                    &format!("takes a list of tables ([[{key}]]), not {}", other.kind()),
+                    &format!("takes a list of tables ([[{key}]]), not {kind}"),
                 );
                 Vec::new()
             }
@@ -104,14 +103,10 @@ impl<'r, 'e> Section<'r, 'e> {
 
     pub(super) fn text(&self, key: &str) -> Option<(String, Place)> {
         let node = self.scalar(key)?;
-        match node.value {
-            Value::Text(text) => Some((text, node.place)),
-            other => {
-                self.fault_at(
-                    &node.place,
-                    key,
-                    &format!("takes a text in quotes, not {}", other.kind()),
-                );
+        match node.value.text() {
+            Ok(text) => Some((text, node.place)),
+            Err(kind) => {
+                self.fault_at(&node.place, key, &format!("takes a text in quotes, not {kind}"));
                 None
             }
         }
@@ -145,15 +140,17 @@ impl<'r, 'e> Section<'r, 'e> {
 
     pub(super) fn flag(&self, key: &str, default: bool) -> bool {
         let Some(node) = self.scalar(key) else { return default };
-        match node.value {
-            Value::Bool(flag) => flag,
+        let kind = node.value.kind();
+        let flag = match node.value {
+            Value::Bool(flag) => Some(flag),
             // From the environment everything is text.
-            Value::Text(text) if text == "true" || text == "false" => text == "true",
-            other => {
-                self.fault_at(&node.place, key, &format!("takes true or false, not {}", other.kind()));
-                default
-            }
-        }
+            Value::Text(text) => text.parse().ok(),
+            Value::Table(_) | Value::Array(_) | Value::Integer(_) | Value::Other => None,
+        };
+        flag.unwrap_or_else(|| {
+            self.fault_at(&node.place, key, &format!("takes true or false, not {kind}"));
+            default
+        })
     }
 
     /// A whole number within bounds, both inclusive.
@@ -164,13 +161,12 @@ impl<'r, 'e> Section<'r, 'e> {
             Value::Text(text) => text.parse().ok(),
             Value::Table(_) | Value::Array(_) | Value::Bool(_) | Value::Other => None,
         };
-        match number.filter(|number| bounds.contains(number)) {
-            Some(number) => number,
-            None => {
-                let what = format!("takes a whole number from {} to {}", bounds.start(), bounds.end());
-                self.fault_at(&node.place, key, &what);
-                default
-            }
+        if let Some(number) = number.filter(|number| bounds.contains(number)) {
+            number
+        } else {
+            let what = format!("takes a whole number from {} to {}", bounds.start(), bounds.end());
+            self.fault_at(&node.place, key, &what);
+            default
         }
     }
 
@@ -224,28 +220,31 @@ impl<'r, 'e> Section<'r, 'e> {
     /// A list of texts with their places; a single text counts as a list of one, and the environment separates by commas.
     pub(super) fn texts(&self, key: &str) -> Option<Vec<(String, Place)>> {
         let node = self.scalar(key)?;
+        let place = node.place;
         match node.value {
-            Value::Text(text) if self.is_from_environment(&node.place) => {
+            Value::Text(text) if Self::is_from_environment(&place) => {
                 let items = text.split(',').map(str::trim).filter(|item| !item.is_empty());
-                Some(items.map(|item| (item.to_owned(), node.place.clone())).collect())
+                Some(items.map(|item| (item.to_owned(), place.clone())).collect())
             }
-            Value::Text(text) => Some(vec![(text, node.place)]),
-            Value::Array(items) => {
-                let mut texts = Vec::with_capacity(items.len());
-                for item in items {
-                    match item.value {
-                        Value::Text(text) => texts.push((text, item.place)),
-                        other => self.fault_at(&item.place, key, &format!("takes texts, not {}", other.kind())),
-                    }
-                }
-                Some(texts)
+            Value::Text(text) => Some(vec![(text, place)]),
+            Value::Array(items) => Some(
+                items
+                    .into_iter()
+                    .filter_map(|item| self.text_of_list(key, item))
+                    .collect(),
+            ),
+            wrong @ (Value::Table(_) | Value::Integer(_) | Value::Bool(_) | Value::Other) => {
+                self.fault_at(&place, key, &format!("takes a list of texts, not {}", wrong.kind()));
+                None
             }
-            other => {
-                self.fault_at(
-                    &node.place,
-                    key,
-                    &format!("takes a list of texts, not {}", other.kind()),
-                );
+        }
+    }
+
+    fn text_of_list(&self, key: &str, item: Node) -> Option<(String, Place)> {
+        match item.value.text() {
+            Ok(text) => Some((text, item.place)),
+            Err(kind) => {
+                self.fault_at(&item.place, key, &format!("takes texts, not {kind}"));
                 None
             }
         }
@@ -279,7 +278,7 @@ impl<'r, 'e> Section<'r, 'e> {
             return value.map(Secret::new);
         }
         if text.starts_with("file:") {
-            let path = self.relative_path(text.trim_start_matches("file:"), place);
+            let path = Self::relative_path(text.trim_start_matches("file:"), place);
             return match std::fs::read_to_string(&path) {
                 Ok(content) => Some(Secret::new(content.trim_end_matches(['\n', '\r']).to_owned())),
                 Err(error) => {
@@ -294,7 +293,7 @@ impl<'r, 'e> Section<'r, 'e> {
     /// A file that must be there, relative to the file that names it.
     pub(super) fn existing_file(&self, key: &str) -> Option<PathBuf> {
         let (text, place) = self.text(key)?;
-        let path = self.relative_path(text.trim_start_matches("file:"), &place);
+        let path = Self::relative_path(text.trim_start_matches("file:"), &place);
         if path.is_file() {
             return Some(path);
         }
@@ -302,8 +301,8 @@ impl<'r, 'e> Section<'r, 'e> {
         None
     }
 
-    fn relative_path(&self, text: &str, place: &Place) -> PathBuf {
-        if self.is_from_environment(place) {
+    fn relative_path(text: &str, place: &Place) -> PathBuf {
+        if Self::is_from_environment(place) {
             return PathBuf::from(text);
         }
         place.file.parent().unwrap_or_else(|| Path::new("")).join(text)
@@ -324,7 +323,7 @@ impl<'r, 'e> Section<'r, 'e> {
 
     /// Notes a fault.
     pub(super) fn fault_at(&self, place: &Place, key: &str, what: &str) {
-        let fault = if self.is_from_environment(place) {
+        let fault = if Self::is_from_environment(place) {
             Fault::of_variable(&variable(&self.path(key)), what)
         } else {
             Fault::at(place, &self.path(key), what)
@@ -387,7 +386,7 @@ impl<'r, 'e> Section<'r, 'e> {
         }
     }
 
-    fn is_from_environment(&self, place: &Place) -> bool {
+    fn is_from_environment(place: &Place) -> bool {
         place.line == 0 && place.file.as_ref() == Path::new(ENVIRONMENT)
     }
 }

@@ -157,7 +157,7 @@ async fn token_access(
 fn request_parts<'a>(
     exchange: &'a Exchange<'_>,
     parts: &'a Parts,
-    path: &'a std::borrow::Cow<'_, str>,
+    path: &'a str,
     octets: &'a Bytes,
 ) -> Result<RequestParts<'a>, Refusal> {
     let is_form = body::is_form(&parts.headers);

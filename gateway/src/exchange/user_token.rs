@@ -139,19 +139,16 @@ impl UserTokens {
         let account = self.store.account_by_name(kind, name).await?;
         let hash = account.as_ref().map(|account| &account.definition.password_hash);
         let right = self.passwords.verify(&credentials.password, hash).await?;
-        match account.filter(|account| right && account.definition.active) {
-            Some(account) => {
-                if failures.is_some() {
-                    self.store.clear_sign_in_failures(lockout, name).await?;
-                }
-                Ok(account)
+        if let Some(account) = account.filter(|account| right && account.definition.active) {
+            if failures.is_some() {
+                self.store.clear_sign_in_failures(lockout, name).await?;
             }
-            None => {
-                self.store
-                    .record_sign_in_failure(lockout, name, now, settings.duration.as_secs())
-                    .await?;
-                Err(Cause::SignInFailed.into())
-            }
+            Ok(account)
+        } else {
+            self.store
+                .record_sign_in_failure(lockout, name, now, settings.duration.as_secs())
+                .await?;
+            Err(Cause::SignInFailed.into())
         }
     }
 
@@ -225,9 +222,8 @@ impl Credentials {
             };
             return Err(malformed(sentence));
         }
-        let mut members = match serde_json::from_slice(body) {
-            Ok(Value::Object(members)) => members,
-            Ok(_) | Err(_) => return Err(malformed("Decoding error.")),
+        let Ok(Value::Object(mut members)) = serde_json::from_slice(body) else {
+            return Err(malformed("Decoding error."));
         };
         let mut text = |name: &str| match members.remove(name) {
             None | Some(Value::Null) => Ok(None),

@@ -76,9 +76,9 @@ fn embedded_v4(ip: IpAddr) -> Option<Ipv4Addr> {
     if v6.is_loopback() || v6.is_unspecified() {
         return None;
     }
-    let [a, b, c, d, e, f, high, low] = v6.segments();
+    let [head @ .., high, low] = v6.segments();
     let v4 = |high: u16, low: u16| Ipv4Addr::from((u32::from(high) << 16) | u32::from(low));
-    match [a, b, c, d, e, f] {
+    match head {
         [0, 0, 0, 0, 0, 0xFFFF | 0] | [0x64, 0xFF9B, 0, 0, 0, 0] => Some(v4(high, low)),
         [0x2002, high, low, ..] => Some(v4(high, low)),
         _ => None,

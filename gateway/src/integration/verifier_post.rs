@@ -111,14 +111,13 @@ impl Poster {
         tokio::pin!(connection);
         tokio::pin!(exchange);
         // The connection is driven here, not in a task of its own: when the call ends, so does it.
-        loop {
-            tokio::select! {
-                biased;
-                outcome = &mut exchange => return outcome,
-                ended = &mut connection => if let Err(error) = ended { return Err(PostError::Broken(error)) } else {
-                    return exchange.await;
-                },
-            }
+        tokio::select! {
+            biased;
+            outcome = &mut exchange => outcome,
+            ended = &mut connection => match ended {
+                Ok(()) => exchange.await,
+                Err(error) => Err(PostError::Broken(error)),
+            },
         }
     }
 

@@ -133,9 +133,9 @@ impl Accept {
         };
         let io = TokioIo::new(Connection::new(stream, activity, deadlines, self.worker.clock));
         if http2 {
-            self.http2(io, peer).await
+            self.http2(io, peer).await;
         } else {
-            self.http1(io, peer).await
+            self.http1(io, peer).await;
         }
     }
 

@@ -115,113 +115,115 @@ impl Metrics {
     /// The text that `/metrics` answers with.
     pub fn expose(&self) -> String {
         let shards = self.shards.lock().unwrap_or_else(PoisonError::into_inner);
-        let sum = |read: &dyn Fn(&Shard) -> &AtomicU64| -> u64 {
-            shards.iter().map(|shard| read(shard).load(Ordering::Relaxed)).sum()
-        };
-        let mut text = String::with_capacity(8 * 1024);
-        let mut family = |name: &str, kind: &str, help: &str, rows: &mut dyn Iterator<Item = (String, String)>| {
-            // Writing to a String can't fail.
-            let _written = write!(
-                text,
-                "# HELP countersign_{name} {help}\n# TYPE countersign_{name} {kind}\n"
-            );
-            for (labels, value) in rows {
-                let _written = writeln!(text, "countersign_{name}{labels} {value}");
-            }
-        };
-        let by_cause = |of: &dyn Fn(&Shard, usize) -> u64| -> Vec<(String, String)> {
-            let row = |cause: &Cause| {
-                let total: u64 = shards.iter().map(|shard| of(shard, *cause as usize)).sum();
-                (format!("{{cause=\"{}\"}}", cause.as_str()), total.to_string())
-            };
-            Cause::ALL.iter().map(row).collect()
-        };
-        family(
+        let mut text = Text(String::with_capacity(8 * 1024));
+        let classes = (1..=5_usize).map(|class| {
+            (
+                format!("{{status=\"{class}xx\"}}"),
+                total(&shards, |one| at(&one.served, class)),
+            )
+        });
+        text.family(
             "requests_total",
             "counter",
             "Requests answered, by class of status.",
-            &mut (1..=5_usize).map(|class| {
-                let total = sum(&|shard| shard.served.get(class).unwrap_or(&shard.connections_refused));
-                (format!("{{status=\"{class}xx\"}}"), total.to_string())
-            }),
+            classes,
         );
-        let load =
-            |counters: &[AtomicU64], index: usize| counters.get(index).map_or(0, |one| one.load(Ordering::Relaxed));
-        let refused = by_cause(&|shard, index| load(&shard.refused, index));
-        family(
+        let by_cause = |of: fn(&Shard) -> &[AtomicU64]| {
+            let shards = &shards;
+            Cause::ALL.into_iter().map(move |cause| {
+                (
+                    format!("{{cause=\"{}\"}}", cause.as_str()),
+                    total(shards, |one| at(of(one), cause as usize)),
+                )
+            })
+        };
+        text.family(
             "refusals_total",
             "counter",
             "Requests refused, by cause.",
-            &mut refused.into_iter(),
+            by_cause(|one| &one.refused),
         );
-        let observed = by_cause(&|shard, index| load(&shard.observed, index));
-        family(
+        let observed = by_cause(|one| &one.observed);
+        text.family(
             "observed_refusals_total",
             "counter",
             "Refusals that were recorded only.",
-            &mut observed.into_iter(),
+            observed,
         );
-        let mut total = 0;
-        let mut buckets: Vec<(String, String)> = Vec::with_capacity(BUCKETS.len() + 1);
-        for (index, label) in BUCKETS.iter().map(|(_, label)| *label).chain(["+Inf"]).enumerate() {
-            total += shards.iter().map(|shard| load(&shard.latency, index)).sum::<u64>();
-            buckets.push((format!("{{le=\"{label}\"}}"), total.to_string()));
-        }
-        family_histogram(&mut text, &buckets, sum(&|shard| &shard.latency_sum_micros), total);
-        let mut single = |name: &str, kind: &str, help: &str, value: String| {
-            let _written = write!(
-                text,
-                "# HELP countersign_{name} {help}\n# TYPE countersign_{name} {kind}\ncountersign_{name} {value}\n"
-            );
-        };
-        single(
+        text.latency(&shards);
+        let micros = total(&shards, |one| one.authentication_sum_micros.load(Ordering::Relaxed));
+        text.single(
             "authentication_seconds_total",
             "counter",
             "Time until callers were known.",
-            seconds(sum(&|shard| &shard.authentication_sum_micros)),
+            &seconds(micros),
         );
-        single(
+        let refused = total(&shards, |one| one.connections_refused.load(Ordering::Relaxed));
+        text.single(
             "connections_refused_total",
             "counter",
             "Connections closed at a bound.",
-            sum(&|shard| &shard.connections_refused).to_string(),
+            &refused.to_string(),
         );
-        single(
-            "host_mismatch_total",
-            "counter",
-            "Requests whose Host or scheme isn't the one that clients sign.",
-            sum(&|shard| &shard.host_mismatch).to_string(),
-        );
-        for (worked, counter) in self.reloads.iter().enumerate() {
-            let name = if worked == 1 {
-                "reloads_total"
-            } else {
-                "reload_failures_total"
-            };
-            single(
-                name,
-                "counter",
-                "Reloads of the configuration.",
-                counter.load(Ordering::Relaxed).to_string(),
-            );
+        let mismatched = total(&shards, |one| one.host_mismatch.load(Ordering::Relaxed));
+        let help = "Requests whose Host or scheme isn't the one that clients sign.";
+        text.single("host_mismatch_total", "counter", help, &mismatched.to_string());
+        for (counter, name) in self.reloads.iter().zip(["reload_failures_total", "reloads_total"]) {
+            let count = counter.load(Ordering::Relaxed).to_string();
+            text.single(name, "counter", "Reloads of the configuration.", &count);
         }
         for (name, help, read) in self.gauges.lock().unwrap_or_else(PoisonError::into_inner).iter() {
-            single(name, "gauge", help, read().to_string());
+            text.single(name, "gauge", help, &read().to_string());
         }
-        text
+        text.0
     }
 }
 
-fn family_histogram(text: &mut String, buckets: &[(String, String)], sum_micros: u64, count: u64) {
-    const NAME: &str = "countersign_request_duration_seconds";
-    let _written = write!(
-        text,
-        "# HELP {NAME} From a head's arrival to the response's end.\n# TYPE {NAME} histogram\n"
-    );
-    for (labels, value) in buckets {
-        let _written = writeln!(text, "{NAME}_bucket{labels} {value}");
+fn total(shards: &[Arc<Shard>], read: impl Fn(&Shard) -> u64) -> u64 {
+    shards.iter().map(|shard| read(shard)).sum()
+}
+
+fn at(counters: &[AtomicU64], index: usize) -> u64 {
+    counters.get(index).map_or(0, |one| one.load(Ordering::Relaxed))
+}
+
+/// The exposition format. Writing to a String can't fail.
+struct Text(String);
+
+impl Text {
+    fn family(&mut self, name: &str, kind: &str, help: &str, rows: impl Iterator<Item = (String, u64)>) {
+        let _written = write!(
+            self.0,
+            "# HELP countersign_{name} {help}\n# TYPE countersign_{name} {kind}\n"
+        );
+        for (labels, value) in rows {
+            let _written = writeln!(self.0, "countersign_{name}{labels} {value}");
+        }
     }
-    let _written = writeln!(text, "{NAME}_sum {}\n{NAME}_count {count}", seconds(sum_micros));
+
+    fn single(&mut self, name: &str, kind: &str, help: &str, value: &str) {
+        let _written = write!(
+            self.0,
+            "# HELP countersign_{name} {help}\n# TYPE countersign_{name} {kind}\ncountersign_{name} {value}\n"
+        );
+    }
+
+    fn latency(&mut self, shards: &[Arc<Shard>]) {
+        const NAME: &str = "request_duration_seconds";
+        let mut count = 0;
+        let labels = BUCKETS.iter().map(|(_, label)| *label).chain(["+Inf"]).enumerate();
+        let help = "From a head's arrival to the response's end.";
+        let _written = write!(
+            self.0,
+            "# HELP countersign_{NAME} {help}\n# TYPE countersign_{NAME} histogram\n"
+        );
+        for (index, label) in labels {
+            count += total(shards, |one| at(&one.latency, index));
+            let _written = writeln!(self.0, "countersign_{NAME}_bucket{{le=\"{label}\"}} {count}");
+        }
+        let sum = seconds(total(shards, |one| one.latency_sum_micros.load(Ordering::Relaxed)));
+        let _written = writeln!(self.0, "countersign_{NAME}_sum {sum}\ncountersign_{NAME}_count {count}");
+    }
 }
 
 fn seconds(micros: u64) -> String {

@@ -59,9 +59,12 @@ impl Embedded {
             .create(folder)
             .map_err(|error| file_fault(folder, error))?;
         let path = folder.join(FILE);
-        let database = Database::create(&path).map_err(|error| match error {
-            redb::DatabaseError::DatabaseAlreadyOpen => OpenError::Locked(folder.display().to_string()),
-            other => OpenError::File(path.display().to_string(), Box::new(other)),
+        let database = Database::create(&path).map_err(|error| {
+            if matches!(error, redb::DatabaseError::DatabaseAlreadyOpen) {
+                OpenError::Locked(folder.display().to_string())
+            } else {
+                OpenError::File(path.display().to_string(), Box::new(error))
+            }
         })?;
         // Only who holds the lock may make the key: two first starts must not make two.
         let made;
@@ -148,15 +151,14 @@ fn prepare(database: &Database, sealer: &Sealer, now: UnixSeconds) -> Result<Non
     let nonces = {
         let mut meta = transaction.open_table(META).fault()?;
         let canary = meta.get(CANARY).fault()?.map(|row| row.value().to_vec());
-        let key: [u8; 16] = match canary {
-            Some(row) => decode(sealer, CANARY, &row).map_err(|_| OpenError::WrongKey)?,
-            None => {
-                let mut key = [0; 16];
-                aws_lc_rs::rand::fill(&mut key).map_err(|_| unavailable("the system gave no random octets"))?;
-                let row = encode(sealer, CANARY, &key)?;
-                meta.insert(CANARY, row.as_slice()).fault()?;
-                key
-            }
+        let key: [u8; 16] = if let Some(row) = canary {
+            decode(sealer, CANARY, &row).map_err(|_| OpenError::WrongKey)?
+        } else {
+            let mut key = [0; 16];
+            aws_lc_rs::rand::fill(&mut key).map_err(|_| unavailable("the system gave no random octets"))?;
+            let row = encode(sealer, CANARY, &key)?;
+            meta.insert(CANARY, row.as_slice()).fault()?;
+            key
         };
         // The mark goes before anything is served: a crash from here on is a loss.
         let ended_cleanly = meta.remove(CLEAN).fault()?.is_some();

@@ -1,7 +1,7 @@
 //! Nonces in memory: a claim touches no disk. What makes that safe is the floor after an unclean end, and a clean end
 //! writes them where the next start finds them.
 //!
-//! Each nonce is a 64-bit SipHash, keyed by the store, of consumer, token, timestamp and nonce, in a set for the minute of
+//! Each nonce is a 64-bit `SipHash`, keyed by the store, of consumer, token, timestamp and nonce, in a set for the minute of
 //! its timestamp: two of them collide once in 2^64 / (nonces a minute) claims, far below one in 10^12.
 
 use std::collections::{BTreeMap, HashMap, HashSet};

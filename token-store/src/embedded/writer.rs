@@ -122,7 +122,9 @@ fn commit(database: &Database, jobs: Vec<Waiting>, listeners: &Listeners, freshn
         Ok(transaction) => transaction,
         Err(error) => {
             let text = error.to_string();
-            jobs.into_iter().for_each(|(_, failed)| failed(unavailable(&text)));
+            for (_, failed) in jobs {
+                failed(unavailable(&text));
+            }
             return;
         }
     };
@@ -143,11 +145,15 @@ fn commit(database: &Database, jobs: Vec<Waiting>, listeners: &Listeners, freshn
                 listeners.tell(&changes);
                 freshness.bump();
             }
-            answers.into_iter().for_each(|answer| answer(Ok(())));
+            for answer in answers {
+                answer(Ok(()));
+            }
         }
         Err(error) => {
             let text = error.to_string();
-            answers.into_iter().for_each(|answer| answer(Err(unavailable(&text))));
+            for answer in answers {
+                answer(Err(unavailable(&text)));
+            }
         }
     }
 }

@@ -61,7 +61,7 @@ struct TokenSentences {
     foreign: &'static str,
 }
 
-impl<'w> Verifier<'w> {
+impl Verifier<'_> {
     /// A resource request: the signature with whatever token it names.
     pub async fn resource<'a>(
         &self,
@@ -70,7 +70,7 @@ impl<'w> Verifier<'w> {
     ) -> Result<Proven<'a>, Refusal> {
         let early = self.early(&request).await?;
         let two_legged = early.as_ref().is_some_and(|one| one.two_legged());
-        let (signed, placement) = self.require(parts, request, Call::Resource { two_legged }, early.as_deref())?;
+        let (signed, placement) = Self::require(parts, request, Call::Resource { two_legged }, early.as_deref())?;
         let credential = self.consumer(&signed, self.credentials.by_key(self.key(&signed)?).await?)?;
         self.check_policy(&credential, &signed, placement)?;
         let token = match signed.token() {
@@ -99,7 +99,7 @@ impl<'w> Verifier<'w> {
         call: Call,
     ) -> Result<Proven<'a>, Refusal> {
         let early = self.early(&request).await?;
-        let (signed, placement) = self.require(parts, request, call, early.as_deref())?;
+        let (signed, placement) = Self::require(parts, request, call, early.as_deref())?;
         let credential = self.consumer(&signed, self.credentials.current(self.key(&signed)?).await?)?;
         self.check_policy(&credential, &signed, placement)?;
         self.verify(parts, &signed, &credential, &TokenUse::None)?;
@@ -118,7 +118,7 @@ impl<'w> Verifier<'w> {
         request: OauthRequest<'a>,
     ) -> Result<Proven<'a>, Refusal> {
         let early = self.early(&request).await?;
-        let (signed, placement) = self.require(parts, request, Call::AccessToken, early.as_deref())?;
+        let (signed, placement) = Self::require(parts, request, Call::AccessToken, early.as_deref())?;
         let credential = self.consumer(&signed, self.credentials.current(self.key(&signed)?).await?)?;
         self.check_policy(&credential, &signed, placement)?;
         let token = signed.token().unwrap_or_default();
@@ -181,7 +181,6 @@ impl<'w> Verifier<'w> {
     }
 
     fn require<'a>(
-        &self,
         parts: &RequestParts<'a>,
         request: OauthRequest<'a>,
         call: Call,

@@ -46,7 +46,6 @@ struct Sandbox {
     app: App,
     serving: Serving,
     store: Arc<dyn Store>,
-    partner: Partner,
     public: SocketAddr,
     password: Secret,
     tokens: partner::Tokens,
@@ -106,13 +105,12 @@ async fn start(quiet: bool) -> Result<Sandbox, Trouble> {
     let store = open::store(&config, clock).await?;
     let password = random::secret()?;
     open::create_admin(&store, clock, ("admin", ""), &password, Role::Admin).await?;
-    let app = App::start(config.clone(), None, Arc::clone(&store), clock)?;
+    let app = App::start(&config, None, Arc::clone(&store), clock)?;
     let serving = open::admin(app.parts(), &config, app.addresses()).await?;
     // The first start of a store has a second of its own that nothing signed in it may be served in.
-    partner.expect_handshake();
+    Partner::expect_handshake();
     activate(&app, &store, clock, partner.address()).await?;
-    let tokens = partner
-        .tokens(HANDSHAKE)
+    let tokens = Partner::tokens(HANDSHAKE)
         .await
         .ok_or("the demo integration did not finish its handshake")?;
     write_profile(&scratch.path().join(PROFILE), &tokens)?;
@@ -121,7 +119,6 @@ async fn start(quiet: bool) -> Result<Sandbox, Trouble> {
         app,
         serving,
         store,
-        partner,
         public,
         password,
         tokens,
@@ -134,7 +131,6 @@ async fn stop(sandbox: Sandbox) {
     if let Err(error) = sandbox.store.close().await {
         tracing::debug!(%error, "the scratch store did not close cleanly");
     }
-    drop(sandbox.partner);
     if let Err(error) = sandbox.scratch.close() {
         eprintln!("the scratch folder could not be removed: {error}");
     }

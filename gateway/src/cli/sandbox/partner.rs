@@ -50,12 +50,12 @@ impl Partner {
     }
 
     /// Forgets what came before.
-    pub(super) fn expect_handshake(&self) {
+    pub(super) fn expect_handshake() {
         received().send_replace(None);
     }
 
     /// Waits for the handshake's end.
-    pub(super) async fn tokens(&self, most: Duration) -> Option<Tokens> {
+    pub(super) async fn tokens(most: Duration) -> Option<Tokens> {
         let mut slot = received().subscribe();
         let arrived = tokio::time::timeout(most, slot.wait_for(Option::is_some)).await;
         arrived.ok()?.ok()?.clone()

@@ -32,8 +32,8 @@ pub enum Found {
 /// A place in the tree: what may follow, literals before a variable before the rest.
 #[derive(Debug, Default)]
 struct Node {
-    literals: HashMap<String, Node>,
-    variable: Option<Box<Node>>,
+    literals: HashMap<String, Self>,
+    variable: Option<Box<Self>>,
     rest: Vec<Entry>,
     here: Vec<Entry>,
 }
