@@ -1,5 +1,7 @@
 //! The embedded store: what only it promises.
 
+#![expect(clippy::panic, reason = "a helper of tests")]
+
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
