@@ -15,6 +15,7 @@ use crate::clock::Clock;
 use crate::config::{self, Config};
 use crate::exchange::password::HashFailed;
 use crate::exchange::user_token::UserTokens;
+use crate::integration::handshake::Handshakes;
 use crate::listen::count::Counts;
 use crate::listen::{Accept, bind, in_use, tls};
 use crate::live::{Live, LiveError};
@@ -46,6 +47,8 @@ pub struct Parts {
     pub metrics: Arc<Metrics>,
     /// Users' sign-ins.
     pub users: Arc<UserTokens>,
+    /// What was seen of integrations' handshakes.
+    pub handshakes: Arc<Handshakes>,
     /// Whether a drain has begun.
     pub draining: CancellationToken,
     reload: Arc<Reload>,
@@ -145,6 +148,7 @@ impl App {
             clock,
             metrics,
             users,
+            handshakes: Arc::default(),
         };
         let stop = CancellationToken::new();
         let mut workers = Vec::with_capacity(threads);
@@ -155,6 +159,7 @@ impl App {
                 log: log.end(),
                 store: Arc::clone(&parts.store),
                 users: Arc::clone(&parts.users),
+                handshakes: Arc::clone(&parts.handshakes),
                 live: Arc::clone(&parts.live),
                 in_flight: config.public.limits.in_flight.div_ceil(threads),
                 cache: config.store.cache,

@@ -22,6 +22,7 @@ use crate::body::ResponseBody;
 use crate::clock::Clock;
 use crate::config;
 use crate::exchange::{self, user_token::UserTokens};
+use crate::integration::handshake::Handshakes;
 use crate::live::Live;
 use crate::observe::{AccessLog, Line, Shard};
 use crate::proxy::forward::RequestBody;
@@ -49,6 +50,8 @@ pub struct Worker {
     pub dummy: Keys,
     /// Sign-ins of users.
     pub users: Arc<UserTokens>,
+    /// Where the token endpoints note the steps of a handshake.
+    pub handshakes: Arc<Handshakes>,
     live: Arc<ArcSwap<Live>>,
     local: RefCell<Rc<Local>>,
     ids: RequestIds,
@@ -86,6 +89,8 @@ pub struct WorkerParts {
     pub store: Arc<dyn Store>,
     /// Sign-ins of users.
     pub users: Arc<UserTokens>,
+    /// Where the token endpoints note the steps of a handshake.
+    pub handshakes: Arc<Handshakes>,
     /// What a reload swaps.
     pub live: Arc<ArcSwap<Live>>,
     /// This worker's share of the requests in flight.
@@ -113,6 +118,7 @@ impl Worker {
             log: parts.log,
             store: parts.store,
             users: parts.users,
+            handshakes: parts.handshakes,
             live: parts.live,
             ids: parts.ids,
             warned_of_host: Cell::new(0),

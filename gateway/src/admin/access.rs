@@ -4,7 +4,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use axum::extract::{Extension, FromRequestParts};
-use axum::http::header::{AUTHORIZATION, IF_MATCH};
+use axum::http::header::AUTHORIZATION;
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, StatusCode};
 use serde_json::Value;
@@ -147,25 +147,4 @@ async fn account(headers: &HeaderMap, context: &Context) -> Result<Arc<Account>,
         .account(UserKind::Admin, AccountId(found.user.id))
         .await?;
     account.filter(|account| account.definition.active).ok_or_else(denied)
-}
-
-/// What `If-Match` demands of a change: `Some(version)`, or `None` for `*`. Without the header: 428.
-pub fn if_match(headers: &HeaderMap) -> Result<Option<u64>, ApiError> {
-    let value = headers
-        .get(IF_MATCH)
-        .and_then(|value| value.to_str().ok())
-        .ok_or_else(|| {
-            ApiError::new(
-                StatusCode::PRECONDITION_REQUIRED,
-                "Send If-Match with the ETag that you read, or * to take whatever stands.",
-            )
-        })?;
-    if value.trim() == "*" {
-        return Ok(None);
-    }
-    let version = value.trim().trim_start_matches("W/").trim_matches('"').parse().ok();
-    // An ETag that was never given matches nothing.
-    version
-        .map(Some)
-        .ok_or_else(|| ApiError::new(StatusCode::PRECONDITION_FAILED, "If-Match is none of this API's ETags."))
 }

@@ -1,8 +1,8 @@
 //! `/api/v1/admins`: accounts and roles; `/customers/{id}/tokens`.
 
 use axum::Json;
+use axum::extract::State;
 use axum::extract::rejection::JsonRejection;
-use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use axum::response::Response;
 use serde::Deserialize;
@@ -12,6 +12,7 @@ use token_store::{Account, AccountId, NewAccount, Role, Secret, User, UserKind};
 use super::Context;
 use super::access::{Act, Caller};
 use super::answer::{ApiError, json_of, json_of_version};
+use super::ask::Id;
 
 /// A new account.
 #[derive(Deserialize)]
@@ -122,7 +123,7 @@ pub fn check_new(username: &str, password: &Secret) -> Result<(), ApiError> {
 }
 
 /// Ends all tokens of an admin.
-pub async fn revoke(State(context): State<Context>, caller: Caller, Path(id): Path<u64>) -> Result<Response, ApiError> {
+pub async fn revoke(State(context): State<Context>, caller: Caller, Id(id): Id) -> Result<Response, ApiError> {
     caller.may(Act::Operate)?;
     let known = context.parts.store.account(UserKind::Admin, AccountId(id)).await?;
     if known.is_none() {
@@ -141,11 +142,7 @@ pub async fn revoke(State(context): State<Context>, caller: Caller, Path(id): Pa
 }
 
 /// Ends all tokens of a customer, who may be known to the storefront alone.
-pub async fn revoke_customer(
-    State(context): State<Context>,
-    caller: Caller,
-    Path(id): Path<u64>,
-) -> Result<Response, ApiError> {
+pub async fn revoke_customer(State(context): State<Context>, caller: Caller, Id(id): Id) -> Result<Response, ApiError> {
     caller.may(Act::Operate)?;
     revoke_all(
         &context,

@@ -1,7 +1,7 @@
 //! The admin API's answers: JSON, never cached; errors carry Magento's sentence in `message` with `parameters`.
 
 use axum::Json;
-use axum::extract::rejection::JsonRejection;
+use axum::extract::rejection::{BytesRejection, JsonRejection};
 use axum::http::header::{CACHE_CONTROL, ETAG, WWW_AUTHENTICATE};
 use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
@@ -43,6 +43,15 @@ impl ApiError {
         Self {
             status: StatusCode::BAD_REQUEST,
             body: json!({ "message": message, "parameters": { "fieldName": field } }),
+        }
+    }
+
+    /// What a path names doesn't exist (magento.md 5.4).
+    pub fn no_such(id: &str) -> Self {
+        let message = "No such entity with %fieldName = %fieldValue";
+        Self {
+            status: StatusCode::NOT_FOUND,
+            body: json!({ "message": message, "parameters": { "fieldName": "id", "fieldValue": id } }),
         }
     }
 
@@ -93,6 +102,16 @@ impl From<JsonRejection> for ApiError {
     }
 }
 
+impl From<BytesRejection> for ApiError {
+    fn from(rejection: BytesRejection) -> Self {
+        let status = match rejection.status() {
+            StatusCode::PAYLOAD_TOO_LARGE => StatusCode::PAYLOAD_TOO_LARGE,
+            _ => StatusCode::BAD_REQUEST,
+        };
+        Self::new(status, &rejection.body_text())
+    }
+}
+
 impl From<Failure> for ApiError {
     fn from(failure: Failure) -> Self {
         let sentence = failure.to_string();
@@ -111,7 +130,13 @@ impl From<Failure> for ApiError {
                 "Uninstall the extension to remove integration '%1'.",
                 &name,
             ),
-            Failure::CallbackFailed(_) => Self::coded(StatusCode::BAD_GATEWAY, "callback_failed", &sentence),
+            Failure::CallbackFailed(error) => {
+                let mut answer = Self::coded(StatusCode::BAD_GATEWAY, "callback_failed", &sentence);
+                if let Some(members) = answer.body.as_object_mut() {
+                    members.insert("reason".to_owned(), error.to_string().into());
+                }
+                answer
+            }
             Failure::Store(error) => error.into(),
             Failure::NoRandomness(_) => Self::new(StatusCode::INTERNAL_SERVER_ERROR, "Internal Error."),
         }

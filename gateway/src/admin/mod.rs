@@ -6,6 +6,7 @@
 pub mod access;
 pub mod accounts;
 pub mod answer;
+pub mod ask;
 pub mod integrations;
 pub mod status;
 pub mod tokens;
@@ -29,6 +30,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use self::access::Origin;
+use self::integrations::activation;
 use crate::app::Parts;
 use crate::integration::Integrations;
 
@@ -49,9 +51,8 @@ pub struct Serving {
     socket: Option<PathBuf>,
 }
 
-/// Opens the admin listener, and the control socket at `socket`.
-pub async fn serve(context: Context, listen: SocketAddr, socket: Option<&Path>) -> io::Result<Serving> {
-    let listener = TcpListener::bind(listen).await?;
+/// Serves on the admin listener, and on the control socket at `socket`.
+pub fn serve(context: Context, listener: TcpListener, socket: Option<&Path>) -> io::Result<Serving> {
     let address = listener.local_addr()?;
     let connections = Connections {
         router: router(context),
@@ -107,14 +108,15 @@ fn router(context: Context) -> Router {
         )
         .route(
             "/integrations/{id}/resources",
-            get(integrations::resources)
-                .put(integrations::grant)
-                .delete(integrations::ungrant),
+            get(integrations::resources::show)
+                .put(integrations::resources::grant)
+                .delete(integrations::resources::ungrant),
         )
-        .route("/integrations/{id}/activate", post(integrations::activate))
-        .route("/integrations/{id}/reauthorize", post(integrations::reauthorize))
-        .route("/integrations/{id}/deactivate", post(integrations::deactivate))
-        .route("/integrations/{id}/rotate-secret", post(integrations::rotate_secret))
+        .route("/integrations/{id}/activate", post(activation::activate))
+        .route("/integrations/{id}/reauthorize", post(activation::reauthorize))
+        .route("/integrations/{id}/deactivate", post(activation::deactivate))
+        .route("/integrations/{id}/rotate-secret", post(activation::rotate_secret))
+        .route("/integrations/{id}/handshake", get(activation::handshake))
         .route("/admins", get(accounts::list).post(accounts::create))
         .route("/admins/{id}/tokens", delete(accounts::revoke))
         .route("/customers/{id}/tokens", delete(accounts::revoke_customer))

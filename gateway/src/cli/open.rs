@@ -1,6 +1,6 @@
 //! What `serve`, `sandbox` and `admin create` share: opening the store of a configuration, and the gateway's admin side.
 
-use std::net::{SocketAddr, ToSocketAddrs as _};
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -38,32 +38,37 @@ pub(super) fn control_socket(config: &Config) -> Option<PathBuf> {
 
 /// Opens the admin listener of a running gateway.
 pub(super) async fn admin(parts: Parts, config: &Config, public: &[SocketAddr]) -> std::io::Result<Serving> {
+    let listener = tokio::net::TcpListener::bind(config.admin.listen).await?;
     let own = OwnAddresses {
-        addresses: own_addresses(config, public),
+        addresses: public.iter().copied().chain([listener.local_addr()?]).collect(),
+        names: store_servers(&config.store.url),
     };
-    let integrations = Integrations::new(Arc::clone(&parts.store), parts.clock, Arc::clone(&parts.live), own);
+    let integrations = Integrations::new(
+        Arc::clone(&parts.store),
+        parts.clock,
+        Arc::clone(&parts.live),
+        own,
+        Arc::clone(&parts.handshakes),
+    );
     let context = Context { parts, integrations };
-    admin::serve(context, config.admin.listen, control_socket(config).as_deref()).await
+    admin::serve(context, listener, control_socket(config).as_deref())
 }
 
-/// Our listeners, and the store's servers.
-fn own_addresses(config: &Config, public: &[SocketAddr]) -> Vec<SocketAddr> {
-    let mut addresses = public.to_vec();
-    addresses.push(config.admin.listen);
-    if let Some((_, rest)) = config.store.url.split_once("://") {
-        let authority = rest.split(['/', '?']).next().unwrap_or_default();
-        let hosts = authority.rsplit('@').next().unwrap_or_default();
-        for host in hosts.split(',') {
-            let with_port = if host.contains(':') {
-                host.to_owned()
-            } else {
-                format!("{host}:6379")
-            };
-            // A name that can't be resolved now can't be protected by address; it is the operator's own.
-            addresses.extend(with_port.to_socket_addrs().into_iter().flatten());
-        }
-    }
-    addresses
+/// The servers of a Redis URL.
+fn store_servers(url: &str) -> Vec<(String, u16)> {
+    let Some((_, rest)) = url.split_once("://") else {
+        return Vec::new();
+    };
+    let authority = rest.split(['/', '?']).next().unwrap_or_default();
+    let hosts = authority.rsplit('@').next().unwrap_or_default();
+    let server = |host: &str| {
+        let (name, port) = match host.rsplit_once(':') {
+            Some((name, port)) if !name.is_empty() && !port.ends_with(']') => (name, port.parse().ok()?),
+            Some(_) | None => (host, REDIS_PORT),
+        };
+        Some((name.trim_start_matches('[').trim_end_matches(']').to_owned(), port))
+    };
+    hosts.split(',').filter_map(server).collect()
 }
 
 /// Why the first account could not be made.
@@ -119,4 +124,23 @@ pub(super) async fn create_admin(
     };
     store.append_audit(entry).await?;
     Ok(made.id.0)
+}
+
+const REDIS_PORT: u16 = 6379;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_servers_of_a_store_are_read_from_its_url() {
+        let servers = store_servers("rediss://user:p@ss@a.example:6380,[::1]:6381,b,[::2]/0?x=y");
+
+        let servers: Vec<(&str, u16)> = servers.iter().map(|(name, port)| (name.as_str(), *port)).collect();
+        assert_eq!(
+            servers,
+            [("a.example", 6380), ("::1", 6381), ("b", 6379), ("::2", 6379)]
+        );
+        assert!(store_servers("embedded:var/countersign").is_empty());
+    }
 }

@@ -17,6 +17,7 @@ use crate::authenticate::body::{self, Bound};
 use crate::authenticate::{bearer, signature};
 use crate::body::ResponseBody;
 use crate::config::Paths;
+use crate::integration::handshake::Step;
 use crate::proxy::{Exchange, verifier};
 use crate::refusal::{Cause, Refusal};
 
@@ -135,7 +136,10 @@ async fn token_request(
         .await?;
     exchange.served.facts.borrow_mut().consumer = Some(proven.credential.record().consumer.id.0);
     verifier.claim(&proven).await?;
-    request_token::issue(&verifier, &proven).await
+    let issued = request_token::issue(&verifier, &proven).await;
+    let refused = refused(&issued);
+    note(exchange, &proven, Step::RequestToken { refused });
+    issued
 }
 
 async fn token_access(
@@ -151,7 +155,21 @@ async fn token_access(
     let proven = verifier.exchange(&request, oauth).await?;
     exchange.served.facts.borrow_mut().consumer = Some(proven.credential.record().consumer.id.0);
     verifier.claim(&proven).await?;
-    access_token::issue(&verifier, &proven).await
+    let issued = access_token::issue(&verifier, &proven).await;
+    let refused = refused(&issued);
+    note(exchange, &proven, Step::AccessToken { refused });
+    issued
+}
+
+fn refused(issued: &Result<Response<ResponseBody>, Refusal>) -> Option<&'static str> {
+    issued.as_ref().err().map(|refusal| refusal.cause().as_str())
+}
+
+/// For the handshake's page; only what the consumer itself signed gets there.
+fn note(exchange: &Exchange<'_>, proven: &signature::Proven<'_>, step: Step) {
+    let consumer = proven.credential.record().consumer.id;
+    let worker = &exchange.served.worker;
+    worker.handshakes.saw(consumer, worker.clock.now(), step);
 }
 
 fn request_parts<'a>(

@@ -3,10 +3,12 @@
 //! The verifier is committed before it is posted, with no lock held: partners ask for tokens during the POST. Activating
 //! again replaces a stuck token row and posts the same verifier.
 
-use token_store::{ConsumerRecord, Integration, IntegrationId, OwnToken, Secret, Status};
+use token_store::{ConsumerRecord, IntegrationId, OwnToken, Secret, Status};
 
-use super::verifier_post::{Delivered, Poster};
-use super::{Failure, Integrations};
+use super::handshake::Step;
+use super::verifier_post::{Delivered, PostError, Poster};
+use super::{Failure, Integrations, Next, address};
+use crate::integration::definition::Invalid;
 use crate::random;
 
 /// What an activation did.
@@ -18,8 +20,9 @@ pub struct Activated {
     pub exchange: bool,
     /// Made at once, where there is no exchange; shown this once.
     pub credentials: Option<IssuedCredentials>,
-    /// What the callback answered.
-    pub delivered: Option<Delivered>,
+    /// What became of the verifier POST, if there was one. Without an answer the activation stands and the POST can be
+    /// made again: the verifier is the same.
+    pub delivery: Option<Result<Delivered, PostError>>,
     /// The record now.
     pub record: ConsumerRecord,
 }
@@ -56,24 +59,10 @@ impl Integrations {
     ) -> Result<Activated, Failure> {
         let record = self.get(id).await?;
         let integration = record.integration.as_ref().ok_or(Failure::Unknown(id))?;
-        let endpoint = integration
-            .definition
-            .endpoint
-            .clone()
-            .filter(|_| exchange != Some(false));
-        let is_live = integration.status == Status::Active && matches!(record.token, Some(OwnToken::Access { .. }));
-        if renewal == Renewal::Keep && is_live {
-            return Ok(Activated {
-                status: Status::Active,
-                exchange: endpoint.is_some(),
-                credentials: None,
-                delivered: None,
-                record: (*record).clone(),
-            });
-        }
-        match endpoint {
+        let endpoint = integration.definition.endpoint.clone();
+        match endpoint.filter(|_| exchange != Some(false)) {
             Some(endpoint) => self.activate_by_exchange(id, &endpoint, renewal).await,
-            None => self.activate_at_once(id).await,
+            None => self.activate_at_once(id, renewal).await,
         }
     }
 
@@ -83,28 +72,19 @@ impl Integrations {
         endpoint: &str,
         renewal: Renewal,
     ) -> Result<Activated, Failure> {
-        let (base_url, poster) = {
-            let live = self.live.load();
-            let base_url = live.public.base_urls.first().ok_or(Failure::NoBaseUrl)?.with_slash();
-            let poster = Poster {
-                timeout: live.callbacks.timeout,
-                allow: live.callbacks.allow.clone(),
-                tls: live.callback_tls.clone(),
-            };
-            (base_url, poster)
-        };
+        let (base_url, poster) = self.poster(endpoint)?;
         let fresh = random::secret()?;
         let record = self
             .change(id, None, |record, now| {
-                // A verifier that was posted and not used yet is posted again: the partner may have it already.
+                if renewal == Renewal::Keep && is_live(record) {
+                    return Ok(Next::Leave);
+                }
+                // A verifier that was posted and not used up is posted again: the partner may have it already.
                 let verifier = match (&record.token, renewal) {
                     (Some(OwnToken::Verifier { verifier, .. } | OwnToken::Request { verifier, .. }), Renewal::Keep) => {
                         verifier.clone()
                     }
-                    (
-                        Some(OwnToken::Verifier { .. } | OwnToken::Request { .. } | OwnToken::Access { .. }) | None,
-                        _,
-                    ) => fresh.clone(),
+                    (Some(OwnToken::Access { .. }) | None, Renewal::Keep) | (_, Renewal::Replace) => fresh.clone(),
                 };
                 record.token = Some(OwnToken::Verifier {
                     verifier,
@@ -113,11 +93,11 @@ impl Integrations {
                 record.consumer.posted_at = Some(now);
                 record.consumer.updated_at = now;
                 set_status(record, Status::Inactive, now);
-                Ok(())
+                Ok(Next::Write)
             })
             .await?;
         let Some(OwnToken::Verifier { verifier, .. }) = &record.token else {
-            return Err(Failure::Changed);
+            return Ok(Activated::already(record, true));
         };
         let form = [
             ("oauth_consumer_key", record.consumer.key.as_str()),
@@ -125,49 +105,75 @@ impl Integrations {
             ("store_base_url", base_url.as_str()),
             ("oauth_verifier", verifier.expose()),
         ];
-        let delivered = poster.post(endpoint, &form, &self.own).await.map_err(|error| {
-            tracing::warn!(integration = id.0, %error, "the verifier could not be posted");
-            Failure::CallbackFailed(error)
-        })?;
-        tracing::info!(integration = id.0, status = delivered.status, "the verifier was posted");
+        let (at, began) = (self.clock.now(), self.clock.instant());
+        let delivery = poster.post(endpoint, &form, &self.own).await;
+        match &delivery {
+            Ok(delivered) => tracing::info!(integration = id.0, status = delivered.status, "the verifier was posted"),
+            Err(error) => tracing::warn!(integration = id.0, %error, "the verifier could not be posted"),
+        }
+        let took = self.clock.instant().duration_since(began);
+        self.handshakes
+            .saw(record.consumer.id, at, Step::posted(endpoint, took, &delivery));
         // The partner may have finished the exchange during the POST.
-        let record = (*self.get(id).await?).clone();
-        let status = record.integration.as_ref().map_or(Status::Inactive, |one| one.status);
+        let record = self.get(id).await.map_or(record, |now| (*now).clone());
         Ok(Activated {
-            status,
+            status: record.integration.as_ref().map_or(Status::Inactive, |one| one.status),
             exchange: true,
             credentials: None,
-            delivered: Some(delivered),
+            delivery: Some(delivery),
             record,
         })
     }
 
-    async fn activate_at_once(&self, id: IntegrationId) -> Result<Activated, Failure> {
-        let (token, secret) = (random::credential()?, random::secret()?);
+    /// What the POST needs, and every reason for which it can't be made, before anything is changed.
+    fn poster(&self, endpoint: &str) -> Result<(String, Poster), Failure> {
+        let live = self.live.load();
+        let base_url = live.public.base_urls.first().ok_or(Failure::NoBaseUrl)?.with_slash();
+        let allow = live.callbacks.allow.clone();
+        address::check_literal(endpoint, &allow, &self.own)
+            .map_err(|refused| Invalid::EndpointRefused(refused.to_string()))?;
+        let poster = Poster {
+            timeout: live.callbacks.timeout,
+            allow,
+            tls: live.callback_tls.clone(),
+        };
+        Ok((base_url, poster))
+    }
+
+    async fn activate_at_once(&self, id: IntegrationId, renewal: Renewal) -> Result<Activated, Failure> {
+        let (fresh, secret) = (random::credential()?, random::secret()?);
         let record = self
             .change(id, None, |record, now| {
+                if renewal == Renewal::Keep && is_live(record) {
+                    return Ok(Next::Leave);
+                }
                 record.token = Some(OwnToken::Access {
-                    token: token.clone(),
+                    token: fresh.clone(),
                     secret: secret.clone(),
                     revoked: false,
                     created_at: now,
                     exchanged: None,
                 });
                 set_status(record, Status::Active, now);
-                Ok(())
+                Ok(Next::Write)
             })
             .await?;
-        let credentials = IssuedCredentials {
-            consumer_key: record.consumer.key.clone(),
-            consumer_secret: record.consumer.secret.clone(),
-            access_token: token,
-            access_token_secret: secret,
-        };
+        // Of two activations at the same time one makes the tokens.
+        if record.token.as_ref().and_then(OwnToken::token) != Some(fresh.as_str()) {
+            return Ok(Activated::already(record, false));
+        }
+        self.handshakes
+            .saw(record.consumer.id, self.clock.now(), Step::TokensMade);
         Ok(Activated {
             status: Status::Active,
             exchange: false,
-            credentials: Some(credentials),
-            delivered: None,
+            credentials: Some(IssuedCredentials {
+                consumer_key: record.consumer.key.clone(),
+                consumer_secret: record.consumer.secret.clone(),
+                access_token: fresh,
+                access_token_secret: secret,
+            }),
+            delivery: None,
             record,
         })
     }
@@ -177,20 +183,37 @@ impl Integrations {
         self.change(id, None, |record, now| {
             record.token = None;
             set_status(record, Status::Inactive, now);
-            Ok(())
+            Ok(Next::Write)
         })
         .await
     }
 }
 
+impl Activated {
+    /// Nothing was to be done.
+    fn already(record: ConsumerRecord, exchange: bool) -> Self {
+        Self {
+            status: record.integration.as_ref().map_or(Status::Inactive, |one| one.status),
+            exchange,
+            credentials: None,
+            delivery: None,
+            record,
+        }
+    }
+}
+
+/// Whether its access token opens something; a revoked one doesn't.
+fn is_live(record: &ConsumerRecord) -> bool {
+    let is_active = record
+        .integration
+        .as_ref()
+        .is_some_and(|one| one.status == Status::Active);
+    is_active && matches!(record.token, Some(OwnToken::Access { revoked: false, .. }))
+}
+
 fn set_status(record: &mut ConsumerRecord, status: Status, now: u64) {
-    if let Some(Integration {
-        status: current,
-        updated_at,
-        ..
-    }) = &mut record.integration
-    {
-        *current = status;
-        *updated_at = now;
+    if let Some(integration) = &mut record.integration {
+        integration.status = status;
+        integration.updated_at = now;
     }
 }

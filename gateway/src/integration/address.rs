@@ -1,6 +1,6 @@
 //! Which addresses a callback may reach (reliability.md 4, SSRF): public ones, listed private ones, never our own.
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
 
 use crate::config::AllowedCallback;
 
@@ -9,6 +9,37 @@ use crate::config::AllowedCallback;
 pub struct OwnAddresses {
     /// Our listeners, and the store's servers as far as they are known by address.
     pub addresses: Vec<SocketAddr>,
+    /// The store's servers by name: what a name means may change while we run.
+    pub names: Vec<(String, u16)>,
+}
+
+impl OwnAddresses {
+    /// The same, with what the names mean now.
+    pub async fn resolved(&self) -> Self {
+        let mut addresses = self.addresses.clone();
+        for (name, port) in &self.names {
+            // A name that has no address can't be reached by a callback, either.
+            if let Ok(found) = tokio::net::lookup_host((name.as_str(), *port)).await {
+                addresses.extend(found);
+            }
+        }
+        Self {
+            addresses,
+            names: self.names.clone(),
+        }
+    }
+
+    fn include(&self, callee: SocketAddr) -> bool {
+        let ip = callee.ip();
+        let is_ours = |ours: IpAddr| {
+            let ours = canonical(ours);
+            // A listener on all addresses is reached by any that this machine has.
+            ours == ip || ip.is_unspecified() || (ours.is_unspecified() && (ip.is_loopback() || is_of_this_machine(ip)))
+        };
+        self.addresses
+            .iter()
+            .any(|ours| ours.port() == callee.port() && is_ours(ours.ip()))
+    }
 }
 
 /// An address or host that may not be called.
@@ -27,18 +58,9 @@ pub enum AddressRefused {
 
 /// Whether this very address may be called.
 pub fn check(address: SocketAddr, allow: &[AllowedCallback], own: &OwnAddresses) -> Result<(), AddressRefused> {
-    let ip = embedded_v4(address.ip()).map_or_else(|| address.ip(), IpAddr::V4);
+    let ip = canonical(address.ip());
     let canonical = SocketAddr::new(ip, address.port());
-    let is_own = own.addresses.iter().any(|ours| {
-        ours.port() == canonical.port()
-            && (ours.ip() == ip || (ours.ip().is_unspecified() && (ip.is_loopback() || !is_public(ip))))
-    });
-    if is_own
-        || own
-            .addresses
-            .iter()
-            .any(|ours| ours.port() == canonical.port() && ip.is_unspecified())
-    {
+    if own.include(canonical) {
         return Err(AddressRefused::Own(canonical));
     }
     let listed = allow
@@ -68,6 +90,15 @@ pub fn check_literal(url: &str, allow: &[AllowedCallback], own: &OwnAddresses) -
             }
         }
     }
+}
+
+fn canonical(ip: IpAddr) -> IpAddr {
+    embedded_v4(ip).map_or(ip, IpAddr::V4)
+}
+
+/// Only an address that an interface has can be bound.
+fn is_of_this_machine(ip: IpAddr) -> bool {
+    UdpSocket::bind((ip, 0)).is_ok()
 }
 
 /// The IPv4 address that an IPv6 one stands for: mapped, compatible, 6to4, NAT64.
@@ -125,6 +156,7 @@ mod tests {
     fn own() -> OwnAddresses {
         OwnAddresses {
             addresses: vec!["0.0.0.0:8080".parse().unwrap(), "127.0.0.1:6379".parse().unwrap()],
+            names: Vec::new(),
         }
     }
 
@@ -186,6 +218,33 @@ mod tests {
         assert!(check_literal("http://127.0.0.1:8080/cb", &allow, &own()).is_err());
         assert!(check_literal("http://127.0.0.1:6379/cb", &allow, &own()).is_err());
         assert!(check_literal("http://[::ffff:127.0.0.1]:6379/cb", &allow, &own()).is_err());
+    }
+
+    #[test]
+    fn another_machine_may_listen_on_the_port_that_we_listen_on() {
+        let allow = [AllowedCallback {
+            net: "10.0.0.0/8".parse().unwrap(),
+            port: None,
+        }];
+
+        assert_eq!(check_literal("http://10.255.1.2:8080/cb", &allow, &own()), Ok(()));
+    }
+
+    #[tokio::test]
+    async fn a_server_of_the_store_is_protected_by_its_name() {
+        let allow = [AllowedCallback {
+            net: "127.0.0.0/8".parse().unwrap(),
+            port: None,
+        }];
+        let own = OwnAddresses {
+            addresses: Vec::new(),
+            names: vec![("localhost".to_owned(), 6380)],
+        };
+
+        let own = own.resolved().await;
+
+        let refused = check("127.0.0.1:6380".parse().unwrap(), &allow, &own);
+        assert!(matches!(refused, Err(AddressRefused::Own(_))));
     }
 
     #[test]

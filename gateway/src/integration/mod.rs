@@ -3,17 +3,24 @@
 pub mod activation;
 pub mod address;
 pub mod definition;
+#[cfg(test)]
+pub(crate) mod double;
+pub mod handshake;
+#[cfg(test)]
+mod tests;
 pub mod verifier_post;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use token_store::{
-    ConsumerRecord, Grant, IntegrationId, IntegrationPage, IntegrationQuery, NewConsumer, NewIntegration, Put, Setup,
-    Store, StoreError,
+    ConsumerRecord, Grant, IntegrationId, IntegrationPage, IntegrationQuery, NewConsumer, NewIntegration,
+    PreviousSecret, Put, Setup, Store, StoreError,
 };
 
 use self::definition::Invalid;
+use self::handshake::Handshakes;
 use crate::clock::Clock;
 use crate::live::Live;
 use crate::random::{self, NoRandomness};
@@ -26,6 +33,8 @@ pub struct Integrations {
     pub(crate) live: Arc<ArcSwap<Live>>,
     /// Addresses that no callback may reach, whatever is allowed: our own listeners and the store.
     pub(crate) own: Arc<address::OwnAddresses>,
+    /// What was seen of their handshakes.
+    pub(crate) handshakes: Arc<Handshakes>,
 }
 
 /// Why something could not be done to an integration.
@@ -63,14 +72,30 @@ pub enum Failure {
     NoRandomness(#[from] NoRandomness),
 }
 
+/// What a change comes to, judged on the record as it stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Next {
+    /// It is as it should be.
+    Leave,
+    /// The record was changed.
+    Write,
+}
+
 impl Integrations {
     /// On these parts; `own` are the addresses that callbacks may never reach.
-    pub fn new(store: Arc<dyn Store>, clock: Clock, live: Arc<ArcSwap<Live>>, own: address::OwnAddresses) -> Self {
+    pub fn new(
+        store: Arc<dyn Store>,
+        clock: Clock,
+        live: Arc<ArcSwap<Live>>,
+        own: address::OwnAddresses,
+        handshakes: Arc<Handshakes>,
+    ) -> Self {
         Self {
             store,
             clock,
             live,
             own: Arc::new(own),
+            handshakes,
         }
     }
 
@@ -120,7 +145,7 @@ impl Integrations {
             }
             integration.definition.clone_from(&new);
             integration.updated_at = now;
-            Ok(())
+            Ok(Next::Write)
         })
         .await
     }
@@ -144,7 +169,7 @@ impl Integrations {
             }
             integration.definition.grant = grant.clone();
             integration.updated_at = now;
-            Ok(())
+            Ok(Next::Write)
         })
         .await
     }
@@ -166,20 +191,36 @@ impl Integrations {
         }
     }
 
+    /// A new consumer secret; the old one is accepted for the grace.
+    pub async fn rotate_secret(&self, id: IntegrationId, grace: Duration) -> Result<ConsumerRecord, Failure> {
+        let fresh = random::secret()?;
+        self.change(id, None, |record, now| {
+            let secret = std::mem::replace(&mut record.consumer.secret, fresh.clone());
+            let valid_until = now.saturating_add(grace.as_secs());
+            record.consumer.previous_secret = (!grace.is_zero()).then_some(PreviousSecret { secret, valid_until });
+            record.consumer.updated_at = now;
+            Ok(Next::Write)
+        })
+        .await
+    }
+
     /// Applies `step` to the record as it stands, and again where another change was faster, unless the caller named the
     /// version that it saw.
     pub(crate) async fn change(
         &self,
         id: IntegrationId,
         version: Option<u64>,
-        step: impl Fn(&mut ConsumerRecord, u64) -> Result<(), Failure>,
+        step: impl Fn(&mut ConsumerRecord, u64) -> Result<Next, Failure>,
     ) -> Result<ConsumerRecord, Failure> {
         for _ in 0..TRIES {
             let mut record = (*self.get(id).await?).clone();
             if version.is_some_and(|version| version != record.version) {
                 return Err(Failure::Changed);
             }
-            step(&mut record, self.clock.now())?;
+            match step(&mut record, self.clock.now())? {
+                Next::Leave => return Ok(record),
+                Next::Write => {}
+            }
             match self.store.update_consumer(&record).await? {
                 Put::Done(version) => {
                     record.version = version;

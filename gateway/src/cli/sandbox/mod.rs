@@ -139,8 +139,10 @@ async fn stop(sandbox: Sandbox) {
 async fn activate(app: &App, store: &Arc<dyn Store>, clock: Clock, partner: SocketAddr) -> Result<(), Trouble> {
     let own = OwnAddresses {
         addresses: app.addresses().to_vec(),
+        names: Vec::new(),
     };
-    let integrations = Integrations::new(Arc::clone(store), clock, Arc::clone(&app.parts().live), own);
+    let parts = app.parts();
+    let integrations = Integrations::new(Arc::clone(store), clock, parts.live, own, parts.handshakes);
     let granted = [
         "Magento_Catalog::products",
         "Magento_Sales::actions_view",

@@ -1,0 +1,190 @@
+//! Activation and what undoes it; rotation; the handshake.
+
+use axum::Json;
+use axum::body::Bytes;
+use axum::extract::State;
+use axum::extract::rejection::{BytesRejection, JsonRejection};
+use axum::http::StatusCode;
+use axum::response::Response;
+use serde::Deserialize;
+use serde_json::{Value, json};
+use token_store::{ConsumerRecord, IntegrationId, OwnToken};
+
+use super::super::Context;
+use super::super::access::{Act, Caller};
+use super::super::answer::{ApiError, json_of, json_of_version};
+use super::super::ask::Id;
+use super::{shown, subject};
+use crate::integration::Failure;
+use crate::integration::activation::{Activated, Renewal};
+
+/// How to activate.
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Activation {
+    exchange: Option<bool>,
+}
+
+/// Activates: posts the verifier, or makes the tokens at once.
+pub async fn activate(
+    State(context): State<Context>,
+    caller: Caller,
+    Id(id): Id,
+    body: Result<Bytes, BytesRejection>,
+) -> Result<Response, ApiError> {
+    renew(&context, &caller, IntegrationId(id), body, Renewal::Keep).await
+}
+
+/// Activates anew: the old tokens end at once.
+pub async fn reauthorize(
+    State(context): State<Context>,
+    caller: Caller,
+    Id(id): Id,
+    body: Result<Bytes, BytesRejection>,
+) -> Result<Response, ApiError> {
+    renew(&context, &caller, IntegrationId(id), body, Renewal::Replace).await
+}
+
+async fn renew(
+    context: &Context,
+    caller: &Caller,
+    id: IntegrationId,
+    body: Result<Bytes, BytesRejection>,
+    renewal: Renewal,
+) -> Result<Response, ApiError> {
+    caller.may(Act::Operate)?;
+    let body = body?;
+    let wanted: Activation = if body.is_empty() {
+        Activation::default()
+    } else {
+        serde_json::from_slice(&body).map_err(|bad| ApiError::new(StatusCode::BAD_REQUEST, &bad.to_string()))?
+    };
+    let before = context.integrations.get(id).await?;
+    let mut activated = context.integrations.activate(id, wanted.exchange, renewal).await?;
+    let action = match renewal {
+        Renewal::Keep => "integration.activated",
+        Renewal::Replace => "integration.reauthorized",
+    };
+    let mut after = shown(&activated.record);
+    if let (Some(delivery), Some(members)) = (&activated.delivery, after.as_object_mut()) {
+        let told = match delivery {
+            Ok(delivered) => json!({ "address": delivered.address, "status": delivered.status }),
+            Err(error) => json!({ "error": error.to_string() }),
+        };
+        members.insert("callback".to_owned(), told);
+    }
+    caller
+        .record(context, action, subject(&before), (shown(&before), after))
+        .await?;
+    if let Some(Err(error)) = activated.delivery.take_if(|delivery| delivery.is_err()) {
+        return Err(Failure::CallbackFailed(error).into());
+    }
+    Ok(json_of(
+        StatusCode::OK,
+        &outcome(&activated, caller.may(Act::Administer).is_ok()),
+    ))
+}
+
+/// The credentials are shown to who may see them, and only this once.
+fn outcome(activated: &Activated, sees_credentials: bool) -> Value {
+    let mut body = json!({ "status": activated.status, "exchange": activated.exchange });
+    if let (Some(credentials), Some(members), true) = (&activated.credentials, body.as_object_mut(), sees_credentials) {
+        members.insert("consumer_key".to_owned(), credentials.consumer_key.clone().into());
+        members.insert(
+            "consumer_secret".to_owned(),
+            credentials.consumer_secret.expose().into(),
+        );
+        members.insert("access_token".to_owned(), credentials.access_token.clone().into());
+        members.insert(
+            "access_token_secret".to_owned(),
+            credentials.access_token_secret.expose().into(),
+        );
+    }
+    if let (Some(Ok(delivered)), Some(members)) = (&activated.delivery, body.as_object_mut()) {
+        members.insert("callback_status".to_owned(), delivered.status.into());
+    }
+    body
+}
+
+/// Ends its use.
+pub async fn deactivate(State(context): State<Context>, caller: Caller, Id(id): Id) -> Result<Response, ApiError> {
+    caller.may(Act::Operate)?;
+    let before = context.integrations.get(IntegrationId(id)).await?;
+    let after = context.integrations.deactivate(IntegrationId(id)).await?;
+    caller
+        .record(
+            &context,
+            "integration.deactivated",
+            subject(&after),
+            (shown(&before), shown(&after)),
+        )
+        .await?;
+    Ok(json_of_version(StatusCode::OK, &shown(&after), after.version))
+}
+
+/// How long the old secret stays valid.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Rotation {
+    grace: Option<String>,
+}
+
+/// A new consumer secret; the old one is accepted for the grace.
+pub async fn rotate_secret(
+    State(context): State<Context>,
+    caller: Caller,
+    Id(id): Id,
+    body: Result<Json<Rotation>, JsonRejection>,
+) -> Result<Response, ApiError> {
+    caller.may(Act::Administer)?;
+    let Json(Rotation { grace }) = body?;
+    let grace = crate::config::parse_duration(grace.as_deref().unwrap_or("24h"))
+        .map_err(|what| ApiError::new(StatusCode::BAD_REQUEST, &format!("grace: {what}")))?;
+    let record = context.integrations.rotate_secret(IntegrationId(id), grace).await?;
+    let valid_until = record.consumer.previous_secret.as_ref().map(|one| one.valid_until);
+    let after = json!({ "previous_valid_until": valid_until });
+    caller
+        .record(
+            &context,
+            "integration.secret_rotated",
+            subject(&record),
+            (json!(null), after),
+        )
+        .await?;
+    let secret = record.consumer.secret.expose();
+    let body = json!({ "consumer_secret": secret, "previous_valid_until": valid_until });
+    Ok(json_of_version(StatusCode::OK, &body, record.version))
+}
+
+/// The handshake's steps with their times, and what the callback answered.
+pub async fn handshake(State(context): State<Context>, caller: Caller, Id(id): Id) -> Result<Response, ApiError> {
+    caller.may(Act::Read)?;
+    let record = context.integrations.get(IntegrationId(id)).await?;
+    let integration = record.integration.as_ref();
+    let expiry = context.parts.live.load().oauth.consumer_expiry.as_secs();
+    let body = json!({
+        "status": integration.map(|one| one.status),
+        "exchange": integration.is_some_and(|one| one.definition.endpoint.is_some()),
+        "stage": stage(&record),
+        "deadline": deadline(&record, expiry),
+        "steps": context.integrations.handshakes.of(&record),
+    });
+    Ok(json_of(StatusCode::OK, &body))
+}
+
+fn stage(record: &ConsumerRecord) -> Option<&'static str> {
+    record.token.as_ref().map(|token| match token {
+        OwnToken::Verifier { .. } => "verifier",
+        OwnToken::Request { .. } => "request",
+        OwnToken::Access { .. } => "access",
+    })
+}
+
+/// Until when the next step must be made: from this second on the keys must be posted again.
+fn deadline(record: &ConsumerRecord, expiry_secs: u64) -> Option<u64> {
+    match &record.token {
+        Some(OwnToken::Verifier { .. }) => record.consumer.posted_at.map(|at| at.saturating_add(expiry_secs)),
+        Some(OwnToken::Request { expires_at, .. }) => Some(*expires_at),
+        Some(OwnToken::Access { .. }) | None => None,
+    }
+}

@@ -1,0 +1,260 @@
+//! `/api/v1/integrations`
+
+pub mod activation;
+pub mod resources;
+
+use std::collections::BTreeSet;
+
+use axum::Json;
+use axum::extract::rejection::{JsonRejection, QueryRejection};
+use axum::extract::{Query, State};
+use axum::http::{HeaderMap, StatusCode};
+use axum::response::Response;
+use serde::Deserialize;
+use serde::de::IgnoredAny;
+use serde_json::{Value, json};
+use token_store::{
+    ConsumerRecord, Grant, IntegrationId, IntegrationQuery, IntegrationSort, NewIntegration, Setup, Status,
+};
+
+use super::Context;
+use super::access::{Act, Caller};
+use super::answer::{ApiError, json_of, json_of_version};
+use super::ask::{Id, Precondition};
+use crate::authorize::resources::ALL;
+
+/// What an integration is created from or replaced by. What the server gives may be sent back; it is not read.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Body {
+    name: Option<String>,
+    email: Option<String>,
+    endpoint: Option<String>,
+    identity_link_url: Option<String>,
+    #[serde(default)]
+    all_resources: bool,
+    #[serde(default)]
+    resources: BTreeSet<String>,
+    signature_methods: Option<Vec<String>>,
+    rsa_public_key: Option<String>,
+    #[serde(default)]
+    two_legged: bool,
+    placements: Option<Vec<String>>,
+    #[serde(default)]
+    callback_urls: Vec<String>,
+    #[serde(default)]
+    flags: BTreeSet<String>,
+    #[serde(rename = "id")]
+    _id: Option<IgnoredAny>,
+    #[serde(rename = "status")]
+    _status: Option<IgnoredAny>,
+    #[serde(rename = "setup")]
+    _setup: Option<IgnoredAny>,
+    #[serde(rename = "consumer_id")]
+    _consumer_id: Option<IgnoredAny>,
+    #[serde(rename = "consumer_key")]
+    _consumer_key: Option<IgnoredAny>,
+    #[serde(rename = "created_at")]
+    _created_at: Option<IgnoredAny>,
+    #[serde(rename = "updated_at")]
+    _updated_at: Option<IgnoredAny>,
+}
+
+impl Body {
+    fn definition(self) -> NewIntegration {
+        let filled = |text: Option<String>| text.filter(|text| !text.is_empty());
+        let grant = if self.all_resources || self.resources.contains(ALL) {
+            Grant::All
+        } else {
+            Grant::Listed(self.resources)
+        };
+        NewIntegration {
+            name: self.name.unwrap_or_default(),
+            email: self.email.unwrap_or_default(),
+            endpoint: filled(self.endpoint),
+            identity_link_url: filled(self.identity_link_url),
+            setup: Setup::Manual,
+            grant,
+            signature_methods: self.signature_methods,
+            rsa_public_key: filled(self.rsa_public_key),
+            two_legged: self.two_legged,
+            placements: self.placements,
+            callback_urls: self.callback_urls,
+            flags: self.flags,
+        }
+    }
+}
+
+/// Which to list.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Listing {
+    name: Option<String>,
+    status: Option<Status>,
+    consumer_id: Option<u64>,
+    sort: Option<String>,
+    after: Option<String>,
+    limit: Option<usize>,
+}
+
+/// A page of integrations.
+pub async fn list(
+    State(context): State<Context>,
+    caller: Caller,
+    listing: Result<Query<Listing>, QueryRejection>,
+) -> Result<Response, ApiError> {
+    caller.may(Act::Read)?;
+    let Query(listing) = listing.map_err(|bad| ApiError::new(StatusCode::BAD_REQUEST, &bad.body_text()))?;
+    if let Some(id) = listing.consumer_id {
+        let record = context.parts.store.consumer(token_store::ConsumerId(id)).await?;
+        let items: Vec<Value> = record
+            .iter()
+            .filter(|one| one.integration.is_some())
+            .map(|one| shown(one))
+            .collect();
+        return Ok(json_of(
+            StatusCode::OK,
+            &json!({ "total": items.len(), "items": items, "next": null }),
+        ));
+    }
+    let sort = listing.sort.as_deref().unwrap_or("id");
+    let (name, descending) = sort.strip_prefix('-').map_or((sort, false), |name| (name, true));
+    let sort = match name {
+        "id" => IntegrationSort::Id,
+        "name" => IntegrationSort::Name,
+        "status" => IntegrationSort::Status,
+        "updated_at" => IntegrationSort::UpdatedAt,
+        _ => {
+            return Err(ApiError::new(
+                StatusCode::BAD_REQUEST,
+                "sort: id, name, status or updated_at; with - the other way round",
+            ));
+        }
+    };
+    let query = IntegrationQuery {
+        name_contains: listing.name,
+        status: listing.status,
+        sort,
+        descending,
+        after: listing.after,
+        limit: listing.limit.unwrap_or(100).clamp(1, 1000),
+    };
+    let page = context.integrations.list(&query).await?;
+    let items: Vec<Value> = page.items.iter().map(shown).collect();
+    Ok(json_of(
+        StatusCode::OK,
+        &json!({ "items": items, "next": page.next, "total": page.total }),
+    ))
+}
+
+/// Creates one: inactive.
+pub async fn create(
+    State(context): State<Context>,
+    caller: Caller,
+    body: Result<Json<Body>, JsonRejection>,
+) -> Result<Response, ApiError> {
+    caller.may(Act::Administer)?;
+    let Json(body) = body?;
+    let made = context.integrations.create(body.definition()).await?;
+    caller
+        .record(
+            &context,
+            "integration.created",
+            subject(&made),
+            (json!(null), shown(&made)),
+        )
+        .await?;
+    Ok(json_of_version(StatusCode::CREATED, &shown(&made), made.version))
+}
+
+/// One, with its version.
+pub async fn show(State(context): State<Context>, caller: Caller, Id(id): Id) -> Result<Response, ApiError> {
+    caller.may(Act::Read)?;
+    let record = context.integrations.get(IntegrationId(id)).await?;
+    Ok(json_of_version(StatusCode::OK, &shown(&record), record.version))
+}
+
+/// Replaces what its creator gave.
+pub async fn update(
+    State(context): State<Context>,
+    caller: Caller,
+    Id(id): Id,
+    headers: HeaderMap,
+    body: Result<Json<Body>, JsonRejection>,
+) -> Result<Response, ApiError> {
+    caller.may(Act::Administer)?;
+    let id = IntegrationId(id);
+    let before = context.integrations.get(id).await?;
+    let version = Precondition::of(&headers)?.version(before.version)?;
+    let Json(body) = body?;
+    let after = context.integrations.update(id, version, body.definition()).await?;
+    caller
+        .record(
+            &context,
+            "integration.updated",
+            subject(&after),
+            (shown(&before), shown(&after)),
+        )
+        .await?;
+    Ok(json_of_version(StatusCode::OK, &shown(&after), after.version))
+}
+
+/// Deletes it with its consumer and tokens.
+pub async fn remove(
+    State(context): State<Context>,
+    caller: Caller,
+    Id(id): Id,
+    headers: HeaderMap,
+) -> Result<Response, ApiError> {
+    caller.may(Act::Administer)?;
+    let id = IntegrationId(id);
+    let before = context.integrations.get(id).await?;
+    let version = Precondition::of(&headers)?.version(before.version)?;
+    let gone = context.integrations.delete(id, version).await?;
+    caller
+        .record(
+            &context,
+            "integration.deleted",
+            subject(&gone),
+            (shown(&gone), json!(null)),
+        )
+        .await?;
+    Ok(json_of(StatusCode::OK, &shown(&gone)))
+}
+
+fn subject(record: &ConsumerRecord) -> String {
+    format!("integration/{}", record.integration.as_ref().map_or(0, |one| one.id.0))
+}
+
+/// Integration JSON (product.md 5): no secret, no token.
+pub fn shown(record: &ConsumerRecord) -> Value {
+    let Some(integration) = &record.integration else {
+        return Value::Null;
+    };
+    let definition = &integration.definition;
+    let (all, listed) = match &definition.grant {
+        Grant::All => (true, Vec::new()),
+        Grant::Listed(ids) => (false, ids.iter().collect()),
+    };
+    json!({
+        "id": integration.id,
+        "name": definition.name,
+        "email": definition.email,
+        "endpoint": definition.endpoint,
+        "identity_link_url": definition.identity_link_url,
+        "status": integration.status,
+        "setup": definition.setup,
+        "consumer_id": record.consumer.id,
+        "consumer_key": record.consumer.key,
+        "all_resources": all,
+        "resources": listed,
+        "signature_methods": definition.signature_methods,
+        "rsa_public_key": definition.rsa_public_key,
+        "two_legged": definition.two_legged,
+        "placements": definition.placements,
+        "callback_urls": definition.callback_urls,
+        "flags": definition.flags,
+        "created_at": integration.created_at,
+        "updated_at": integration.updated_at,
+    })
+}

@@ -1,0 +1,112 @@
+//! `/api/v1/integrations/{id}/resources`: what it may use.
+
+use std::collections::BTreeSet;
+
+use axum::Json;
+use axum::extract::State;
+use axum::extract::rejection::JsonRejection;
+use axum::http::{HeaderMap, StatusCode};
+use axum::response::Response;
+use serde::Deserialize;
+use serde_json::{Value, json};
+use token_store::{ConsumerRecord, Grant, IntegrationId};
+
+use super::super::Context;
+use super::super::access::{Act, Caller};
+use super::super::answer::{ApiError, json_of_version};
+use super::super::ask::{Id, Precondition};
+use super::subject;
+use crate::authorize::resources::ALL;
+
+/// What it may use.
+pub async fn show(State(context): State<Context>, caller: Caller, Id(id): Id) -> Result<Response, ApiError> {
+    caller.may(Act::Read)?;
+    let record = context.integrations.get(IntegrationId(id)).await?;
+    Ok(json_of_version(
+        StatusCode::OK,
+        &granted(&record, &context),
+        record.version,
+    ))
+}
+
+/// A list of ids, or `{"all": true}`.
+#[derive(Deserialize)]
+#[serde(untagged)]
+pub enum Granted {
+    /// Just these.
+    Listed(BTreeSet<String>),
+    /// Everything, or nothing.
+    All {
+        /// `true`
+        all: bool,
+    },
+}
+
+/// Replaces what it may use.
+pub async fn grant(
+    State(context): State<Context>,
+    caller: Caller,
+    Id(id): Id,
+    headers: HeaderMap,
+    body: Result<Json<Granted>, JsonRejection>,
+) -> Result<Response, ApiError> {
+    let Json(body) = body?;
+    let grant = match body {
+        Granted::Listed(ids) if ids.contains(ALL) => Grant::All,
+        Granted::Listed(ids) => Grant::Listed(ids),
+        Granted::All { all: true } => Grant::All,
+        Granted::All { all: false } => Grant::Listed(BTreeSet::new()),
+    };
+    set_grant(&context, &caller, IntegrationId(id), &headers, grant).await
+}
+
+/// Takes everything away.
+pub async fn ungrant(
+    State(context): State<Context>,
+    caller: Caller,
+    Id(id): Id,
+    headers: HeaderMap,
+) -> Result<Response, ApiError> {
+    set_grant(
+        &context,
+        &caller,
+        IntegrationId(id),
+        &headers,
+        Grant::Listed(BTreeSet::new()),
+    )
+    .await
+}
+
+async fn set_grant(
+    context: &Context,
+    caller: &Caller,
+    id: IntegrationId,
+    headers: &HeaderMap,
+    grant: Grant,
+) -> Result<Response, ApiError> {
+    caller.may(Act::Administer)?;
+    let before = context.integrations.get(id).await?;
+    let version = Precondition::of(headers)?.version(before.version)?;
+    let after = context.integrations.grant(id, version, grant).await?;
+    let change = (granted(&before, context), granted(&after, context));
+    caller
+        .record(context, "integration.granted", subject(&after), change)
+        .await?;
+    Ok(json_of_version(
+        StatusCode::OK,
+        &granted(&after, context),
+        after.version,
+    ))
+}
+
+/// The granted ids; `all` expands to the whole tree (magento.md 4.7).
+fn granted(record: &ConsumerRecord, context: &Context) -> Value {
+    let live = context.parts.live.load();
+    match record.integration.as_ref().map(|one| &one.definition.grant) {
+        Some(Grant::All) => {
+            json!({ "all": true, "resources": live.tree.iter().map(|one| &one.id).collect::<Vec<_>>() })
+        }
+        Some(Grant::Listed(ids)) => json!({ "all": false, "resources": ids }),
+        None => json!({ "all": false, "resources": [] }),
+    }
+}

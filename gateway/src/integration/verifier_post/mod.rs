@@ -1,0 +1,255 @@
+//! The verifier POST (magento.md 3.2): guarded against reaching where it must not, bounded in time and size, and no
+//! redirect is followed. The address that was checked is the one that is called.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::header::{CONTENT_TYPE, HOST, USER_AGENT};
+use http::{HeaderValue, Method, Request};
+use http_body_util::{BodyExt as _, Full};
+use hyper::body::Incoming;
+use hyper_util::rt::TokioIo;
+use rustls_pki_types::ServerName;
+use tokio::net::TcpStream;
+use tokio_rustls::TlsConnector;
+
+use super::address::{self, AddressRefused, OwnAddresses};
+use crate::config::AllowedCallback;
+use crate::listen::connection::Stream;
+use crate::refusal::form_encode;
+
+/// How callbacks are called.
+#[derive(Clone)]
+pub struct Poster {
+    /// For the whole call.
+    pub timeout: Duration,
+    /// Private addresses that may be called.
+    pub allow: Vec<AllowedCallback>,
+    /// TLS: the system's roots, or a configured authority besides.
+    pub tls: Arc<rustls::ClientConfig>,
+}
+
+/// What a callback answered: any answer means that the message was delivered.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Delivered {
+    /// Who answered.
+    pub address: SocketAddr,
+    /// Its status.
+    pub status: u16,
+    /// The beginning of its body, for the tracker; control characters are blanks.
+    pub excerpt: String,
+}
+
+/// Why no answer came.
+#[derive(Debug, thiserror::Error)]
+pub enum PostError {
+    /// The URL, or an address that its host has.
+    #[error(transparent)]
+    Refused(#[from] AddressRefused),
+    /// The host has no address.
+    #[error("the host can't be resolved")]
+    Resolve(#[source] std::io::Error),
+    /// No connection, or none that is trusted.
+    #[error("can't connect")]
+    Connect(#[source] std::io::Error),
+    /// The exchange broke.
+    #[error("the exchange broke")]
+    Broken(#[source] hyper::Error),
+    /// Too slow.
+    #[error("no answer in time")]
+    Timeout,
+}
+
+/// What came of the answer so far.
+struct Answer {
+    address: SocketAddr,
+    status: u16,
+    octets: Vec<u8>,
+}
+
+impl Poster {
+    /// Posts a form. Once the status is there the form is delivered, whatever becomes of the rest of the answer.
+    pub async fn post(&self, url: &str, form: &[(&str, &str)], own: &OwnAddresses) -> Result<Delivered, PostError> {
+        let mut answer = None;
+        let outcome = tokio::time::timeout(self.timeout, self.call(url, form, own, &mut answer)).await;
+        match (answer, outcome) {
+            (Some(answer), _) => Ok(answer.delivered()),
+            (None, Ok(Err(error))) => Err(error),
+            (None, Ok(Ok(())) | Err(_)) => Err(PostError::Timeout),
+        }
+    }
+
+    async fn call(
+        &self,
+        url: &str,
+        form: &[(&str, &str)],
+        own: &OwnAddresses,
+        answer: &mut Option<Answer>,
+    ) -> Result<(), PostError> {
+        let place = Place::of(url)?;
+        let tcp = self.connect(&place, &own.resolved().await).await?;
+        let address = tcp.peer_addr().map_err(PostError::Connect)?;
+        let stream = self.secure(&place, tcp).await?;
+        let request = request(&place, form)?;
+        let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream))
+            .await
+            .map_err(PostError::Broken)?;
+        let exchange = async {
+            let response = sender.send_request(request).await.map_err(PostError::Broken)?;
+            let answer = answer.insert(Answer {
+                address,
+                status: response.status().as_u16(),
+                octets: Vec::new(),
+            });
+            answer.read(response.into_body()).await;
+            Ok(())
+        };
+        tokio::pin!(connection);
+        tokio::pin!(exchange);
+        // The connection is driven here, not in a task of its own: when the call ends, so does it.
+        tokio::select! {
+            biased;
+            outcome = &mut exchange => outcome,
+            // It may have ended with the answer: what was read of that is still to be had.
+            ended = &mut connection => match (exchange.await, ended) {
+                (Ok(()), _) => Ok(()),
+                (Err(_), Err(error)) => Err(PostError::Broken(error)),
+                (Err(error), Ok(())) => Err(error),
+            },
+        }
+    }
+
+    /// Every address that the host has must be one that may be called: nobody chooses between them by luck. Then they are
+    /// tried in turn, each for its share of the time.
+    async fn connect(&self, place: &Place, own: &OwnAddresses) -> Result<TcpStream, PostError> {
+        let addresses: Vec<SocketAddr> = tokio::net::lookup_host((place.bare_host(), place.port))
+            .await
+            .map_err(PostError::Resolve)?
+            .take(MOST_ADDRESSES)
+            .collect();
+        for address in &addresses {
+            address::check(*address, &self.allow, own)?;
+        }
+        let share = self.timeout / u32::try_from(addresses.len().max(1)).unwrap_or(u32::MAX);
+        let mut outcome = Err(PostError::Resolve(std::io::ErrorKind::NotFound.into()));
+        for address in addresses {
+            outcome = match tokio::time::timeout(share, TcpStream::connect(address)).await {
+                Ok(connected) => connected.map_err(PostError::Connect),
+                Err(_) => Err(PostError::Timeout),
+            };
+            if outcome.is_ok() {
+                break;
+            }
+        }
+        outcome
+    }
+
+    async fn secure(&self, place: &Place, tcp: TcpStream) -> Result<Stream, PostError> {
+        if !place.tls {
+            return Ok(Stream::Plain(tcp));
+        }
+        let name = ServerName::try_from(place.bare_host().to_owned());
+        let name = name.map_err(|error| PostError::Connect(std::io::Error::other(error)))?;
+        let tls = TlsConnector::from(Arc::clone(&self.tls)).connect(name, tcp).await;
+        Ok(Stream::Tls(Box::new(tls.map_err(PostError::Connect)?.into())))
+    }
+}
+
+impl Answer {
+    /// The beginning of the body. What comes after the bound, or breaks, is not waited for.
+    async fn read(&mut self, mut body: Incoming) {
+        while self.octets.len() < LONGEST_ANSWER {
+            let Some(Ok(frame)) = body.frame().await else { break };
+            if let Ok(data) = frame.into_data() {
+                let room = LONGEST_ANSWER - self.octets.len();
+                self.octets.extend(data.iter().take(room));
+            }
+        }
+    }
+
+    fn delivered(mut self) -> Delivered {
+        self.octets.truncate(LONGEST_EXCERPT);
+        let text = String::from_utf8_lossy(&self.octets);
+        Delivered {
+            address: self.address,
+            status: self.status,
+            excerpt: text
+                .chars()
+                .map(|one| if one.is_control() { ' ' } else { one })
+                .collect(),
+        }
+    }
+}
+
+/// A URL, taken apart.
+struct Place {
+    tls: bool,
+    /// An IPv6 address in its brackets.
+    host: String,
+    port: u16,
+    /// As the `Host` header says it.
+    authority: String,
+    target: String,
+}
+
+impl Place {
+    fn of(url: &str) -> Result<Self, AddressRefused> {
+        let parsed = url::Url::parse(url).map_err(|_| AddressRefused::NotAUrl)?;
+        let tls = match parsed.scheme() {
+            "https" => true,
+            "http" => false,
+            _ => return Err(AddressRefused::NotAUrl),
+        };
+        let host = parsed.host_str().ok_or(AddressRefused::NotAUrl)?.to_owned();
+        Ok(Self {
+            tls,
+            port: parsed.port_or_known_default().ok_or(AddressRefused::NotAUrl)?,
+            authority: match parsed.port() {
+                Some(port) => format!("{host}:{port}"),
+                None => host.clone(),
+            },
+            target: match parsed.query() {
+                Some(query) => format!("{}?{query}", parsed.path()),
+                None => parsed.path().to_owned(),
+            },
+            host,
+        })
+    }
+
+    fn bare_host(&self) -> &str {
+        self.host.trim_start_matches('[').trim_end_matches(']')
+    }
+}
+
+fn request(place: &Place, form: &[(&str, &str)]) -> Result<Request<Full<Bytes>>, PostError> {
+    let pairs: Vec<String> = form
+        .iter()
+        .map(|(name, value)| format!("{name}={}", form_encode(value)))
+        .collect();
+    let mut request = Request::new(Full::new(Bytes::from(pairs.join("&"))));
+    *request.method_mut() = Method::POST;
+    *request.uri_mut() = place.target.parse().map_err(|_| AddressRefused::NotAUrl)?;
+    let headers = request.headers_mut();
+    headers.insert(
+        HOST,
+        HeaderValue::from_str(&place.authority).map_err(|_| AddressRefused::NotAUrl)?,
+    );
+    headers.insert(
+        CONTENT_TYPE,
+        HeaderValue::from_static("application/x-www-form-urlencoded"),
+    );
+    headers.insert(
+        USER_AGENT,
+        HeaderValue::from_static(concat!("countersign/", env!("CARGO_PKG_VERSION"))),
+    );
+    Ok(request)
+}
+
+const MOST_ADDRESSES: usize = 16;
+const LONGEST_ANSWER: usize = 64 * 1024;
+const LONGEST_EXCERPT: usize = 1024;
+
+#[cfg(test)]
+mod tests;
