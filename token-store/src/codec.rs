@@ -27,12 +27,17 @@ pub fn decode<R: DeserializeOwned>(sealer: &Sealer, name: &str, row: &[u8]) -> R
 
 /// What a token is found by: a reader of the store learns no token from it.
 pub fn token_digest(token: &str) -> String {
+    use sha2::Digest as _;
+    hex(&sha2::Sha256::digest(token.as_bytes()))
+}
+
+/// Lower-case hexadecimal.
+pub(crate) fn hex(octets: &[u8]) -> String {
     use std::fmt::Write as _;
 
-    use sha2::Digest as _;
-    sha2::Sha256::digest(token.as_bytes())
+    octets
         .iter()
-        .fold(String::with_capacity(64), |mut hex, octet| {
+        .fold(String::with_capacity(octets.len() * 2), |mut hex, octet| {
             // Writing to a String can't fail.
             let _written = write!(hex, "{octet:02x}");
             hex

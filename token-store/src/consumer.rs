@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Integration, NewIntegration, OwnToken, Secret, UnixSeconds};
+use crate::{Integration, IntegrationId, NewIntegration, OwnToken, Secret, Status, UnixSeconds};
 
 /// A consumer's number: positive, never reused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -72,4 +72,45 @@ pub struct ConsumerRecord {
     pub integration: Option<Integration>,
     /// The consumer's own token row (magento.md 1.9); tokens delegated by users stand beside it, see [`crate::Delegated`].
     pub token: Option<OwnToken>,
+}
+
+impl NewConsumer {
+    /// The record of a new consumer; its integration, if one is given, stands inactive.
+    pub(crate) fn into_record(
+        self,
+        id: ConsumerId,
+        integration: Option<IntegrationId>,
+        now: UnixSeconds,
+    ) -> ConsumerRecord {
+        let integration = self
+            .integration
+            .zip(integration)
+            .map(|(definition, id_of_it)| Integration {
+                id: id_of_it,
+                consumer_id: id,
+                status: Status::Inactive,
+                created_at: now,
+                updated_at: now,
+                definition,
+            });
+        let named = integration.as_ref().map(|one| format!("Integration{}", one.id.0));
+        let consumer = Consumer {
+            id,
+            name: self.name.or(named).unwrap_or_default(),
+            key: self.key,
+            secret: self.secret,
+            previous_secret: None,
+            callback_url: self.callback_url,
+            rejected_callback_url: self.rejected_callback_url,
+            created_at: now,
+            updated_at: now,
+            posted_at: None,
+        };
+        ConsumerRecord {
+            version: 1,
+            consumer,
+            integration,
+            token: None,
+        }
+    }
 }

@@ -131,3 +131,60 @@ pub struct IntegrationPage {
     /// How many match in all.
     pub total: u64,
 }
+
+impl IntegrationQuery {
+    /// Whether a record is asked for.
+    pub(crate) fn matches(&self, record: &ConsumerRecord) -> bool {
+        let Some(integration) = &record.integration else {
+            return false;
+        };
+        let name = integration.definition.name.to_lowercase();
+        self.name_contains
+            .as_ref()
+            .is_none_or(|part| name.contains(&part.to_lowercase()))
+            && self.status.is_none_or(|status| integration.status == status)
+    }
+
+    /// Orders what matches and cuts the page out of it. The cursor names the last row by its sort key, so that rows which
+    /// come or go in between shift nothing.
+    pub(crate) fn page(&self, matching: Vec<ConsumerRecord>) -> IntegrationPage {
+        let total = u64::try_from(matching.len()).unwrap_or(u64::MAX);
+        let mut keyed: Vec<(String, ConsumerRecord)> = matching
+            .into_iter()
+            .map(|record| (sort_key(&record, self.sort), record))
+            .collect();
+        keyed.sort_by(|one, other| one.0.cmp(&other.0));
+        if self.descending {
+            keyed.reverse();
+        }
+        let beyond = |key: &String| match (&self.after, self.descending) {
+            (None, _) => true,
+            (Some(after), false) => key > after,
+            (Some(after), true) => key < after,
+        };
+        let mut rest = keyed.into_iter().filter(|(key, _)| beyond(key));
+        let items: Vec<(String, ConsumerRecord)> = rest.by_ref().take(self.limit.clamp(1, MOST_A_PAGE)).collect();
+        let next = rest.next().and_then(|_| items.last().map(|(key, _)| key.clone()));
+        IntegrationPage {
+            items: items.into_iter().map(|(_, record)| record).collect(),
+            next,
+            total,
+        }
+    }
+}
+
+/// Orders as text: numbers padded, ties by id.
+fn sort_key(record: &ConsumerRecord, sort: IntegrationSort) -> String {
+    let Some(integration) = &record.integration else {
+        return String::new();
+    };
+    let id = integration.id.0;
+    match sort {
+        IntegrationSort::Id => format!("{id:020}"),
+        IntegrationSort::Name => format!("{}\u{0}{id:020}", integration.definition.name.to_lowercase()),
+        IntegrationSort::Status => format!("{}\u{0}{id:020}", integration.status as u8),
+        IntegrationSort::UpdatedAt => format!("{:020}\u{0}{id:020}", integration.updated_at),
+    }
+}
+
+const MOST_A_PAGE: usize = 1000;

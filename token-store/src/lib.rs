@@ -1,7 +1,7 @@
 //! What Countersign keeps, and what each verb guarantees.
 //!
 //! [`Store`] is the one trait; [`embedded`] and [`redis`] implement it and [`cached`] stands in front of either.
-//! Every implementation, the cache included, passes the same [`contract`] suite.
+//! Every implementation, the cache included, passes the same contract suite.
 //!
 //! - A verb that changes something answers after the change is durable (embedded: synced to disk; Redis: acknowledged by
 //!   the primary). An `Err` means "we could not find out", never "no": callers answer 503.

@@ -1,5 +1,9 @@
 //! Nonces: what makes a signed request count once (RFC 5849 section 3.3; product.md 10).
 
+use std::hash::Hasher as _;
+
+use siphasher::sip::SipHasher13;
+
 use crate::{ConsumerId, UnixSeconds};
 
 /// The longest timestamp window either way, in seconds: nonces are always kept for it, so that a reload which lengthens
@@ -22,6 +26,22 @@ pub struct NonceClaim<'a> {
     pub nonce: &'a [u8],
     /// The gateway's clock, Unix seconds.
     pub now: UnixSeconds,
+}
+
+impl NonceClaim<'_> {
+    /// The 64 bits under which a nonce is kept: a keyed hash of consumer, token, timestamp and nonce, the same in every
+    /// gateway that shares the key. Lengths go in too, so that no two claims spell the same octets.
+    pub(crate) fn hash(&self, key: &[u8; 16]) -> u64 {
+        let mut hasher = SipHasher13::new_with_key(key);
+        hasher.write(&self.consumer.0.to_le_bytes());
+        hasher.write(&self.timestamp.to_le_bytes());
+        let token = self.token.unwrap_or_default();
+        hasher.write(&[u8::from(self.token.is_some())]);
+        hasher.write(&u64::try_from(token.len()).unwrap_or(u64::MAX).to_le_bytes());
+        hasher.write(token.as_bytes());
+        hasher.write(self.nonce);
+        hasher.finish()
+    }
 }
 
 /// What a claim found. Only [`Claim::Fresh`] lets a request pass.

@@ -10,8 +10,8 @@ use super::{Fault, next_number};
 use crate::codec::{decode, encode, token_digest};
 use crate::seal::Sealer;
 use crate::{
-    Change, Consumer, ConsumerId, ConsumerRecord, Delegated, Integration, IntegrationId, IntegrationPage,
-    IntegrationQuery, IntegrationSort, NewConsumer, Put, Status, StoreError, UnixSeconds,
+    Change, ConsumerId, ConsumerRecord, Delegated, IntegrationId, IntegrationPage, IntegrationQuery, NewConsumer, Put,
+    StoreError, UnixSeconds,
 };
 
 pub(super) fn row_name(id: u64) -> String {
@@ -41,34 +41,9 @@ pub(super) fn create(
     let id = ConsumerId(next_number(transaction, "consumer")?);
     let integration = match new.integration {
         None => None,
-        Some(definition) => Some(Integration {
-            id: IntegrationId(next_number(transaction, "integration")?),
-            consumer_id: id,
-            status: Status::Inactive,
-            created_at: now,
-            updated_at: now,
-            definition,
-        }),
+        Some(_) => Some(IntegrationId(next_number(transaction, "integration")?)),
     };
-    let named = integration.as_ref().map(|one| format!("Integration{}", one.id.0));
-    let consumer = Consumer {
-        id,
-        name: new.name.or(named).unwrap_or_default(),
-        key: new.key,
-        secret: new.secret,
-        previous_secret: None,
-        callback_url: new.callback_url,
-        rejected_callback_url: new.rejected_callback_url,
-        created_at: now,
-        updated_at: now,
-        posted_at: None,
-    };
-    let record = ConsumerRecord {
-        version: 1,
-        consumer,
-        integration,
-        token: None,
-    };
+    let record = new.into_record(id, integration, now);
     insert(transaction, sealer, &record)?;
     let change = Change::Consumer {
         id,
@@ -312,65 +287,11 @@ pub(super) fn list(
     for row in table.iter().fault()? {
         let (id, row) = row.fault()?;
         let record: ConsumerRecord = decode(sealer, &row_name(id.value()), row.value())?;
-        if matches(&record, query) {
+        if query.matches(&record) {
             matching.push(record);
         }
     }
-    Ok(page(matching, query))
-}
-
-/// Whether a record is asked for.
-pub(crate) fn matches(record: &ConsumerRecord, query: &IntegrationQuery) -> bool {
-    let Some(integration) = &record.integration else {
-        return false;
-    };
-    let name = integration.definition.name.to_lowercase();
-    query
-        .name_contains
-        .as_ref()
-        .is_none_or(|part| name.contains(&part.to_lowercase()))
-        && query.status.is_none_or(|status| integration.status == status)
-}
-
-/// Orders what matches and cuts the page out of it. The cursor names the last row by its sort key, so that rows which come
-/// or go in between shift nothing.
-pub(crate) fn page(matching: Vec<ConsumerRecord>, query: &IntegrationQuery) -> IntegrationPage {
-    let total = u64::try_from(matching.len()).unwrap_or(u64::MAX);
-    let mut keyed: Vec<(String, ConsumerRecord)> = matching
-        .into_iter()
-        .map(|record| (sort_key(&record, query.sort), record))
-        .collect();
-    keyed.sort_by(|one, other| one.0.cmp(&other.0));
-    if query.descending {
-        keyed.reverse();
-    }
-    let beyond = |key: &String| match (&query.after, query.descending) {
-        (None, _) => true,
-        (Some(after), false) => key > after,
-        (Some(after), true) => key < after,
-    };
-    let mut rest = keyed.into_iter().filter(|(key, _)| beyond(key));
-    let items: Vec<(String, ConsumerRecord)> = rest.by_ref().take(query.limit.clamp(1, MOST_A_PAGE)).collect();
-    let next = rest.next().and_then(|_| items.last().map(|(key, _)| key.clone()));
-    IntegrationPage {
-        items: items.into_iter().map(|(_, record)| record).collect(),
-        next,
-        total,
-    }
-}
-
-/// Orders as text: numbers padded, ties by id.
-fn sort_key(record: &ConsumerRecord, sort: IntegrationSort) -> String {
-    let Some(integration) = &record.integration else {
-        return String::new();
-    };
-    let id = integration.id.0;
-    match sort {
-        IntegrationSort::Id => format!("{id:020}"),
-        IntegrationSort::Name => format!("{}\u{0}{id:020}", integration.definition.name.to_lowercase()),
-        IntegrationSort::Status => format!("{}\u{0}{id:020}", integration.status as u8),
-        IntegrationSort::UpdatedAt => format!("{:020}\u{0}{id:020}", integration.updated_at),
-    }
+    Ok(query.page(matching))
 }
 
 pub(super) fn put_delegated(
@@ -489,5 +410,3 @@ pub(super) fn delete_delegated(
         }],
     ))
 }
-
-const MOST_A_PAGE: usize = 1000;

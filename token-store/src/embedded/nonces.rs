@@ -5,12 +5,10 @@
 //! its timestamp: two of them collide once in 2^64 / (nonces a minute) claims, far below one in 10^12.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
-use std::hash::{BuildHasherDefault, Hash as _, Hasher};
+use std::hash::{BuildHasherDefault, Hasher};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::Instant;
-
-use siphasher::sip::SipHasher13;
 
 use crate::nonce::KEPT_FOR;
 use crate::{Claim, NonceClaim, UnixSeconds};
@@ -86,7 +84,7 @@ impl Nonces {
         if claim.timestamp <= self.floor || self.was_served_ahead(claim, token_digest) {
             return Ok(Claim::Unsure);
         }
-        let fresh = self.insert(claim.timestamp / 60, self.hash(claim), now)?;
+        let fresh = self.insert(claim.timestamp / 60, claim.hash(&self.key), now)?;
         Ok(if fresh { Claim::Fresh } else { Claim::Used })
     }
 
@@ -96,15 +94,6 @@ impl Nonces {
                 .ahead_before
                 .get(&(claim.consumer.0, token_digest.to_owned()))
                 .is_some_and(|served| claim.timestamp <= *served)
-    }
-
-    fn hash(&self, claim: &NonceClaim<'_>) -> u64 {
-        let mut hasher = SipHasher13::new_with_key(&self.key);
-        claim.consumer.0.hash(&mut hasher);
-        claim.token.hash(&mut hasher);
-        claim.timestamp.hash(&mut hasher);
-        claim.nonce.hash(&mut hasher);
-        hasher.finish()
     }
 
     fn insert(&self, minute: u64, hash: u64, now: Instant) -> Result<bool, Full> {

@@ -1,0 +1,66 @@
+//! The audit log: numbered without gaps and chained, also when gateways append at once.
+
+use super::keys::AUDIT;
+use super::memory::unavailable;
+use super::records::{Committed, Records};
+use super::script::{Calls, Commit};
+use crate::audit::chained;
+use crate::codec::decode;
+use crate::{AuditEntry, NewAuditEntry, StoreError};
+
+fn row_name(number: u64) -> String {
+    format!("audit:{number}")
+}
+
+pub(super) async fn append(records: &Records, entry: NewAuditEntry) -> Result<AuditEntry, StoreError> {
+    for _ in 0..TRIES {
+        let last: u64 = records.call_one(&Calls::default().add("HLEN", AUDIT, &[])).await?;
+        let before: Option<(Vec<u8>, AuditEntry)> = match last {
+            0 => None,
+            last => Some(
+                records
+                    .row(AUDIT, &last.to_string(), &row_name(last))
+                    .await?
+                    .ok_or_else(|| StoreError::Corrupt(row_name(last)))?,
+            ),
+        };
+        let number = last + 1;
+        let entry = chained(before.as_ref().map(|(_, one)| one.hash.as_str()), number, entry.clone());
+        let row = records.seal(&row_name(number), &entry)?;
+        let mut commit = Commit::default();
+        commit.expect(AUDIT, &number.to_string(), None);
+        if let Some((row, _)) = &before {
+            commit.expect(AUDIT, &last.to_string(), Some(row));
+        }
+        commit.write("HSET", AUDIT, &[number.to_string().as_bytes(), &row]);
+        if records.commit(&commit, &[]).await? == Committed::Done {
+            return Ok(entry);
+        }
+    }
+    Err(unavailable("too many entries are appended to the audit log at once"))
+}
+
+pub(super) async fn read(records: &Records, after: u64, limit: usize) -> Result<Vec<AuditEntry>, StoreError> {
+    let last: u64 = records.call_one(&Calls::default().add("HLEN", AUDIT, &[])).await?;
+    let limit = u64::try_from(limit).unwrap_or(u64::MAX);
+    let first = after.saturating_add(1);
+    let numbers: Vec<String> = (first..=last.min(after.saturating_add(limit)))
+        .map(|number| number.to_string())
+        .collect();
+    if numbers.is_empty() {
+        return Ok(Vec::new());
+    }
+    let fields: Vec<&[u8]> = numbers.iter().map(String::as_bytes).collect();
+    let rows: Vec<Option<Vec<u8>>> = records.call_one(&Calls::default().add("HMGET", AUDIT, &fields)).await?;
+    (first..)
+        .zip(rows)
+        .map(|(number, row)| {
+            let name = row_name(number);
+            let row = row.ok_or_else(|| StoreError::Corrupt(name.clone()))?;
+            decode(records.sealer(), &name, &row)
+        })
+        .collect()
+}
+
+/// Appends that lose a race try again; each time somebody won.
+const TRIES: usize = 1000;

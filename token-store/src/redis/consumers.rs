@@ -1,0 +1,306 @@
+//! Consumers, integrations, own and delegated tokens.
+
+use std::collections::BTreeSet;
+
+use super::keys::{self, CONSUMER_KEYS, CONSUMERS, INTEGRATIONS, NAMES, TOKENS};
+use super::records::{Committed, Records};
+use super::script::{Calls, Commit};
+use crate::codec::token_digest;
+use crate::{
+    Change, ConsumerId, ConsumerRecord, Delegated, IntegrationPage, IntegrationQuery, NewConsumer, OwnToken, Put,
+    StoreError, UnixSeconds,
+};
+
+fn row_name(id: u64) -> String {
+    format!("consumer:{id}")
+}
+
+fn delegated_name(consumer: u64, digest: &str) -> String {
+    format!("delegated:{consumer}:{digest}")
+}
+
+fn number(id: u64) -> Vec<u8> {
+    id.to_string().into_bytes()
+}
+
+fn name_of(record: &ConsumerRecord) -> Option<&str> {
+    record.integration.as_ref().map(|one| one.definition.name.as_str())
+}
+
+fn digest_of(record: &ConsumerRecord) -> Option<String> {
+    record.token.as_ref().and_then(OwnToken::token).map(token_digest)
+}
+
+/// Writes a record with all its index entries.
+fn insert(records: &Records, commit: &mut Commit, record: &ConsumerRecord) -> Result<(), StoreError> {
+    let id = record.consumer.id.0;
+    let row = records.seal(&row_name(id), record)?;
+    commit.write("HSET", CONSUMERS, &[&number(id), &row]);
+    commit.write("HSET", CONSUMER_KEYS, &[record.consumer.key.as_bytes(), &number(id)]);
+    if let Some(integration) = &record.integration {
+        commit.write("HSET", INTEGRATIONS, &[&number(integration.id.0), &number(id)]);
+        commit.write("HSET", NAMES, &[integration.definition.name.as_bytes(), &number(id)]);
+    }
+    if let Some(digest) = digest_of(record) {
+        commit.write("HSET", TOKENS, &[digest.as_bytes(), &number(id)]);
+    }
+    Ok(())
+}
+
+pub(super) async fn create(
+    records: &Records,
+    new: NewConsumer,
+    now: UnixSeconds,
+) -> Result<Option<ConsumerRecord>, StoreError> {
+    let id = ConsumerId(records.next_number("consumer").await?);
+    let integration = match &new.integration {
+        None => None,
+        Some(_) => Some(crate::IntegrationId(records.next_number("integration").await?)),
+    };
+    let record = new.into_record(id, integration, now);
+    let mut commit = Commit::default();
+    commit.expect(CONSUMER_KEYS, &record.consumer.key, None);
+    if let Some(name) = name_of(&record) {
+        commit.expect(NAMES, name, None);
+    }
+    insert(records, &mut commit, &record)?;
+    let change = Change::Consumer {
+        id,
+        key: record.consumer.key.clone(),
+    };
+    match records.commit(&commit, &[change]).await? {
+        Committed::Done => Ok(Some(record)),
+        Committed::Refused(0) => Err(StoreError::Corrupt("another consumer has that key".to_owned())),
+        Committed::Refused(_) => Ok(None),
+    }
+}
+
+pub(super) async fn create_many(records: &Records, all: &[ConsumerRecord]) -> Result<(), StoreError> {
+    for some in all.chunks(CHUNK) {
+        let mut commit = Commit::default();
+        for record in some {
+            insert(records, &mut commit, record)?;
+        }
+        records.commit(&commit, &[Change::Everything]).await?;
+    }
+    let consumers = all.iter().map(|one| one.consumer.id.0).max();
+    let integrations = all
+        .iter()
+        .filter_map(|one| one.integration.as_ref())
+        .map(|one| one.id.0)
+        .max();
+    for (of, most) in [("consumer", consumers), ("integration", integrations)] {
+        raise_counter(records, of, most.unwrap_or_default()).await?;
+    }
+    Ok(())
+}
+
+/// Numbers that were brought along are not given again.
+async fn raise_counter(records: &Records, of: &str, to: u64) -> Result<(), StoreError> {
+    loop {
+        let calls = Calls::default().add("HGET", keys::COUNTERS, &[of.as_bytes()]);
+        let last: Option<u64> = records.call_one(&calls).await?;
+        if last.unwrap_or_default() >= to {
+            return Ok(());
+        }
+        let mut commit = Commit::default();
+        commit.expect(keys::COUNTERS, of, last.map(number).as_deref());
+        commit.write("HSET", keys::COUNTERS, &[of.as_bytes(), &number(to)]);
+        if records.commit(&commit, &[]).await? == Committed::Done {
+            return Ok(());
+        }
+    }
+}
+
+pub(super) async fn by_id(records: &Records, id: u64) -> Result<Option<ConsumerRecord>, StoreError> {
+    Ok(current(records, id).await?.map(|(_, record)| record))
+}
+
+async fn current(records: &Records, id: u64) -> Result<Option<(Vec<u8>, ConsumerRecord)>, StoreError> {
+    records.row(CONSUMERS, &id.to_string(), &row_name(id)).await
+}
+
+/// By an index: keys, names or integrations.
+pub(super) async fn by(records: &Records, index: &str, field: &str) -> Result<Option<ConsumerRecord>, StoreError> {
+    records.row_via((index, field), CONSUMERS, row_name).await
+}
+
+pub(super) async fn of_token(records: &Records, token: &str) -> Result<Option<u64>, StoreError> {
+    records
+        .call_one(&Calls::default().add("HGET", TOKENS, &[token_digest(token).as_bytes()]))
+        .await
+}
+
+pub(super) async fn list(records: &Records, query: &IntegrationQuery) -> Result<IntegrationPage, StoreError> {
+    let all = records.rows::<ConsumerRecord>(CONSUMERS, row_name).await?;
+    let matching = all
+        .into_iter()
+        .map(|(_, record)| record)
+        .filter(|record| query.matches(record))
+        .collect();
+    Ok(query.page(matching))
+}
+
+pub(super) async fn update(records: &Records, record: &ConsumerRecord) -> Result<Put, StoreError> {
+    let id = record.consumer.id.0;
+    let Some((row, before)) = current(records, id)
+        .await?
+        .filter(|(_, before)| before.version == record.version)
+    else {
+        return Ok(Put::Changed);
+    };
+    let mut record = record.clone();
+    record.version += 1;
+    let mut commit = Commit::default();
+    commit.expect(CONSUMERS, &id.to_string(), Some(&row));
+    if name_of(&before) != name_of(&record) {
+        if let Some(wanted) = name_of(&record) {
+            commit.expect(NAMES, wanted, None);
+        }
+        if let Some(old) = name_of(&before) {
+            commit.write("HDEL", NAMES, &[old.as_bytes()]);
+        }
+    }
+    if let Some(digest) = digest_of(&before) {
+        commit.write("HDEL", TOKENS, &[digest.as_bytes()]);
+    }
+    if before.consumer.key != record.consumer.key {
+        commit.write("HDEL", CONSUMER_KEYS, &[before.consumer.key.as_bytes()]);
+    }
+    insert(records, &mut commit, &record)?;
+    let keys: BTreeSet<&String> = [&before.consumer.key, &record.consumer.key].into_iter().collect();
+    let changes: Vec<Change> = keys
+        .into_iter()
+        .map(|key| Change::Consumer {
+            id: ConsumerId(id),
+            key: key.clone(),
+        })
+        .collect();
+    Ok(match records.commit(&commit, &changes).await? {
+        Committed::Done => Put::Done(record.version),
+        Committed::Refused(0) => Put::Changed,
+        Committed::Refused(_) => Put::NameTaken,
+    })
+}
+
+pub(super) async fn delete(records: &Records, id: u64, version: Option<u64>) -> Result<Put, StoreError> {
+    let found = current(records, id).await?;
+    let Some((row, record)) = found.filter(|(_, one)| version.is_none_or(|version| version == one.version)) else {
+        return Ok(Put::Changed);
+    };
+    let delegated = keys::delegated(id);
+    let digests: Vec<String> = records
+        .call_one(&Calls::default().add("HKEYS", &delegated, &[]))
+        .await?;
+    let mut commit = Commit::default();
+    commit.expect(CONSUMERS, &id.to_string(), Some(&row));
+    commit.write("HDEL", CONSUMERS, &[&number(id)]);
+    commit.write("HDEL", CONSUMER_KEYS, &[record.consumer.key.as_bytes()]);
+    if let Some(integration) = &record.integration {
+        commit.write("HDEL", INTEGRATIONS, &[&number(integration.id.0)]);
+        commit.write("HDEL", NAMES, &[integration.definition.name.as_bytes()]);
+    }
+    commit.write("DEL", &delegated, &[]);
+    for digest in digest_of(&record).iter().chain(&digests) {
+        commit.write("HDEL", TOKENS, &[digest.as_bytes()]);
+    }
+    let mut changes = vec![Change::Consumer {
+        id: ConsumerId(id),
+        key: record.consumer.key.clone(),
+    }];
+    changes.extend(digests.into_iter().map(|digest| Change::Delegated {
+        consumer: ConsumerId(id),
+        digest,
+    }));
+    Ok(match records.commit(&commit, &changes).await? {
+        Committed::Done => Put::Done(record.version + 1),
+        Committed::Refused(_) => Put::Changed,
+    })
+}
+
+pub(super) async fn put_delegated(records: &Records, row: &Delegated) -> Result<(), StoreError> {
+    let id = row.consumer_id.0;
+    let digest = token_digest(&row.token);
+    let sealed = records.seal(&delegated_name(id, &digest), row)?;
+    let mut commit = Commit::default();
+    // A consumer deleted meanwhile takes its delegated tokens along.
+    commit.expect_some(CONSUMERS, &id.to_string());
+    commit.write("HSET", &keys::delegated(id), &[digest.as_bytes(), &sealed]);
+    commit.write("HSET", TOKENS, &[digest.as_bytes(), &number(id)]);
+    let change = Change::Delegated {
+        consumer: row.consumer_id,
+        digest,
+    };
+    match records.commit(&commit, &[change]).await? {
+        Committed::Done => Ok(()),
+        Committed::Refused(_) => Err(StoreError::Corrupt(row_name(id))),
+    }
+}
+
+pub(super) async fn delegated(records: &Records, consumer: u64, token: &str) -> Result<Option<Delegated>, StoreError> {
+    let digest = token_digest(token);
+    let found = records
+        .row(&keys::delegated(consumer), &digest, &delegated_name(consumer, &digest))
+        .await?;
+    Ok(found.map(|(_, row)| row))
+}
+
+pub(super) async fn delegated_of(records: &Records, consumer: u64) -> Result<Vec<Delegated>, StoreError> {
+    let calls = Calls::default().add("HGETALL", &keys::delegated(consumer), &[]);
+    let rows: Vec<(String, Vec<u8>)> = records.call_one(&calls).await?;
+    let open = |(digest, row): (String, Vec<u8>)| {
+        crate::codec::decode(records.sealer(), &delegated_name(consumer, &digest), &row)
+    };
+    rows.into_iter().map(open).collect()
+}
+
+pub(super) async fn replace_delegated(records: &Records, token: &str, row: &Delegated) -> Result<Put, StoreError> {
+    let id = row.consumer_id.0;
+    let digest = token_digest(token);
+    let table = keys::delegated(id);
+    let before = records
+        .row::<Delegated>(&table, &digest, &delegated_name(id, &digest))
+        .await?;
+    let Some((sealed, _)) = before.filter(|(_, before)| before.version == row.version) else {
+        return Ok(Put::Changed);
+    };
+    let mut row = row.clone();
+    row.version += 1;
+    let new_digest = token_digest(&row.token);
+    let mut commit = Commit::default();
+    commit.expect(&table, &digest, Some(&sealed));
+    commit.write("HDEL", &table, &[digest.as_bytes()]);
+    commit.write("HDEL", TOKENS, &[digest.as_bytes()]);
+    let resealed = records.seal(&delegated_name(id, &new_digest), &row)?;
+    commit.write("HSET", &table, &[new_digest.as_bytes(), &resealed]);
+    commit.write("HSET", TOKENS, &[new_digest.as_bytes(), &number(id)]);
+    let digests: BTreeSet<String> = [digest, new_digest].into_iter().collect();
+    let changes: Vec<Change> = digests
+        .into_iter()
+        .map(|digest| Change::Delegated {
+            consumer: row.consumer_id,
+            digest,
+        })
+        .collect();
+    Ok(match records.commit(&commit, &changes).await? {
+        Committed::Done => Put::Done(row.version),
+        Committed::Refused(_) => Put::Changed,
+    })
+}
+
+pub(super) async fn delete_delegated(records: &Records, consumer: u64, token: &str) -> Result<bool, StoreError> {
+    let digest = token_digest(token);
+    let table = keys::delegated(consumer);
+    let mut commit = Commit::default();
+    commit.expect_some(&table, &digest);
+    commit.write("HDEL", &table, &[digest.as_bytes()]);
+    commit.write("HDEL", TOKENS, &[digest.as_bytes()]);
+    let change = Change::Delegated {
+        consumer: ConsumerId(consumer),
+        digest,
+    };
+    Ok(records.commit(&commit, &[change]).await? == Committed::Done)
+}
+
+/// Records a script writes at once: a few milliseconds of the server's time.
+const CHUNK: usize = 200;

@@ -1,0 +1,161 @@
+//! Reads and writes of records: one script each, on the store's own thread, in a store that is the known one.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use redis::{FromRedisValue, ScriptInvocation, Value};
+use serde::de::DeserializeOwned;
+use tokio::runtime::Handle;
+
+use super::keys;
+use super::memory::{Shared, unavailable};
+use super::pool::RedisPool;
+use super::script::{Calls, Commit};
+use crate::codec::{decode, encode};
+use crate::seal::Sealer;
+use crate::{Change, StoreError};
+
+/// The way to the records.
+#[derive(Clone)]
+pub(super) struct Records {
+    pub(super) shared: Arc<Shared>,
+    pool: Arc<RedisPool>,
+    /// Of the store's own thread, which outlives those that ask.
+    runtime: Handle,
+}
+
+/// What a commit came to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Committed {
+    Done,
+    /// Nothing was written: the expectation of that place (0, 1, …) does not hold.
+    Refused(usize),
+}
+
+impl Records {
+    pub(super) fn new(shared: Arc<Shared>, runtime: Handle) -> Self {
+        Self {
+            shared,
+            pool: Arc::default(),
+            runtime,
+        }
+    }
+
+    pub(super) fn sealer(&self) -> &Sealer {
+        &self.shared.sealer
+    }
+
+    /// Runs a script to its end, also where nobody waits for it any more.
+    pub(super) async fn run<T: FromRedisValue + Send + 'static>(
+        &self,
+        invocation: ScriptInvocation<'static>,
+    ) -> Result<T, StoreError> {
+        let (shared, pool) = (Arc::clone(&self.shared), Arc::clone(&self.pool));
+        let running = self.runtime.spawn(async move { pool.run(&shared, &invocation).await });
+        running.await.map_err(|_| unavailable("the store is closed"))?
+    }
+
+    /// The identity that scripts insist on.
+    pub(super) fn identity(&self) -> Result<String, StoreError> {
+        Ok(self.shared.known()?.identity.clone())
+    }
+
+    /// The results of commands, in their order.
+    pub(super) async fn call(&self, calls: &Calls) -> Result<Vec<Value>, StoreError> {
+        self.run(calls.invocation(&self.identity()?)).await
+    }
+
+    /// The result of one command.
+    pub(super) async fn call_one<T: FromRedisValue>(&self, calls: &Calls) -> Result<T, StoreError> {
+        let result = self.call(calls).await?.into_iter().next().unwrap_or(Value::Nil);
+        read(result)
+    }
+
+    /// Writes, and tells of the changes: here before this returns, everywhere else by the feed.
+    pub(super) async fn commit(&self, commit: &Commit, changes: &[Change]) -> Result<Committed, StoreError> {
+        let message = if changes.is_empty() {
+            String::new()
+        } else {
+            serde_json::to_string(changes).map_err(|error| StoreError::Unavailable(Box::new(error)))?
+        };
+        let channel = keys::changes(self.shared.dialer.address.db);
+        let refused: usize = self
+            .run(commit.invocation(&self.identity()?, &channel, &message))
+            .await?;
+        if refused != 0 {
+            return Ok(Committed::Refused(refused - 1));
+        }
+        self.shared.tell(changes);
+        Ok(Committed::Done)
+    }
+
+    /// The next number of a kind: positive, never given twice, gaps allowed.
+    pub(super) async fn next_number(&self, of: &str) -> Result<u64, StoreError> {
+        self.call_one(&Calls::default().add("HINCRBY", keys::COUNTERS, &[of.as_bytes(), b"1"]))
+            .await
+    }
+
+    /// A sealed row and the record in it.
+    pub(super) async fn row<R: DeserializeOwned>(
+        &self,
+        key: &str,
+        field: &str,
+        name: &str,
+    ) -> Result<Option<(Vec<u8>, R)>, StoreError> {
+        let calls = Calls::default().add("HGET", key, &[field.as_bytes()]);
+        let row: Option<Vec<u8>> = self.call_one(&calls).await?;
+        row.map(|row| {
+            let record = decode(self.sealer(), name, &row)?;
+            Ok((row, record))
+        })
+        .transpose()
+    }
+
+    /// Through an index to a sealed row: its number and the record, where the index and the table have both.
+    pub(super) async fn row_via<R: DeserializeOwned>(
+        &self,
+        (index, field): (&str, &str),
+        table: &str,
+        name: impl Fn(u64) -> String,
+    ) -> Result<Option<R>, StoreError> {
+        let found: Option<(u64, Option<Vec<u8>>)> = self.call_one(&Calls::default().via(index, field, table)).await?;
+        let Some((id, Some(row))) = found else { return Ok(None) };
+        decode(self.sealer(), &name(id), &row).map(Some)
+    }
+
+    /// All rows of a table, by number, read in bounded steps; a row that comes or goes meanwhile may be seen or not.
+    pub(super) async fn rows<R: DeserializeOwned>(
+        &self,
+        key: &str,
+        name: impl Fn(u64) -> String,
+    ) -> Result<Vec<(u64, R)>, StoreError> {
+        let mut rows = HashMap::new();
+        let mut cursor = "0".to_owned();
+        loop {
+            let calls = Calls::default().add("HSCAN", key, &[cursor.as_bytes(), b"COUNT", SCAN]);
+            let (next, some): (String, Vec<(u64, Vec<u8>)>) = self.call_one(&calls).await?;
+            rows.extend(some);
+            if next == "0" {
+                break;
+            }
+            cursor = next;
+        }
+        let mut rows: Vec<(u64, Vec<u8>)> = rows.into_iter().collect();
+        rows.sort_unstable_by_key(|(id, _)| *id);
+        rows.into_iter()
+            .map(|(id, row)| Ok((id, decode(self.sealer(), &name(id), &row)?)))
+            .collect()
+    }
+
+    pub(super) fn seal<R: serde::Serialize>(&self, name: &str, record: &R) -> Result<Vec<u8>, StoreError> {
+        encode(self.sealer(), name, record)
+    }
+}
+
+/// A result as what it is meant to be; anything else was not written by us.
+pub(super) fn read<T: FromRedisValue>(value: Value) -> Result<T, StoreError> {
+    T::from_redis_value(value).map_err(|error| StoreError::Corrupt(error.to_string()))
+}
+
+/// Rows a step.
+const SCAN: &[u8] = b"500";

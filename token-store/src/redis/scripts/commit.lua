@@ -1,0 +1,27 @@
+-- Writes all or nothing: only where every expectation holds, in a store that is the known one.
+-- KEYS[1]: the store's own hash; the rest: the keys that are named by number.
+-- ARGV: identity; channel and message ('' for none); count of expectations, each: number of a hash's key, field, value
+-- ('' absent, '*' any); then the commands, each: count of words, name, number of its key, further words.
+-- Answers 0, or the number of the first expectation that does not hold.
+if redis.call('HGET', KEYS[1], 'identity') ~= ARGV[1] then
+  return redis.error_reply('IDENTITY the store is not the known one')
+end
+local at = 5
+for number = 1, tonumber(ARGV[4]) do
+  local have = redis.call('HGET', KEYS[tonumber(ARGV[at])], ARGV[at + 1])
+  local want = ARGV[at + 2]
+  local holds
+  if want == '' then holds = not have elseif want == '*' then holds = have else holds = have == want end
+  if not holds then return number end
+  at = at + 3
+end
+while at <= #ARGV do
+  local count = tonumber(ARGV[at])
+  local command = {}
+  for word = 1, count do command[word] = ARGV[at + word] end
+  command[2] = KEYS[tonumber(command[2])]
+  redis.call(unpack(command))
+  at = at + count + 1
+end
+if ARGV[3] ~= '' then redis.call('PUBLISH', ARGV[2], ARGV[3]) end
+return 0

@@ -1,0 +1,273 @@
+//! Accounts, users' bearer tokens, failed sign-ins.
+
+use super::keys::{self, LOCKOUTS, LOCKOUTS_UNTIL, USER_TOKENS, kind_name};
+use super::records::{Committed, Records};
+use super::script::{Calls, Commit, FAILURE};
+use crate::codec::decode;
+use crate::{
+    Account, AccountId, Change, LockoutKind, NewAccount, Put, SignInFailures, StoreError, UnixSeconds, User, UserKind,
+    UserToken,
+};
+
+fn account_row(kind: UserKind, id: u64) -> String {
+    format!("account:{}:{id}", kind_name(kind))
+}
+
+fn token_row(digest: &str) -> String {
+    format!("user_token:{digest}")
+}
+
+fn number(id: u64) -> Vec<u8> {
+    id.to_string().into_bytes()
+}
+
+pub(super) async fn put_token(records: &Records, token: &UserToken) -> Result<(), StoreError> {
+    let digest = token.digest.as_bytes();
+    let row = records.seal(&token_row(&token.digest), token)?;
+    let mut commit = Commit::default();
+    commit.write("HSET", USER_TOKENS, &[digest, &row]);
+    commit.write("SADD", &keys::user_tokens_of(token.user.kind, token.user.id), &[digest]);
+    if let Some(until) = token.expires_at {
+        commit.write(
+            "ZADD",
+            &keys::user_tokens_until(token.user.kind),
+            &[&number(until), digest],
+        );
+    }
+    let change = Change::UserToken {
+        digest: token.digest.clone(),
+    };
+    records.commit(&commit, &[change]).await?;
+    Ok(())
+}
+
+pub(super) async fn token(records: &Records, digest: &str) -> Result<Option<UserToken>, StoreError> {
+    let found = records.row(USER_TOKENS, digest, &token_row(digest)).await?;
+    Ok(found.map(|(_, token)| token))
+}
+
+pub(super) async fn tokens_of(records: &Records, user: User) -> Result<Vec<UserToken>, StoreError> {
+    let calls = Calls::default().add("SMEMBERS", &keys::user_tokens_of(user.kind, user.id), &[]);
+    let digests: Vec<String> = records.call_one(&calls).await?;
+    tokens(records, &digests).await
+}
+
+/// Those of the digests that are there.
+async fn tokens(records: &Records, digests: &[String]) -> Result<Vec<UserToken>, StoreError> {
+    if digests.is_empty() {
+        return Ok(Vec::new());
+    }
+    let fields: Vec<&[u8]> = digests.iter().map(String::as_bytes).collect();
+    let rows: Vec<Option<Vec<u8>>> = records
+        .call_one(&Calls::default().add("HMGET", USER_TOKENS, &fields))
+        .await?;
+    let found = digests
+        .iter()
+        .zip(rows)
+        .filter_map(|(digest, row)| Some((digest, row?)));
+    found
+        .map(|(digest, row)| decode(records.sealer(), &token_row(digest), &row))
+        .collect()
+}
+
+pub(super) async fn delete_tokens_of(records: &Records, user: User) -> Result<u64, StoreError> {
+    let of_user = keys::user_tokens_of(user.kind, user.id);
+    let calls = Calls::default().add("SMEMBERS", &of_user, &[]);
+    let digests: Vec<String> = records.call_one(&calls).await?;
+    let mut commit = Commit::default();
+    delete(&mut commit, user, &digests);
+    records.commit(&commit, &[Change::UserTokensOf { user }]).await?;
+    Ok(u64::try_from(digests.len()).unwrap_or(u64::MAX))
+}
+
+fn delete(commit: &mut Commit, user: User, digests: &[String]) {
+    for digest in digests {
+        let digest = digest.as_bytes();
+        commit.write("HDEL", USER_TOKENS, &[digest]);
+        commit.write("SREM", &keys::user_tokens_of(user.kind, user.id), &[digest]);
+        commit.write("ZREM", &keys::user_tokens_until(user.kind), &[digest]);
+    }
+}
+
+pub(super) async fn sweep_tokens(
+    records: &Records,
+    kind: UserKind,
+    now: UnixSeconds,
+    limit: usize,
+) -> Result<u64, StoreError> {
+    let until = keys::user_tokens_until(kind);
+    let limit = limit.to_string();
+    let words: [&[u8]; 5] = [b"-inf", &number(now), b"LIMIT", b"0", limit.as_bytes()];
+    let expired: Vec<String> = records
+        .call_one(&Calls::default().add("ZRANGEBYSCORE", &until, &words))
+        .await?;
+    let mut commit = Commit::default();
+    for token in tokens(records, &expired).await? {
+        delete(&mut commit, token.user, &[token.digest]);
+    }
+    // Also where the row is gone already: nothing may be met again and again.
+    for digest in &expired {
+        commit.write("ZREM", &until, &[digest.as_bytes()]);
+    }
+    // Caches compare the expiry themselves: nobody needs to hear of it.
+    records.commit(&commit, &[]).await?;
+    Ok(u64::try_from(expired.len()).unwrap_or(u64::MAX))
+}
+
+pub(super) async fn create_account(
+    records: &Records,
+    new: NewAccount,
+    now: UnixSeconds,
+) -> Result<Option<Account>, StoreError> {
+    let kind = new.kind;
+    let account = Account {
+        id: AccountId(records.next_number(kind_name(kind)).await?),
+        version: 1,
+        created_at: now,
+        updated_at: now,
+        revoked_before: None,
+        definition: new,
+    };
+    let mut commit = Commit::default();
+    commit.expect(&keys::account_names(kind), &account.definition.username, None);
+    write_account(records, &mut commit, &account)?;
+    let done = records.commit(&commit, &[changed(&account)]).await? == Committed::Done;
+    Ok(done.then_some(account))
+}
+
+fn write_account(records: &Records, commit: &mut Commit, account: &Account) -> Result<(), StoreError> {
+    let (kind, id) = (account.definition.kind, account.id.0);
+    let row = records.seal(&account_row(kind, id), account)?;
+    commit.write("HSET", &keys::accounts(kind), &[&number(id), &row]);
+    let username = account.definition.username.as_bytes();
+    commit.write("HSET", &keys::account_names(kind), &[username, &number(id)]);
+    Ok(())
+}
+
+pub(super) async fn account(records: &Records, kind: UserKind, id: u64) -> Result<Option<Account>, StoreError> {
+    let found = records
+        .row(&keys::accounts(kind), &id.to_string(), &account_row(kind, id))
+        .await?;
+    Ok(found.map(|(_, account)| account))
+}
+
+pub(super) async fn account_by_name(
+    records: &Records,
+    kind: UserKind,
+    username: &str,
+) -> Result<Option<Account>, StoreError> {
+    let index = keys::account_names(kind);
+    records
+        .row_via((&index, username), &keys::accounts(kind), |id| account_row(kind, id))
+        .await
+}
+
+pub(super) async fn accounts(records: &Records, kind: UserKind) -> Result<Vec<Account>, StoreError> {
+    let all = records.rows(&keys::accounts(kind), |id| account_row(kind, id)).await?;
+    Ok(all.into_iter().map(|(_, account)| account).collect())
+}
+
+pub(super) async fn update_account(records: &Records, account: &Account) -> Result<Put, StoreError> {
+    let (kind, id) = (account.definition.kind, account.id.0);
+    let table = keys::accounts(kind);
+    let before = records
+        .row::<Account>(&table, &id.to_string(), &account_row(kind, id))
+        .await?;
+    let Some((row, before)) = before.filter(|(_, before)| before.version == account.version) else {
+        return Ok(Put::Changed);
+    };
+    let mut account = account.clone();
+    account.version += 1;
+    let mut commit = Commit::default();
+    commit.expect(&table, &id.to_string(), Some(&row));
+    if before.definition.username != account.definition.username {
+        commit.expect(&keys::account_names(kind), &account.definition.username, None);
+        commit.write(
+            "HDEL",
+            &keys::account_names(kind),
+            &[before.definition.username.as_bytes()],
+        );
+    }
+    write_account(records, &mut commit, &account)?;
+    Ok(
+        match records.commit(&commit, &[changed(&before), changed(&account)]).await? {
+            Committed::Done => Put::Done(account.version),
+            Committed::Refused(0) => Put::Changed,
+            Committed::Refused(_) => Put::NameTaken,
+        },
+    )
+}
+
+fn changed(account: &Account) -> Change {
+    Change::Account {
+        kind: account.definition.kind,
+        id: account.id.0,
+        username: account.definition.username.clone(),
+    }
+}
+
+pub(super) async fn failures(
+    records: &Records,
+    kind: LockoutKind,
+    name: &str,
+    now: UnixSeconds,
+) -> Result<Option<SignInFailures>, StoreError> {
+    let member = keys::lockout(kind, name);
+    let kept: Option<String> = records
+        .call_one(&Calls::default().add("HGET", LOCKOUTS, &[member.as_bytes()]))
+        .await?;
+    let Some(kept) = kept else { return Ok(None) };
+    let parsed = kept.split_once(':').and_then(|(count, expires)| {
+        Some(SignInFailures {
+            count: count.parse().ok()?,
+            lock_expires_at: expires.parse().ok()?,
+        })
+    });
+    let failures = parsed.ok_or_else(|| StoreError::Corrupt(format!("lockout:{member}")))?;
+    Ok(Some(failures).filter(|failures| failures.lock_expires_at > now))
+}
+
+pub(super) async fn record_failure(
+    records: &Records,
+    kind: LockoutKind,
+    name: &str,
+    now: UnixSeconds,
+    lock_secs: u64,
+) -> Result<SignInFailures, StoreError> {
+    let mut failure = FAILURE.prepare_invoke();
+    failure.key(keys::STORE).key(LOCKOUTS).key(LOCKOUTS_UNTIL);
+    failure
+        .arg(records.identity()?)
+        .arg(keys::lockout(kind, name))
+        .arg(now)
+        .arg(lock_secs);
+    let count = records.run(failure).await?;
+    Ok(SignInFailures {
+        count,
+        lock_expires_at: now.saturating_add(lock_secs),
+    })
+}
+
+pub(super) async fn clear_failures(records: &Records, kind: LockoutKind, name: &str) -> Result<(), StoreError> {
+    let member = keys::lockout(kind, name);
+    let mut commit = Commit::default();
+    commit.write("HDEL", LOCKOUTS, &[member.as_bytes()]);
+    commit.write("ZREM", LOCKOUTS_UNTIL, &[member.as_bytes()]);
+    records.commit(&commit, &[]).await?;
+    Ok(())
+}
+
+pub(super) async fn sweep_failures(records: &Records, now: UnixSeconds, limit: usize) -> Result<u64, StoreError> {
+    let limit = limit.to_string();
+    let words: [&[u8]; 5] = [b"-inf", &number(now), b"LIMIT", b"0", limit.as_bytes()];
+    let expired: Vec<String> = records
+        .call_one(&Calls::default().add("ZRANGEBYSCORE", LOCKOUTS_UNTIL, &words))
+        .await?;
+    let mut commit = Commit::default();
+    for member in &expired {
+        commit.write("HDEL", LOCKOUTS, &[member.as_bytes()]);
+        commit.write("ZREM", LOCKOUTS_UNTIL, &[member.as_bytes()]);
+    }
+    records.commit(&commit, &[]).await?;
+    Ok(u64::try_from(expired.len()).unwrap_or(u64::MAX))
+}
