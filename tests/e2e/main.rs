@@ -1,0 +1,3 @@
+//! End-to-end tests: the real binary, real sockets. One file a behaviour; each test is one sentence.
+
+mod replay;
