@@ -33,6 +33,7 @@ mod call;
 mod gateway;
 mod partner;
 mod process;
+pub mod redis;
 mod shop;
 mod sign;
 mod upstream;
