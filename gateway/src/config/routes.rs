@@ -1,12 +1,54 @@
 //! `[[routes]]`: read, and held against upstreams, resources and one another.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::fault::Place;
+use super::nearest::nearest;
 use super::reader::Section;
-use super::{Requirement, Route, nearest};
 use crate::authorize::resources::ALL;
 use crate::proxy::route::Routes;
+
+/// A `[[routes]]` entry.
+#[derive(Clone, Debug)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is a switch of its own in the configuration"
+)]
+pub struct Route {
+    /// As written, as `/rest/{store?}/V1/products/{sku}`: the name of the route in logs and metrics.
+    pub path: String,
+    /// The host it serves, lower case without port; `None`: any.
+    pub host: Option<String>,
+    /// Methods in upper case; GET also serves HEAD.
+    pub methods: Vec<String>,
+    /// A key of `upstreams`.
+    pub upstream: String,
+    /// What a caller needs.
+    pub requirement: Requirement,
+    /// Whether a refusal is recorded only, and the request forwarded.
+    pub observe: bool,
+    /// https only.
+    pub secure: bool,
+    /// Whether `%2F` in a segment is accepted.
+    pub encoded_slash: bool,
+    /// Whether the client's `Authorization` and `oauth_*` query parameters go upstream too.
+    pub keep_oauth: bool,
+    /// Forced parameters: dotted name → literal or `%placeholder%`.
+    pub force: BTreeMap<String, String>,
+}
+
+/// What a route needs of its caller.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Requirement {
+    /// No resources listed: every request is refused.
+    Nothing,
+    /// `["anonymous"]`
+    Anonymous,
+    /// `["self"]`: a customer
+    Own,
+    /// All of these ACL ids.
+    Resources(BTreeSet<String>),
+}
 
 /// What routes may name.
 pub(super) struct Context {
