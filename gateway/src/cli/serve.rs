@@ -1,5 +1,6 @@
 //! `countersign serve`
 
+use std::io::IsTerminal as _;
 use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -11,7 +12,7 @@ use super::open::{self, AccountError};
 use super::{ConfigFile, fail, refuse};
 use crate::app::{App, Parts};
 use crate::clock::Clock;
-use crate::config::{Config, Environment, Log};
+use crate::config::{Config, Environment, Log, LogFormat};
 
 /// Runs the gateway until TERM or INT; HUP reads the configuration again.
 #[derive(Debug, clap::Args)]
@@ -161,7 +162,12 @@ pub(super) fn log(config: &Log) {
     let filter = tracing_subscriber::filter::LevelFilter::from_level(config.level);
     let registry = tracing_subscriber::registry().with(filter);
     let layer = tracing_subscriber::fmt::layer().with_writer(std::io::stderr);
-    let set = if config.json {
+    let is_json = match config.format {
+        LogFormat::Json => true,
+        LogFormat::Text => false,
+        LogFormat::Auto => !std::io::stderr().is_terminal(),
+    };
+    let set = if is_json {
         registry.with(layer.json()).try_init()
     } else {
         registry.with(layer).try_init()

@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 
 use super::reader::Section;
+use super::values;
 
 /// `[admin]`
 #[derive(Clone, Debug)]
@@ -12,13 +13,9 @@ pub struct Admin {
 }
 
 pub(super) fn admin(section: Section<'_, '_>) -> Admin {
-    let address = |text: &str| {
-        text.parse::<SocketAddr>()
-            .map_err(|_| format!("{text:?} is not an address"))
-    };
     let default = SocketAddr::from(([127, 0, 0, 1], 9090));
     let admin = Admin {
-        listen: section.parsed("listen", address).unwrap_or(default),
+        listen: section.parsed_or("listen", default, values::address),
     };
     section.finish();
     admin

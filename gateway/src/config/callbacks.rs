@@ -31,9 +31,7 @@ pub struct AllowedCallback {
 pub(super) fn callbacks(section: Section<'_, '_>) -> Callbacks {
     let callbacks = Callbacks {
         timeout: section.duration("timeout", "5s", ("100ms", "1m")),
-        allow: section
-            .all_parsed("allow", values::allowed_callback)
-            .unwrap_or_default(),
+        allow: section.all_parsed("allow", values::allowed_callback),
         ca: section.existing_file("ca"),
     };
     section.finish();

@@ -6,46 +6,59 @@ use std::rc::Rc;
 
 /// Where something stands.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Place {
-    pub(super) file: Rc<Path>,
-    pub(super) line: usize,
+pub(super) enum Place {
+    /// A line of a file.
+    Line(Rc<Path>, usize),
+    /// A variable of the environment.
+    Variable(String),
+    /// Nowhere: the default stands.
+    Default,
 }
 
 impl fmt::Display for Place {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}:{}", self.file.display(), self.line)
+        match self {
+            Self::Line(file, line) => write!(f, "{}:{line}", file.display()),
+            Self::Variable(name) => write!(f, "environment: {name}"),
+            Self::Default => f.write_str("default"),
+        }
     }
 }
 
-/// One thing that is wrong, and what to do about it.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// One thing that is wrong, and what to do about it. Ordered as a reader meets them: by file and line.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Fault {
     place: String,
+    line: usize,
     key: String,
     what: String,
 }
 
 impl Fault {
     pub(super) fn at(place: &Place, key: &str, what: &str) -> Self {
+        let (place, line) = match place {
+            Place::Line(file, line) => (file.display().to_string(), *line),
+            // The variable's name says which key.
+            Place::Variable(_) => return Self::somewhere(&place.to_string(), "", what),
+            Place::Default => (String::new(), 0),
+        };
         Self {
-            place: place.to_string(),
+            place,
+            line,
             key: key.to_owned(),
             what: what.to_owned(),
         }
     }
 
     pub(super) fn of_file(path: &Path, what: &str) -> Self {
-        Self {
-            place: path.display().to_string(),
-            key: String::new(),
-            what: what.to_owned(),
-        }
+        Self::somewhere(&path.display().to_string(), "", what)
     }
 
-    pub(super) fn of_variable(name: &str, what: &str) -> Self {
+    fn somewhere(place: &str, key: &str, what: &str) -> Self {
         Self {
-            place: "environment".to_owned(),
-            key: name.to_owned(),
+            place: place.to_owned(),
+            line: 0,
+            key: key.to_owned(),
             what: what.to_owned(),
         }
     }
@@ -53,7 +66,11 @@ impl Fault {
 
 impl fmt::Display for Fault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: ", self.place)?;
+        match (self.place.as_str(), self.line) {
+            ("", _) => {}
+            (place, 0) => write!(f, "{place}: ")?,
+            (place, line) => write!(f, "{place}:{line}: ")?,
+        }
         if !self.key.is_empty() {
             write!(f, "{}: ", self.key)?;
         }
@@ -79,3 +96,13 @@ impl fmt::Display for Faults {
 }
 
 impl std::error::Error for Faults {}
+
+/// Something that works, but hardly as meant.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Warning(pub(super) Fault);
+
+impl fmt::Display for Warning {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}

@@ -17,6 +17,8 @@ pub struct Limits {
     pub parameters: usize,
     /// Octets of the `Authorization` header.
     pub authorization: usize,
+    /// Octets of one decoded `oauth_*` value.
+    pub oauth_value: usize,
     /// Octets of a body that is forwarded.
     pub body: u64,
     /// Octets of a form that must be signed.
@@ -45,6 +47,14 @@ pub struct Limits {
     pub in_flight_wait: Duration,
     /// HTTP/2 streams of one connection.
     pub h2_streams: u32,
+    /// Octets that may be under way on one stream, and on a connection.
+    pub h2_stream_window: u32,
+    /// See `h2_stream_window`.
+    pub h2_connection_window: u32,
+    /// Streams that the client reset before they were served.
+    pub h2_pending_resets: usize,
+    /// Resets that we may be made to send.
+    pub h2_local_resets: usize,
     /// For a drain on TERM.
     pub drain_timeout: Duration,
 }
@@ -56,6 +66,7 @@ pub(super) fn limits(section: Section<'_, '_>) -> Limits {
         target: section.octets("target", "8KiB", ("256B", "60KiB")),
         parameters: section.count("parameters", 1000, 1..=100_000),
         authorization: section.octets("authorization", "8KiB", ("512B", "64KiB")),
+        oauth_value: section.octets("oauth_value", "2KiB", ("256B", "64KiB")),
         body: section.size("body", "10MiB", ("0B", "1024GiB")),
         signed_form: section.octets("signed_form", "1MiB", ("0B", "64MiB")),
         header_timeout: section.duration("header_timeout", "10s", ("100ms", "1h")),
@@ -69,9 +80,18 @@ pub(super) fn limits(section: Section<'_, '_>) -> Limits {
         connections_per_address: section.count("connections_per_address", 1024, 1..=1_000_000),
         in_flight: section.count("in_flight", 1024, 1..=1_000_000),
         in_flight_wait: section.duration("in_flight_wait", "1s", ("0ms", "1m")),
-        h2_streams: u32::try_from(section.number("h2_streams", 100, 1..=10_000)).unwrap_or(100),
+        h2_streams: section.small("h2_streams", 100, 1..=10_000),
+        h2_stream_window: window(&section, "h2_stream_window", "64KiB"),
+        h2_connection_window: window(&section, "h2_connection_window", "1MiB"),
+        h2_pending_resets: section.count("h2_pending_resets", 20, 1..=10_000),
+        h2_local_resets: section.count("h2_local_resets", 500, 1..=10_000),
         drain_timeout: section.duration("drain_timeout", "30s", ("0ms", "1d")),
     };
     section.finish();
     limits
+}
+
+/// A flow-control window, whose most is 2^31 - 1 octets (RFC 9113 section 6.9.1).
+fn window(section: &Section<'_, '_>, key: &str, default: &str) -> u32 {
+    u32::try_from(section.size(key, default, ("16KiB", "1GiB"))).unwrap_or(u32::MAX)
 }

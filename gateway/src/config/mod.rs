@@ -5,7 +5,9 @@
 mod admin;
 mod callbacks;
 mod fault;
+mod include;
 mod integrations;
+mod key;
 mod limits;
 mod log;
 mod nearest;
@@ -16,8 +18,12 @@ mod reader;
 mod resolve;
 mod resources;
 mod routes;
+mod scalars;
+pub mod schema;
 mod sections;
 mod store;
+#[cfg(test)]
+mod tests;
 mod tokens;
 mod upstream;
 mod values;
@@ -29,13 +35,14 @@ use token_store::NewIntegration;
 
 pub use self::admin::Admin;
 pub use self::callbacks::{AllowedCallback, Callbacks};
-pub use self::fault::{Fault, Faults};
+pub use self::fault::{Fault, Faults, Warning};
+pub use self::key::{Key, Table, Takes};
 pub use self::limits::Limits;
-pub use self::log::Log;
+pub use self::log::{Log, LogFormat};
 pub use self::nearest::nearest;
 pub use self::oauth::Oauth;
 pub use self::public::{BaseUrl, Paths, Public, Tls};
-pub use self::resolve::{Environment, Warning};
+pub use self::resolve::{Environment, Loaded};
 pub use self::resources::Resource;
 pub use self::routes::{Requirement, Route};
 pub use self::store::Store;
@@ -73,25 +80,38 @@ pub struct Config {
 
 /// Static keys that differ: a reload can't change them.
 pub fn needs_restart(running: &Config, loaded: &Config) -> Vec<String> {
+    let ((was, is), (before, after)) = ((running, loaded), (&running.public.limits, &loaded.public.limits));
     let changed = [
-        ("public.listen", running.public.listen != loaded.public.listen),
-        ("public.threads", running.public.threads != loaded.public.threads),
-        ("admin.listen", running.admin.listen != loaded.admin.listen),
-        ("store.url", running.store.url != loaded.store.url),
+        ("public.listen", was.public.listen != is.public.listen),
+        ("public.threads", was.public.threads != is.public.threads),
+        ("public.limits.connections", before.connections != after.connections),
+        (
+            "public.limits.connections_per_address",
+            before.connections_per_address != after.connections_per_address,
+        ),
+        ("public.limits.in_flight", before.in_flight != after.in_flight),
+        ("admin.listen", was.admin.listen != is.admin.listen),
+        ("store.url", was.store.url != is.store.url),
         (
             "store.encryption_keys",
-            running.store.encryption_keys != loaded.store.encryption_keys,
+            was.store.encryption_keys != is.store.encryption_keys,
+        ),
+        ("store.timeout", was.store.timeout != is.store.timeout),
+        (
+            "store.request_timeout",
+            was.store.request_timeout != is.store.request_timeout,
         ),
         (
-            "log",
-            (running.log.access, running.log.json) != (loaded.log.access, loaded.log.json),
+            "store.connect_timeout",
+            was.store.connect_timeout != is.store.connect_timeout,
         ),
+        ("store.cache", was.store.cache != is.store.cache),
+        ("log.access", was.log.access != is.log.access),
+        ("log.format", was.log.format != is.log.format),
+        ("log.level", was.log.level != is.log.level),
     ];
-    changed
-        .into_iter()
-        .filter(|(_, differs)| *differs)
-        .map(|(key, _)| key.to_owned())
-        .collect()
+    let differing = changed.into_iter().filter(|(_, differs)| *differs);
+    differing.map(|(key, _)| key.to_owned()).collect()
 }
 
 /// A duration as the configuration writes it: `250ms`, `10s`, `5m`, `4h`, `1d`.

@@ -6,7 +6,8 @@ pub fn nearest<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) ->
     candidates
         .into_iter()
         .map(|candidate| (edits(word, candidate), candidate))
-        .filter(|(edits, _)| *edits <= most)
+        // What has nothing in common with the word was not meant.
+        .filter(|(edits, candidate)| *edits <= most && *edits < word.len().max(candidate.len()))
         .min()
         .map(|(_, candidate)| candidate)
 }

@@ -1,7 +1,7 @@
-//! The file's shape: TOML values that remember where they stand, with what they include merged in.
+//! The file's shape: TOML values that remember where they stand.
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::rc::Rc;
 
 use toml::de::{DeTable, DeValue};
@@ -23,8 +23,38 @@ pub(super) enum Value {
     Text(String),
     Integer(i64),
     Bool(bool),
-    /// Floats and dates: no key takes one.
+    /// Floats, dates, and numbers past 64 bits: no key takes one.
     Other,
+}
+
+impl Node {
+    /// A table without entries: every key has its default.
+    pub(super) fn empty() -> Self {
+        Self {
+            place: Place::Default,
+            value: Value::Table(BTreeMap::new()),
+        }
+    }
+
+    /// As TOML would write it.
+    pub(super) fn literal(&self) -> String {
+        match &self.value {
+            Value::Table(_) => "{ … }".to_owned(),
+            Value::Array(items) => {
+                let items: Vec<String> = items.iter().map(Self::literal).collect();
+                format!("[{}]", items.join(", "))
+            }
+            Value::Text(text) => quoted(text),
+            Value::Integer(number) => number.to_string(),
+            Value::Bool(flag) => flag.to_string(),
+            Value::Other => "…".to_owned(),
+        }
+    }
+}
+
+/// A text as TOML writes it.
+pub(super) fn quoted(text: &str) -> String {
+    toml::Value::from(text).to_string()
 }
 
 impl Value {
@@ -71,76 +101,26 @@ impl Value {
     }
 }
 
-/// Reads a file with what it includes.
-pub(super) fn read(path: &Path, faults: &mut Vec<Fault>) -> Option<Node> {
-    let text = match std::fs::read_to_string(path) {
-        Ok(text) => text,
-        Err(error) => {
-            faults.push(Fault::of_file(path, &format!("can't be read: {error}")));
-            return None;
-        }
-    };
-    let mut root = parse(path, &text, faults)?;
-    let Value::Table(table) = &mut root.value else {
-        return Some(root);
-    };
-    let Some(include) = table.remove("include") else {
-        return Some(root);
-    };
-    for file in included(path, &include, faults) {
-        let before = faults.len();
-        if let Some(other) = read_included(&file, faults) {
-            merge(&mut root, other, "", faults);
-        } else if faults.len() == before {
-            faults.push(Fault::of_file(&file, "can't be read"));
-        }
-    }
-    Some(root)
-}
-
-fn read_included(path: &Path, faults: &mut Vec<Fault>) -> Option<Node> {
-    let text = match std::fs::read_to_string(path) {
-        Ok(text) => text,
-        Err(error) => {
-            faults.push(Fault::of_file(path, &format!("can't be read: {error}")));
-            return None;
-        }
-    };
-    let root = parse(path, &text, faults)?;
-    if let Value::Table(table) = &root.value
-        && let Some(nested) = table.get("include")
-    {
-        faults.push(Fault::at(
-            &nested.place,
-            "include",
-            "an included file can't include others",
-        ));
-        return None;
-    }
-    Some(root)
-}
-
-/// Parses one file's text.
+/// Parses one file's text; every fault of its syntax is noted.
 pub(super) fn parse(path: &Path, text: &str, faults: &mut Vec<Fault>) -> Option<Node> {
-    let file = Rc::from(path);
-    match DeTable::parse(text) {
-        Ok(table) => {
-            let lines = Lines::of(text);
-            let place = Place {
-                file: Rc::clone(&file),
-                line: 1,
-            };
-            Some(Node {
-                place,
-                value: convert_table(table.get_ref(), &file, &lines),
-            })
-        }
-        Err(error) => {
-            let line = error.span().map_or(1, |span| Lines::of(text).line(span.start));
-            faults.push(Fault::at(&Place { file, line }, "", error.message()));
-            None
-        }
+    let file: Rc<Path> = Rc::from(path);
+    let lines = Lines::of(text);
+    let (table, errors) = DeTable::parse_recoverable(text);
+    for error in &errors {
+        let span = error.span().unwrap_or_default();
+        let place = Place::Line(Rc::clone(&file), lines.line(span.start));
+        // The parser's message alone: the line that it would quote may hold a secret. A doubled key is a name.
+        let key = if error.message() == "duplicate key" {
+            text.get(span).unwrap_or_default()
+        } else {
+            ""
+        };
+        faults.push(Fault::at(&place, key, error.message()));
     }
+    errors.is_empty().then(|| Node {
+        place: Place::Line(Rc::clone(&file), 1),
+        value: convert_table(table.get_ref(), &file, &lines),
+    })
 }
 
 /// Where lines begin, so that an offset becomes a line's number.
@@ -188,96 +168,7 @@ fn convert(value: &DeValue<'_>, line: usize, file: &Rc<Path>, lines: &Lines) -> 
         DeValue::Table(table) => convert_table(table, file, lines),
     };
     Node {
-        place: Place {
-            file: Rc::clone(file),
-            line,
-        },
+        place: Place::Line(Rc::clone(file), line),
         value: converted,
     }
-}
-
-/// The files that `include` names, sorted: a pattern with one `*` in the file name, relative to the including file.
-fn included(path: &Path, include: &Node, faults: &mut Vec<Fault>) -> Vec<PathBuf> {
-    let folder = path.parent().unwrap_or_else(|| Path::new("."));
-    let Value::Array(patterns) = &include.value else {
-        faults.push(Fault::at(
-            &include.place,
-            "include",
-            "takes a list of files, such as [\"conf.d/*.toml\"]",
-        ));
-        return Vec::new();
-    };
-    let mut files = Vec::new();
-    for pattern in patterns {
-        let Value::Text(text) = &pattern.value else {
-            faults.push(Fault::at(
-                &pattern.place,
-                "include",
-                &format!("takes file names, not {}", pattern.value.kind()),
-            ));
-            continue;
-        };
-        match expand(&folder.join(text)) {
-            Ok(found) => files.extend(found),
-            Err(error) => faults.push(Fault::at(&pattern.place, "include", &format!("{text}: {error}"))),
-        }
-    }
-    files
-}
-
-fn expand(pattern: &Path) -> std::io::Result<Vec<PathBuf>> {
-    let name = pattern.file_name().and_then(|name| name.to_str()).unwrap_or_default();
-    let Some((before, after)) = name.split_once('*') else {
-        return Ok(vec![pattern.to_owned()]);
-    };
-    let folder = pattern.parent().unwrap_or_else(|| Path::new("."));
-    // A folder that isn't there holds nothing: conf.d is optional.
-    if !folder.is_dir() {
-        return Ok(Vec::new());
-    }
-    let mut found = Vec::new();
-    for entry in std::fs::read_dir(folder)? {
-        let path = entry?.path();
-        let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
-        if name.len() >= before.len() + after.len() && name.starts_with(before) && name.ends_with(after) {
-            found.push(path);
-        }
-    }
-    found.sort();
-    Ok(found)
-}
-
-/// Tables merge, lists of tables go on; anything else set twice is a fault.
-fn merge(into: &mut Node, from: Node, key: &str, faults: &mut Vec<Fault>) {
-    match (&mut into.value, from.value) {
-        (Value::Table(ours), Value::Table(theirs)) => {
-            for (name, node) in theirs {
-                let key = if key.is_empty() {
-                    name.clone()
-                } else {
-                    format!("{key}.{name}")
-                };
-                match ours.get_mut(&name) {
-                    Some(own) => merge(own, node, &key, faults),
-                    None => {
-                        ours.insert(name, node);
-                    }
-                }
-            }
-        }
-        (Value::Array(ours), Value::Array(theirs)) if holds_tables(ours) && holds_tables(&theirs) => {
-            ours.extend(theirs);
-        }
-        (
-            Value::Table(_) | Value::Array(_) | Value::Text(_) | Value::Integer(_) | Value::Bool(_) | Value::Other,
-            Value::Table(_) | Value::Array(_) | Value::Text(_) | Value::Integer(_) | Value::Bool(_) | Value::Other,
-        ) => {
-            let first = format!("is set already at {}", into.place);
-            faults.push(Fault::at(&from.place, key, &first));
-        }
-    }
-}
-
-fn holds_tables(items: &[Node]) -> bool {
-    items.iter().all(|item| matches!(item.value, Value::Table(_)))
 }

@@ -38,34 +38,23 @@ pub struct Oauth {
 }
 
 pub(super) fn oauth(section: Section<'_, '_>) -> Oauth {
-    let method = |text: &str| {
-        SignatureMethod::from_name(text).ok_or_else(|| {
-            let names: Vec<&str> = SignatureMethod::ALL.iter().map(|method| method.as_str()).collect();
-            format!("{text:?} is not a signature method: {}", names.join(", "))
-        })
-    };
-    let default: MethodSet = [SignatureMethod::HmacSha256, SignatureMethod::HmacSha1]
-        .into_iter()
-        .collect();
-    let word = |known: &'static [&'static str]| {
-        move |text: &str| {
-            let found = known.iter().copied().find(|one| *one == text);
-            found.ok_or_else(|| format!("{text:?} is none of {}", known.join(", ")))
-        }
-    };
-    let compat = section.all_parsed("compat", word(&["magento-sort", "magento-host"]));
-    let compat = compat.unwrap_or_else(|| vec!["magento-sort"]);
-    let placements = section.all_parsed("placements", word(&["header", "query", "form"]));
-    let placed = |name: &str| placements.as_ref().is_none_or(|all| all.contains(&name));
+    let methods: Vec<&'static str> = SignatureMethod::ALL.iter().map(|method| method.as_str()).collect();
+    let methods = section.words("signature_methods", &["HMAC-SHA256", "HMAC-SHA1"], &methods);
+    if methods.is_empty() {
+        section.fault("signature_methods", "names none: no request could be signed");
+    }
+    let placements = section.words("placements", &["header", "query", "form"], &["header", "query", "form"]);
+    if placements.is_empty() {
+        section.fault("placements", "names none: no request could be signed");
+    }
+    let compat = section.words("compat", &["magento-sort"], &["magento-sort", "magento-host"]);
     let oauth = Oauth {
-        signature_methods: section
-            .all_parsed("signature_methods", method)
-            .map_or(default, MethodSet::from_iter),
+        signature_methods: methods.iter().copied().filter_map(SignatureMethod::from_name).collect(),
         timestamp_window: section.duration("timestamp_window", "10m", ("1s", "15m")),
         placements: Placements {
-            header: placed("header"),
-            query: placed("query"),
-            form: placed("form"),
+            header: placements.contains(&"header"),
+            query: placements.contains(&"query"),
+            form: placements.contains(&"form"),
         },
         magento_sort: compat.contains(&"magento-sort"),
         magento_host: compat.contains(&"magento-host"),

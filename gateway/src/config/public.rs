@@ -82,38 +82,61 @@ pub struct Tls {
 }
 
 pub(super) fn public(section: Section<'_, '_>) -> Public {
-    let address = |text: &str| {
-        text.parse::<SocketAddr>()
-            .map_err(|_| format!("{text:?} is not an address: write it as \"127.0.0.1:8080\""))
-    };
     let default = SocketAddr::from(([127, 0, 0, 1], 8080));
     let public = Public {
-        listen: section
-            .all_parsed("listen", address)
-            .filter(|all| !all.is_empty())
-            .unwrap_or_else(|| vec![default]),
-        base_urls: section.all_parsed("base_url", values::base_url).unwrap_or_default(),
-        trusted_proxies: section.all_parsed("trusted_proxies", values::net).unwrap_or_default(),
+        listen: section.all_parsed_or("listen", vec![default], values::address),
+        base_urls: section.all_parsed("base_url", values::base_url),
+        trusted_proxies: section.all_parsed("trusted_proxies", values::net),
         threads: section.count("threads", 0, 0..=1024),
         limits: limits(section.section("limits")),
         paths: paths(section.section("paths")),
         tls: section.optional_section("tls").map(tls),
     };
+    if let Some(twice) = twice(&public.listen) {
+        section.fault("listen", &format!("{twice} is listed twice"));
+    }
+    let names: Vec<&str> = public.base_urls.iter().map(|url| url.authority.as_str()).collect();
+    if let Some(twice) = twice(&names) {
+        let what = format!("{twice:?} is listed twice: a request's Host must pick one entry");
+        section.fault("base_url", &what);
+    }
+    if public.base_urls.is_empty() {
+        let what = "is not set: clients sign whatever Host they call, and activation by exchange needs it";
+        section.warn("base_url", what);
+    }
+    if public.trusted_proxies.iter().any(|net| net.prefix_len() == 0) {
+        let what = "trusts everybody: any client may say which address and scheme it came by";
+        section.warn("trusted_proxies", what);
+    }
     section.finish();
     public
+}
+
+/// The first that is listed twice.
+fn twice<T: PartialEq>(all: &[T]) -> Option<&T> {
+    all.iter()
+        .enumerate()
+        .find(|(at, one)| all.iter().take(*at).any(|before| before == *one))
+        .map(|(_, one)| one)
 }
 
 fn paths(section: Section<'_, '_>) -> Paths {
     let path = |key: &str, default: &str| {
         let plain = |text: &str| {
-            let fits = text.starts_with('/') && !text.ends_with('/') && !text.contains(['?', '#', '%', ' ']);
+            let fits = text.starts_with('/')
+                && !text.ends_with('/')
+                && !text.contains("//")
+                && !text.contains(['?', '#', '%', ' ', '{', '}', '\\'])
+                && text.bytes().all(|byte| byte.is_ascii_graphic());
             if fits {
                 Ok(text.to_owned())
             } else {
-                Err(format!("{text:?} is not a path: it begins with / and ends without"))
+                Err(format!(
+                    "{text:?} is not a path: it begins with /, ends without, and holds no escapes"
+                ))
             }
         };
-        section.parsed(key, plain).unwrap_or_else(|| default.to_owned())
+        section.parsed_or(key, default.to_owned(), plain)
     };
     let paths = Paths {
         token_request: path("token_request", "/oauth/token/request"),
@@ -128,35 +151,50 @@ fn paths(section: Section<'_, '_>) -> Paths {
             "/rest/V1/integration/customer/revoke-customer-token",
         ),
     };
+    let all = [
+        &paths.token_request,
+        &paths.token_access,
+        &paths.initiate,
+        &paths.authorize,
+        &paths.token,
+        &paths.admin_token,
+        &paths.customer_token,
+        &paths.revoke_customer_token,
+    ];
+    if let Some(twice) = twice(&all) {
+        let what = format!("{twice:?} can't be two endpoints");
+        section.fault("paths", &what);
+    }
     section.finish();
     paths
 }
 
 fn tls(section: Section<'_, '_>) -> Tls {
-    let mut certificates = Vec::new();
-    let pair = |section: &Section<'_, '_>| section.existing_file("cert").zip(section.existing_file("key"));
-    certificates.extend(pair(&section));
-    for other in section.list_of_tables("certificates") {
-        certificates.extend(pair(&other));
+    let mut certificates: Vec<(PathBuf, PathBuf)> = certificate(&section).into_iter().collect();
+    let others = section.list_of_tables("certificates");
+    if others.is_empty() && !section.is_set("cert") && !section.is_set("key") {
+        section.fault("cert", "names no certificate: set cert and key to PEM files");
+    }
+    for other in others {
+        certificates.extend(certificate(&other));
         other.finish();
     }
-    if certificates.is_empty() {
-        section.fault_at(
-            section.place(),
-            "cert",
-            "names no certificate: set cert and key to PEM files",
-        );
-    }
-    let version = |text: &str| match text {
-        "1.2" => Ok(false),
-        "1.3" => Ok(true),
-        _ => Err(format!("{text:?} is not a version: \"1.2\" or \"1.3\"")),
-    };
     let tls = Tls {
         certificates,
         client_ca: section.existing_file("client_ca"),
-        tls13_only: section.parsed("min_version", version).unwrap_or(false),
+        tls13_only: section.word("min_version", false, &[("1.2", false), ("1.3", true)]),
     };
     section.finish();
     tls
+}
+
+/// A certificate chain and its key: none alone.
+fn certificate(section: &Section<'_, '_>) -> Option<(PathBuf, PathBuf)> {
+    let pair = section.existing_file("cert").zip(section.existing_file("key"));
+    match (section.is_set("cert"), section.is_set("key")) {
+        (true, false) => section.fault("key", "is missing: cert is set"),
+        (false, true) => section.fault("cert", "is missing: key is set"),
+        (true, true) | (false, false) => {}
+    }
+    pair
 }

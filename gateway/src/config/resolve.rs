@@ -1,109 +1,141 @@
 //! File and environment become the validated sections. The one place that reads the environment.
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::fmt;
+use std::collections::BTreeMap;
 use std::path::Path;
-use std::rc::Rc;
 
-use super::Config;
-use super::fault::{Fault, Faults, Place};
-use super::node::{self, Node, Value};
+use super::fault::{Fault, Faults, Place, Warning};
+use super::key::Key;
+use super::nearest::nearest;
+use super::node::{self, Node};
 use super::reader::{Reading, Section};
-use super::sections;
+use super::{Config, include, sections};
 
 /// Variables by name, as the process was given them (or a test makes them).
 #[derive(Clone, Debug, Default)]
-pub struct Environment(BTreeMap<String, String>);
+pub struct Environment {
+    values: BTreeMap<String, String>,
+    /// Ours whose value isn't UTF-8.
+    unreadable: Vec<String>,
+}
 
 impl Environment {
-    /// The process's own; names and values that aren't UTF-8 are left out.
+    /// The process's own; others' names and values that aren't UTF-8 are left out.
     pub fn of_process() -> Self {
-        Self(
-            std::env::vars_os()
-                .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
-                .collect(),
-        )
+        let mut environment = Self::default();
+        for (name, value) in std::env::vars_os() {
+            let Ok(name) = name.into_string() else { continue };
+            match value.into_string() {
+                Ok(value) => {
+                    environment.values.insert(name, value);
+                }
+                Err(_) if name.starts_with(PREFIX) => environment.unreadable.push(name),
+                Err(_) => {}
+            }
+        }
+        environment
     }
 
     /// Exactly these.
     pub fn of(variables: &[(&str, &str)]) -> Self {
-        Self(
-            variables
-                .iter()
-                .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
-                .collect(),
-        )
+        let own = |(name, value): &(&str, &str)| ((*name).to_owned(), (*value).to_owned());
+        Self {
+            values: variables.iter().map(own).collect(),
+            unreadable: Vec::new(),
+        }
     }
 
     /// The value of a variable.
     pub fn get(&self, name: &str) -> Option<String> {
-        self.0.get(name).cloned()
+        self.values.get(name).cloned()
+    }
+
+    /// Whether a variable's name begins so.
+    pub(super) fn has_any_with(&self, prefix: &str) -> bool {
+        self.values.keys().any(|name| name.starts_with(prefix))
     }
 }
 
-/// Something that works, but hardly as meant.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Warning(pub(super) String);
-
-impl fmt::Display for Warning {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
+/// A configuration that was read, and what it was read from.
+#[derive(Clone, Debug)]
+pub struct Loaded {
+    /// What is in force.
+    pub config: Config,
+    /// What works, but hardly as meant.
+    pub warnings: Vec<Warning>,
+    /// Every key that was read, in the order of the file.
+    pub keys: Vec<Key>,
 }
 
 impl Config {
     /// Reads a file (or, with none, only defaults and the process's environment).
     pub fn load(path: Option<&Path>) -> Result<(Self, Vec<Warning>), Faults> {
-        let mut faults = Vec::new();
-        let root = match path {
-            Some(path) => node::read(path, &mut faults),
-            None => Some(empty()),
-        };
-        build(root, &Environment::of_process(), faults)
+        let Loaded { config, warnings, .. } = Loaded::read(path, &Environment::of_process())?;
+        Ok((config, warnings))
     }
 
     /// Reads a text that stands for a file of that name.
     pub fn parse(text: &str, name: &str, environment: &Environment) -> Result<(Self, Vec<Warning>), Faults> {
+        let Loaded { config, warnings, .. } = Loaded::parse(text, name, environment)?;
+        Ok((config, warnings))
+    }
+}
+
+impl Loaded {
+    /// Reads a file (or, with none, only defaults) and an environment.
+    pub fn read(path: Option<&Path>, environment: &Environment) -> Result<Self, Faults> {
+        let mut faults = Vec::new();
+        let root = match path {
+            Some(path) => include::read(path, &mut faults),
+            None => Some(Node::empty()),
+        };
+        build(root, environment, faults)
+    }
+
+    /// Reads a text that stands for a file of that name.
+    pub fn parse(text: &str, name: &str, environment: &Environment) -> Result<Self, Faults> {
         let mut faults = Vec::new();
         let root = node::parse(Path::new(name), text, &mut faults);
         build(root, environment, faults)
     }
 }
 
-fn empty() -> Node {
-    Node {
-        place: Place {
-            file: Rc::from(Path::new("(defaults)")),
-            line: 1,
-        },
-        value: Value::Table(BTreeMap::new()),
+fn build(root: Option<Node>, environment: &Environment, faults: Vec<Fault>) -> Result<Loaded, Faults> {
+    let reading = Reading::new(environment, faults);
+    for name in &environment.unreadable {
+        let fault = Fault::at(&Place::Variable(name.clone()), "", "is not UTF-8");
+        reading.faults.borrow_mut().push(fault);
     }
+    let config = root.map(|root| sections::config(Section::root(&reading, root)));
+    let (Some(config), true) = (config, reading.faults.borrow().is_empty()) else {
+        let mut faults = reading.faults.into_inner();
+        faults.sort();
+        faults.dedup();
+        return Err(Faults(faults));
+    };
+    let mut warnings = reading.warnings.into_inner();
+    warnings.sort();
+    let used = reading.used_variables.into_inner();
+    let unknown = environment
+        .values
+        .keys()
+        .filter(|name| name.starts_with(PREFIX) && !used.contains(*name) && !OF_COMMANDS.contains(&name.as_str()));
+    warnings.extend(unknown.map(|name| {
+        let known = used.iter().filter_map(|one| one.strip_prefix(PREFIX));
+        let near = nearest(name.strip_prefix(PREFIX).unwrap_or_default(), known);
+        let near = near
+            .map(|near| format!("; did you mean {PREFIX}{near}?"))
+            .unwrap_or_default();
+        let what = format!("is no key of the configuration{near}");
+        Warning(Fault::at(&Place::Variable(name.clone()), "", &what))
+    }));
+    Ok(Loaded {
+        config,
+        warnings,
+        keys: reading.keys.into_inner(),
+    })
 }
 
-fn build(root: Option<Node>, environment: &Environment, faults: Vec<Fault>) -> Result<(Config, Vec<Warning>), Faults> {
-    let Some(root) = root else { return Err(Faults(faults)) };
-    let reading = Reading {
-        environment,
-        faults: faults.into(),
-        used_variables: BTreeSet::new().into(),
-    };
-    let config = sections::config(Section::root(&reading, root));
-    let faults = reading.faults.into_inner();
-    if !faults.is_empty() {
-        return Err(Faults(faults));
-    }
-    let mut warnings = sections::warnings(&config);
-    let used = reading.used_variables.into_inner();
-    let unknown = environment.0.keys().filter(|name| {
-        name.starts_with("COUNTERSIGN_") && !used.contains(*name) && !OF_COMMANDS.contains(&name.as_str())
-    });
-    warnings.extend(unknown.map(|name| {
-        let near = super::nearest(name, used.iter().map(String::as_str));
-        let near = near.map(|near| format!("; did you mean {near}?")).unwrap_or_default();
-        Warning(format!("environment: {name} is no key of the configuration{near}"))
-    }));
-    Ok((config, warnings))
-}
+const PREFIX: &str = "COUNTERSIGN_";
 
 /// Variables that commands read, not the configuration.
 const OF_COMMANDS: [&str; 8] = [

@@ -26,7 +26,7 @@ pub(super) fn resources(root: &Section<'_, '_>) -> Vec<Resource> {
         let resource = id.map(|(id, place)| {
             let title = section.text_or("title", &id);
             let parent = section.text("parent").map(|(parent, _)| parent);
-            let order = i64::try_from(section.number("order", 0, 0..=1_000_000)).unwrap_or_default();
+            let order = i64::from(section.small("order", 0, 0..=1_000_000));
             (
                 Resource {
                     id,

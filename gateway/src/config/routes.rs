@@ -78,9 +78,7 @@ pub(super) fn read(root: &Section<'_, '_>, context: &Context) -> Vec<Route> {
 
 fn route(section: &Section<'_, '_>, context: &Context) -> Option<Route> {
     let path = section.required("path").map(|(path, _)| path);
-    let methods = section
-        .all_parsed("methods", method)
-        .unwrap_or_else(|| vec!["GET".to_owned()]);
+    let methods = section.all_parsed_or("methods", vec!["GET".to_owned()], method);
     let upstream = section.required("upstream");
     if let Some((name, place)) = &upstream
         && !context.upstreams.contains(name)
@@ -89,16 +87,6 @@ fn route(section: &Section<'_, '_>, context: &Context) -> Option<Route> {
         let near = near.map(|near| format!("; did you mean {near:?}?")).unwrap_or_default();
         section.fault_at(place, "upstream", &format!("there is no [upstreams.{name}]{near}"));
     }
-    let mode = |text: &str| match text {
-        "enforce" => Ok(false),
-        "observe" => Ok(true),
-        _ => Err(format!("{text:?} is neither \"enforce\" nor \"observe\"")),
-    };
-    let encoded_slash = |text: &str| match text {
-        "allow" => Ok(true),
-        "refuse" => Ok(false),
-        _ => Err(format!("{text:?} is neither \"allow\" nor \"refuse\"")),
-    };
     let host = |text: &str| {
         let plain = !text.is_empty() && !text.contains([':', '/', '@', ' ']);
         if plain {
@@ -113,14 +101,18 @@ fn route(section: &Section<'_, '_>, context: &Context) -> Option<Route> {
         methods,
         upstream: upstream.as_ref().map(|(name, _)| name.clone()).unwrap_or_default(),
         requirement: requirement(section, context),
-        observe: section.parsed("mode", mode).unwrap_or(false),
+        observe: section.word("mode", false, &[("enforce", false), ("observe", true)]),
         secure: section.flag("secure", false),
-        encoded_slash: section.parsed("encoded_slash", encoded_slash).unwrap_or(false),
+        encoded_slash: section.word("encoded_slash", false, &[("refuse", false), ("allow", true)]),
         keep_oauth: section.flag("keep_oauth", false),
         force: section.free_texts("force"),
     };
     if !route.force.is_empty() {
-        section.fault_at(section.place(), "force", "is not available in this version");
+        section.fault("force", "is not available in this version");
+    }
+    if route.requirement == Requirement::Nothing {
+        let what = "names none, so every request is refused: set resources = [\"…\"]";
+        section.warn("resources", what);
     }
     (path.is_some() && upstream.is_some()).then_some(route)
 }
@@ -142,7 +134,7 @@ fn requirement(section: &Section<'_, '_>, context: &Context) -> Requirement {
         [one] if one == "self" => Requirement::Own,
         several => {
             if several.iter().any(|one| one == "anonymous" || one == "self") {
-                section.fault_at(section.place(), "resources", "\"anonymous\" and \"self\" stand alone");
+                section.fault("resources", "\"anonymous\" and \"self\" stand alone");
             }
             Requirement::Resources(named.into_iter().collect())
         }

@@ -1,20 +1,33 @@
 //! All sections of the file, and what must hold between them.
 
 use std::collections::BTreeMap;
+use std::net::SocketAddr;
+
+use oauth1::{Scheme, SignatureMethod};
 
 use super::reader::Section;
-use super::resolve::Warning;
 use super::routes::{self, Context};
-use super::{
-    Config, Requirement, Upstream, admin, callbacks, integrations, log, oauth, public, resources, store, tokens,
-    upstream,
-};
+use super::{Config, Upstream, admin, callbacks, integrations, log, oauth, public, resources, store, tokens, upstream};
 
 pub(super) fn config(root: Section<'_, '_>) -> Config {
+    // In the order in which the file is written, and shown.
+    let (public, admin) = (
+        public::public(root.section("public")),
+        admin::admin(root.section("admin")),
+    );
+    let (store, oauth) = (store::store(root.section("store")), oauth::oauth(root.section("oauth")));
+    let (tokens, lockout) = (
+        tokens::tokens(root.section("tokens")),
+        tokens::lockout(root.section("lockout")),
+    );
+    let (callbacks, log) = (
+        callbacks::callbacks(root.section("callbacks")),
+        log::log(root.section("log")),
+    );
     let upstreams: BTreeMap<String, Upstream> = root
         .sections("upstreams")
         .into_iter()
-        .filter_map(|(name, section)| Some((name, upstream::upstream(section)?)))
+        .map(|(name, section)| (name, upstream::upstream(section)))
         .collect();
     let resources = resources::resources(&root);
     let context = Context {
@@ -22,45 +35,50 @@ pub(super) fn config(root: Section<'_, '_>) -> Config {
         resources: resources.iter().map(|one| one.id.clone()).collect(),
     };
     let config = Config {
-        public: public::public(root.section("public")),
-        admin: admin::admin(root.section("admin")),
-        store: store::store(root.section("store")),
-        oauth: oauth::oauth(root.section("oauth")),
-        tokens: tokens::tokens(root.section("tokens")),
-        lockout: tokens::lockout(root.section("lockout")),
-        callbacks: callbacks::callbacks(root.section("callbacks")),
-        routes: routes::read(&root, &context),
         integrations: integrations::integrations(&root, &context),
-        log: log::log(root.section("log")),
+        routes: routes::read(&root, &context),
+        public,
+        admin,
+        store,
+        oauth,
+        tokens,
+        lockout,
+        callbacks,
+        log,
         upstreams,
         resources,
     };
+    if let Some(limits) = root.take("limits") {
+        let what = "[[limits]] are not available in this version; bounds of the listener are [public.limits]";
+        root.fault_at(&limits.place, "limits", what);
+    }
+    between(&root, &config);
     root.finish();
     config
 }
 
-pub(super) fn warnings(config: &Config) -> Vec<Warning> {
-    let mut warnings = Vec::new();
-    let unreachable = config
-        .routes
-        .iter()
-        .filter(|route| route.requirement == Requirement::Nothing);
-    warnings.extend(unreachable.map(|route| {
-        Warning(format!(
-            "route {}: names no resources, so every request is refused; set resources = [\"…\"]",
-            route.path
-        ))
-    }));
-    if config.public.base_urls.is_empty() {
-        warnings.push(Warning(
-            "public.base_url is not set: clients sign whatever Host they call, and activation by exchange needs it"
-                .to_owned(),
-        ));
+/// What must hold between sections.
+fn between(root: &Section<'_, '_>, config: &Config) {
+    let overlaps = |public: &&SocketAddr| {
+        let admin = config.admin.listen;
+        let everywhere = public.ip().is_unspecified() || admin.ip().is_unspecified();
+        admin.port() != 0 && public.port() == admin.port() && (everywhere || public.ip() == admin.ip())
+    };
+    if let Some(taken) = config.public.listen.iter().find(overlaps) {
+        let what = format!("{taken} is admin.listen's too: the admin API is never public");
+        root.fault("public.listen", &what);
+    }
+    let is_plain = |url: &super::BaseUrl| url.scheme == Scheme::Http;
+    let in_clear = config.public.tls.is_none() && config.public.base_urls.iter().all(is_plain);
+    if in_clear && config.oauth.signature_methods.contains(SignatureMethod::Plaintext) {
+        let what = "PLAINTEXT is accepted over TLS only, and neither public.tls nor an https public.base_url is set";
+        root.warn("oauth.signature_methods", what);
+    }
+    if in_clear && config.routes.iter().any(|route| route.secure) {
+        let what = "secure routes refuse every request: neither public.tls nor an https public.base_url is set";
+        root.warn("routes.secure", what);
     }
     if config.routes.is_empty() {
-        warnings.push(Warning(
-            "there are no [[routes]]: every request is answered 404".to_owned(),
-        ));
+        root.warn("routes", "there are none: every request is answered 404");
     }
-    warnings
 }

@@ -1,12 +1,14 @@
 //! `[store]`
 
+use std::fmt;
 use std::time::Duration;
 
+use super::key::without_password;
 use super::reader::Section;
 use super::values;
 
 /// `[store]`
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Store {
     /// `embedded:PATH`, `redis://` …
     pub url: String,
@@ -22,43 +24,40 @@ pub struct Store {
     pub cache: usize,
 }
 
+/// Without what is secret: a password in the URL, and the keys.
+impl fmt::Debug for Store {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Store")
+            .field("url", &without_password(&self.url))
+            .field("encryption_keys", &self.encryption_keys.len())
+            .field("timeout", &self.timeout)
+            .field("request_timeout", &self.request_timeout)
+            .field("connect_timeout", &self.connect_timeout)
+            .field("cache", &self.cache)
+            .finish()
+    }
+}
+
 pub(super) fn store(section: Section<'_, '_>) -> Store {
-    const SCHEMES: [&str; 6] = [
-        "embedded:",
-        "redis://",
-        "rediss://",
-        "redis-sentinel://",
-        "redis-cluster://",
-        "rediss-cluster://",
-    ];
-    let url = |text: &str| {
-        if SCHEMES
-            .iter()
-            .any(|scheme| text.strip_prefix(scheme).is_some_and(|rest| !rest.is_empty()))
-        {
-            Ok(text.to_owned())
-        } else {
-            Err(format!(
-                "{text:?} is not a store: embedded:PATH, redis://HOST, rediss://, redis-sentinel:// or redis-cluster://"
-            ))
+    const DEFAULT: &str = "embedded:var/countersign";
+    let url = section.secret_url("url", DEFAULT).map(|(url, place)| {
+        if let Err(what) = is_store(url.expose()) {
+            section.fault_at(&place, "url", &what);
         }
-    };
-    let url = section
-        .parsed("url", url)
-        .unwrap_or_else(|| "embedded:var/countersign".to_owned());
+        url.expose().to_owned()
+    });
+    let url = url.unwrap_or_else(|| DEFAULT.to_owned());
     let mut encryption_keys = Vec::new();
-    for (text, place) in section.texts("encryption_keys").unwrap_or_default() {
-        let Some(secret) = section.resolve_secret("encryption_keys", &text, &place) else {
-            continue;
-        };
+    let named = section.secrets("encryption_keys");
+    for (secret, place) in &named {
         match values::key(secret.expose()) {
             Ok(key) => encryption_keys.push(key),
-            Err(what) => section.fault_at(&place, "encryption_keys", &what),
+            Err(what) => section.fault_at(place, "encryption_keys", &what),
         }
     }
-    if encryption_keys.is_empty() && !url.starts_with("embedded:") {
+    if named.is_empty() && url.starts_with("redis") {
         let what = "is needed with Redis: secrets are never stored in clear; `countersign config new-key` prints one";
-        section.fault_at(section.place(), "encryption_keys", what);
+        section.fault("encryption_keys", what);
     }
     let store = Store {
         url,
@@ -68,6 +67,30 @@ pub(super) fn store(section: Section<'_, '_>) -> Store {
         connect_timeout: section.duration("connect_timeout", "250ms", ("10ms", "10s")),
         cache: section.count("cache", 100_000, 100..=10_000_000),
     };
+    if store.request_timeout < store.timeout {
+        let what = "is shorter than store.timeout, which is for one call of a request";
+        section.fault("request_timeout", what);
+    }
     section.finish();
     store
+}
+
+fn is_store(url: &str) -> Result<(), String> {
+    const SCHEMES: [&str; 6] = [
+        "embedded:",
+        "redis://",
+        "rediss://",
+        "redis-sentinel://",
+        "redis-cluster://",
+        "rediss-cluster://",
+    ];
+    let rest = SCHEMES.iter().find_map(|scheme| url.strip_prefix(scheme));
+    if rest.is_some_and(|rest| !rest.is_empty()) {
+        return Ok(());
+    }
+    // The URL itself isn't shown: it may hold a password.
+    Err(
+        "is not a store: embedded:PATH, redis://HOST, rediss://HOST, redis-sentinel://HOSTS or redis-cluster://HOSTS"
+            .to_owned(),
+    )
 }

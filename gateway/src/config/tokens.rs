@@ -38,61 +38,56 @@ pub struct Lockout {
 }
 
 pub(super) fn tokens(section: Section<'_, '_>) -> Tokens {
-    let lifetime = |of: &Section<'_, '_>, default: &str| -> Option<Duration> {
-        let parse = |text: &str| match text {
-            "never" => Ok(None),
-            text => match values::duration(text)? {
-                Duration::ZERO => Err("0 would expire at once; write \"never\" for a token without expiry".to_owned()),
-                lifetime => Ok(Some(lifetime)),
-            },
-        };
-        of.parsed("lifetime", parse)
-            .unwrap_or_else(|| values::duration(default).ok())
-    };
-    let opaque = |of: &Section<'_, '_>| {
-        let format = |text: &str| match text {
-            "opaque" => Ok(()),
-            "jwt" => Err("\"jwt\" is not available in this version; use \"opaque\"".to_owned()),
-            _ => Err(format!("{text:?} is not a format: \"opaque\"")),
-        };
-        // Read for its faults: there is one format so far.
-        let _opaque = of.parsed("format", format);
-    };
     let (admin, customer) = (section.section("admin"), section.section("customer"));
-    opaque(&admin);
-    opaque(&customer);
-    let source = customer.text_or("credentials", "local");
-    let url = customer.text("url");
-    let customer_credentials = match (source.as_str(), url) {
-        ("http", Some((url, _))) => CustomerCredentials::Http { url },
+    let source = customer.word("credentials", "local", &[("local", "local"), ("http", "http")]);
+    let url = customer.text("url").map(|(url, _)| url);
+    let customer_credentials = match (source, url) {
+        ("http", Some(url)) => CustomerCredentials::Http { url },
         ("http", None) => {
-            customer.fault_at(customer.place(), "url", "is missing: credentials = \"http\" asks it");
+            customer.fault("url", "is missing: credentials = \"http\" asks it");
             CustomerCredentials::Local
         }
-        ("local", _) => CustomerCredentials::Local,
-        (other, _) => {
-            customer.fault_at(
-                customer.place(),
-                "credentials",
-                &format!("{other:?} is neither \"local\" nor \"http\""),
-            );
-            CustomerCredentials::Local
-        }
+        _ => CustomerCredentials::Local,
     };
+    if customer_credentials != CustomerCredentials::Local {
+        customer.fault(
+            "credentials",
+            "\"http\" is not available in this version; use \"local\"",
+        );
+    }
     let tokens = Tokens {
         admin_lifetime: lifetime(&admin, "4h"),
         customer_lifetime: lifetime(&customer, "1h"),
         customer_credentials,
     };
+    for of in [&admin, &customer] {
+        let format = of.word("format", "opaque", &[("opaque", "opaque"), ("jwt", "jwt")]);
+        if format == "jwt" {
+            of.fault("format", "\"jwt\" is not available in this version; use \"opaque\"");
+        }
+    }
     admin.finish();
     customer.finish();
     section.finish();
     tokens
 }
 
+/// `None`: never.
+fn lifetime(section: &Section<'_, '_>, default: &str) -> Option<Duration> {
+    let parse = |text: &str| match text {
+        "never" => Ok(text.to_owned()),
+        other => match values::duration(other)? {
+            Duration::ZERO => Err("0 would expire at once; write \"never\" for a token without expiry".to_owned()),
+            _ => Ok(text.to_owned()),
+        },
+    };
+    // "never" is no duration: that is what None says.
+    values::duration(&section.parsed_or("lifetime", default.to_owned(), parse)).ok()
+}
+
 pub(super) fn lockout(section: Section<'_, '_>) -> Lockout {
     let lockout = Lockout {
-        max_failures: u32::try_from(section.number("max_failures", 6, 1..=1000)).unwrap_or(6),
+        max_failures: section.small("max_failures", 6, 1..=1000),
         duration: section.duration("duration", "30m", ("1s", "30d")),
     };
     section.finish();

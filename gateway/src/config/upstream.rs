@@ -84,19 +84,15 @@ pub enum Credentials {
     },
 }
 
-pub(super) fn upstream(section: Section<'_, '_>) -> Option<Upstream> {
-    let targets = section.all_parsed("targets", values::target);
-    let balance = |text: &str| match text {
-        "round-robin" => Ok(Balance::RoundRobin),
-        "least-requests" => Ok(Balance::LeastRequests),
-        "hash" => Ok(Balance::Hash),
-        _ => Err(format!(
-            "{text:?} is none of \"round-robin\", \"least-requests\", \"hash\""
-        )),
-    };
+pub(super) fn upstream(section: Section<'_, '_>) -> Upstream {
+    const BALANCE: [(&str, Balance); 3] = [
+        ("round-robin", Balance::RoundRobin),
+        ("least-requests", Balance::LeastRequests),
+        ("hash", Balance::Hash),
+    ];
     let upstream = Upstream {
-        targets: targets.clone().unwrap_or_default(),
-        balance: section.parsed("balance", balance).unwrap_or(Balance::RoundRobin),
+        targets: section.some_parsed("targets", values::target, "http://127.0.0.1:8081"),
+        balance: section.word("balance", Balance::RoundRobin, &BALANCE),
         connect_timeout: section.duration("connect_timeout", "1s", ("10ms", "1m")),
         first_byte_timeout: section.duration("first_byte_timeout", "15s", ("10ms", "1h")),
         request_timeout: section.duration("request_timeout", "60s", ("10ms", "1d")),
@@ -104,71 +100,79 @@ pub(super) fn upstream(section: Section<'_, '_>) -> Option<Upstream> {
         idle_connections: section.count("idle_connections", 128, 0..=10_000),
         retry_broken: section.flag("retry_broken", true),
         ca: section.existing_file("ca"),
-        host: section.text("host").map(|(host, _)| host),
+        host: section.parsed("host", authority),
         credentials: section
             .optional_section("credentials")
             .map_or(Credentials::None, credentials),
     };
-    if targets.as_ref().is_none_or(Vec::is_empty) {
-        section.fault_at(section.place(), "targets", "is missing: set targets = [\"http://…\"]");
-    }
     section.finish();
-    targets.map(|_| upstream)
+    upstream
+}
+
+/// What a `Host` header may say.
+fn authority(text: &str) -> Result<String, String> {
+    let fits = !text.is_empty()
+        && text.bytes().all(|byte| byte.is_ascii_graphic())
+        && !text.contains(['/', '@', '?', '#', '\\', ',']);
+    if fits {
+        Ok(text.to_owned())
+    } else {
+        Err(format!("{text:?} is not a host: a name, with a port if wanted"))
+    }
 }
 
 fn credentials(section: Section<'_, '_>) -> Credentials {
-    let missing = |key: &str| section.fault_at(section.place(), key, "is missing");
-    let mode = section.text("mode");
-    let plain = |key: &str| {
-        let secret = section.secret(key)?;
-        if http::HeaderValue::from_str(secret.expose()).is_ok() {
-            return Some(secret);
+    const MODES: [(&str, &str); 6] = [
+        ("none", "none"),
+        ("bearer", "bearer"),
+        ("basic", "basic"),
+        ("header", "header"),
+        ("oauth1", "oauth1"),
+        ("customer", "customer"),
+    ];
+    let found = match section.word("mode", "none", &MODES) {
+        "bearer" => {
+            let token = header_secret(&section, "token");
+            token.map(|token| Credentials::Bearer { token })
         }
-        section.fault_at(section.place(), key, "holds octets that no header can carry");
-        None
-    };
-    let found = match mode.as_ref().map_or("none", |(mode, _)| mode.as_str()) {
-        "none" => Some(Credentials::None),
-        "bearer" => plain("token").map(|token| Credentials::Bearer { token }).or_else(|| {
-            missing("token");
-            None
-        }),
-        "basic" => section
-            .text("username")
-            .zip(section.secret("password"))
-            .map(|((username, _), password)| Credentials::Basic { username, password })
-            .or_else(|| {
-                missing("username and password");
-                None
-            }),
+        "basic" => {
+            let username = section.required("username").map(|(name, _)| name);
+            username
+                .zip(header_secret(&section, "password"))
+                .map(|(username, password)| Credentials::Basic { username, password })
+        }
         "header" => {
-            let name = |text: &str| {
-                text.parse::<http::HeaderName>()
-                    .map_err(|_| format!("{text:?} is not a header's name"))
-            };
-            section
-                .parsed("name", name)
-                .zip(plain("value"))
+            let name = section.parsed("name", header_name);
+            if !section.is_set("name") {
+                section.fault("name", "is missing");
+            }
+            name.zip(header_secret(&section, "value"))
                 .map(|(name, value)| Credentials::Header { name, value })
-                .or_else(|| {
-                    missing("name and value");
-                    None
-                })
         }
-        other => {
-            let later = matches!(other, "oauth1" | "customer");
-            let what = if later {
-                "is not available in this version"
-            } else {
-                "is none of none, bearer, basic, header"
-            };
-            let place = mode
-                .as_ref()
-                .map_or_else(|| section.place().clone(), |(_, place)| place.clone());
-            section.fault_at(&place, "mode", &format!("{other:?} {what}"));
+        mode @ ("oauth1" | "customer") => {
+            section.fault("mode", &format!("{mode:?} is not available in this version"));
             None
         }
+        _ => None,
     };
     section.finish();
     found.unwrap_or(Credentials::None)
+}
+
+fn header_name(text: &str) -> Result<http::HeaderName, String> {
+    text.parse().map_err(|_| format!("{text:?} is not a header's name"))
+}
+
+/// A secret that a header can carry; missing is a fault.
+fn header_secret(section: &Section<'_, '_>, key: &str) -> Option<Secret> {
+    let found = section.secret(key);
+    if !section.is_set(key) {
+        section.fault(key, "is missing");
+    }
+    let (secret, place) = found?;
+    if http::HeaderValue::from_str(secret.expose()).is_err() || secret.expose().is_empty() {
+        section.fault_at(&place, key, "is empty, or holds octets that no header can carry");
+        return None;
+    }
+    Some(secret)
 }

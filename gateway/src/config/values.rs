@@ -1,5 +1,6 @@
 //! The texts that stand for typed values: durations, sizes, URLs, networks.
 
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use base64::Engine as _;
@@ -7,6 +8,7 @@ use base64::engine::general_purpose::STANDARD;
 use ipnet::IpNet;
 use oauth1::Scheme;
 
+use super::key::without_password;
 use super::{AllowedCallback, BaseUrl, UpstreamTarget};
 
 /// `250ms`, `10s`, `5m`, `4h`, `1d`.
@@ -54,6 +56,12 @@ pub(super) fn size(text: &str) -> Result<u64, String> {
         .ok_or_else(|| format!("{text:?} is not a size: a whole number, then B, KiB, MiB or GiB"))
 }
 
+/// `127.0.0.1:8080`, `[::]:8080`.
+pub(super) fn address(text: &str) -> Result<SocketAddr, String> {
+    text.parse()
+        .map_err(|_| format!("{text:?} is not an address: write it as \"127.0.0.1:8080\" or \"[::]:8080\""))
+}
+
 /// `scheme://authority[/path]` in its three parts; nothing decoded.
 fn split_url(text: &str) -> Result<(Scheme, &str, &str), String> {
     let (scheme, rest) = if let Some(rest) = text.strip_prefix("https://") {
@@ -66,7 +74,8 @@ fn split_url(text: &str) -> Result<(Scheme, &str, &str), String> {
     let (authority, path) = rest.find('/').map_or((rest, ""), |at| rest.split_at(at));
     if authority.is_empty() || authority.contains(['@', ' ', '?', '#', '\\']) || path.contains(['?', '#', ' ']) {
         return Err(format!(
-            "{text:?} is not a plain URL: no user name, query or fragment belongs here"
+            "{:?} is not a plain URL: no user name, query or fragment belongs here",
+            without_password(text)
         ));
     }
     Ok((scheme, authority, path))

@@ -175,11 +175,11 @@ impl Accept {
         let connection = hyper::server::conn::http2::Builder::new(LocalExecutor)
             .timer(hyper_util::rt::TokioTimer::new())
             .max_concurrent_streams(worker.limits.h2_streams)
-            .initial_stream_window_size(H2_STREAM_WINDOW)
-            .initial_connection_window_size(H2_CONNECTION_WINDOW)
+            .initial_stream_window_size(worker.limits.h2_stream_window)
+            .initial_connection_window_size(worker.limits.h2_connection_window)
             .max_header_list_size(u32::try_from(worker.limits.head).unwrap_or(u32::MAX))
-            .max_pending_accept_reset_streams(H2_PENDING_RESETS)
-            .max_local_error_reset_streams(H2_LOCAL_RESETS)
+            .max_pending_accept_reset_streams(worker.limits.h2_pending_resets)
+            .max_local_error_reset_streams(worker.limits.h2_local_resets)
             .keep_alive_interval(worker.limits.idle_timeout)
             .serve_connection(io, service);
         tokio::pin!(connection);
@@ -235,7 +235,3 @@ const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 const PREFACE_PAUSE: Duration = Duration::from_millis(10);
 /// hyper panics below this.
 const MIN_HYPER_BUFFER: usize = 8192;
-const H2_STREAM_WINDOW: u32 = 64 * 1024;
-const H2_CONNECTION_WINDOW: u32 = 1024 * 1024;
-const H2_PENDING_RESETS: usize = 20;
-const H2_LOCAL_RESETS: usize = 500;

@@ -29,6 +29,7 @@ pub(super) struct Pool<B> {
     first_byte_timeout: Duration,
     idle_timeout: Duration,
     idle_most: usize,
+    retry_broken: bool,
     clock: Clock,
     idle: RefCell<Vec<Idle<B>>>,
 }
@@ -86,6 +87,7 @@ where
             first_byte_timeout: config.first_byte_timeout,
             idle_timeout: config.idle_timeout,
             idle_most: config.idle_connections,
+            retry_broken: config.retry_broken,
             clock,
             idle: RefCell::default(),
         }
@@ -122,7 +124,7 @@ where
                     ));
                 }
                 Ok(Err(mut error)) => match error.take_message() {
-                    Some(unsent) if reused => request = unsent,
+                    Some(unsent) if reused && self.retry_broken => request = unsent,
                     _ => {
                         let error = error.into_error();
                         tracing::warn!(target = %self.target.host, %error, "upstream broke the exchange");

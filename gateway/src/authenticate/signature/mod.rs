@@ -402,7 +402,7 @@ pub fn rules(placements: Placements, limits: &config::Limits, repeat_in_form: bo
     let limits = oauth1::Limits {
         parameters: limits.parameters,
         authorization: limits.authorization,
-        oauth_value: OAUTH_VALUE,
+        oauth_value: limits.oauth_value,
     };
     oauth1::Rules {
         placements,
@@ -422,6 +422,3 @@ fn allows(placements: Placements, placement: Placement) -> bool {
 fn method_rejected(method: SignatureMethod) -> Refusal {
     Problem::SignatureMethodRejected(method.as_str().to_owned()).into()
 }
-
-/// Octets of one decoded `oauth_*` value (reliability.md 2).
-const OAUTH_VALUE: usize = 2048;

@@ -1,0 +1,389 @@
+//! The reader as an operator meets it: faults, environment, secrets, includes; and the default file against the reader.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+
+use super::*;
+
+const DEFAULT_FILE: &str = include_str!("../../../conf/countersign.toml");
+
+fn read(text: &str) -> Result<Loaded, Vec<String>> {
+    read_with(text, &[])
+}
+
+fn read_with(text: &str, variables: &[(&str, &str)]) -> Result<Loaded, Vec<String>> {
+    Loaded::parse(text, "t.toml", &Environment::of(variables)).map_err(|faults| faults.lines())
+}
+
+fn faults(text: &str) -> Vec<String> {
+    read(text).err().unwrap_or_default()
+}
+
+fn warnings(loaded: &Loaded) -> String {
+    let told: Vec<String> = loaded.warnings.iter().map(Warning::to_string).collect();
+    told.join("\n")
+}
+
+/// With every key that is commented out brought in.
+fn uncommented(text: &str) -> String {
+    let line = |line: &str| {
+        let setting = line
+            .strip_prefix('#')
+            .filter(|rest| rest.starts_with(|first: char| first == '[' || first.is_ascii_lowercase()));
+        setting.unwrap_or(line).to_owned() + "\n"
+    };
+    text.lines().map(line).collect()
+}
+
+/// Keys by pattern, as `upstreams.*.targets`, with every value the file gives them.
+fn flat(table: &toml::Table, pattern: &str, into: &mut BTreeMap<String, BTreeSet<String>>) {
+    for (key, value) in table {
+        let key = if pattern == "upstreams" { "*" } else { key };
+        let path = if pattern.is_empty() {
+            key.to_owned()
+        } else {
+            format!("{pattern}.{key}")
+        };
+        let listed = value.as_array().into_iter().flatten().filter_map(toml::Value::as_table);
+        let tables: Vec<&toml::Table> = value.as_table().into_iter().chain(listed).collect();
+        into.entry(path.clone()).or_default().insert(value.to_string());
+        for table in tables {
+            flat(table, &path, into);
+        }
+    }
+}
+
+#[test]
+fn the_default_file_is_read_without_fault_or_warning() {
+    let loaded = read(&DEFAULT_FILE.replace("include = [\"conf.d/*.toml\"]", "")).unwrap();
+
+    assert_eq!(warnings(&loaded), "");
+}
+
+#[test]
+fn the_default_file_holds_every_key_that_the_reader_knows() {
+    let mut in_file = BTreeMap::new();
+    flat(&toml::from_str(&uncommented(DEFAULT_FILE)).unwrap(), "", &mut in_file);
+
+    for key in schema::known() {
+        assert!(
+            in_file.contains_key(&key.pattern()),
+            "{} is missing in conf/countersign.toml",
+            key.pattern()
+        );
+    }
+}
+
+#[test]
+fn what_the_default_file_comments_out_is_the_default() {
+    let mut in_file = BTreeMap::new();
+    let commented: String = DEFAULT_FILE
+        .lines()
+        .map(|line| {
+            if line.starts_with('[') || line.starts_with('#') {
+                line
+            } else {
+                ""
+            }
+            .to_owned()
+                + "\n"
+        })
+        .collect();
+    flat(&toml::from_str(&uncommented(&commented)).unwrap(), "", &mut in_file);
+    let examples = [
+        "public.tls.certificates",
+        "integrations.",
+        "upstreams.*.credentials.",
+        "routes.host",
+    ];
+
+    let mut compared = 0;
+    for key in schema::known() {
+        let pattern = key.pattern();
+        let (Some(values), Some(default)) = (in_file.get(&pattern), key.default) else {
+            continue;
+        };
+        if !examples.iter().any(|example| pattern.starts_with(example)) {
+            assert_eq!(values, &BTreeSet::from([default]), "{pattern}");
+            compared += 1;
+        }
+    }
+    assert!(compared > 60, "{compared} keys were compared");
+}
+
+#[test]
+fn the_default_file_sets_the_defaults_of_what_it_sets_at_all() {
+    let set = read(&DEFAULT_FILE.replace("include = [\"conf.d/*.toml\"]", "")).unwrap();
+
+    let differing: Vec<String> = set
+        .keys
+        .iter()
+        .filter(|key| !key.table.is_listed && key.default.is_some())
+        .filter(|key| {
+            key.set
+                .as_ref()
+                .is_some_and(|(value, _)| Some(value) != key.default.as_ref())
+        })
+        .map(Key::path)
+        .collect();
+    // There is no base URL by default; the file gives the one that fits its listener.
+    assert_eq!(differing, ["public.base_url", "upstreams.storefront.targets"]);
+}
+
+#[test]
+fn all_faults_are_told_at_once_in_the_files_order() {
+    let faults = faults(
+        "[admin]\nlisten = \"localhost:1\"\n[public]\nthreds = 1\n[public.limits]\nhead = 1\nin_flight = 0\n[log]\naccess = \"yes\"\n",
+    );
+
+    assert_eq!(
+        faults,
+        [
+            "t.toml:2: admin.listen: \"localhost:1\" is not an address: write it as \"127.0.0.1:8080\" or \"[::]:8080\"",
+            "t.toml:4: public.threds: unknown key; did you mean \"threads\"?",
+            "t.toml:6: public.limits.head: takes a size in quotes, such as \"10MiB\", not a whole number",
+            "t.toml:7: public.limits.in_flight: takes a whole number from 1 to 1000000",
+            "t.toml:9: log.access: takes true or false, not a text",
+        ]
+    );
+}
+
+#[test]
+fn every_fault_of_the_syntax_is_told_and_a_doubled_key_is_named() {
+    assert_eq!(
+        faults("[public]\nthreads = 1\nthreads = 2\n"),
+        ["t.toml:3: threads: duplicate key"]
+    );
+    assert_eq!(faults("a = \"\n[public\n").len(), 2);
+    assert!(!faults(&"[".repeat(10_000)).is_empty());
+}
+
+#[test]
+fn values_out_of_range_are_refused() {
+    for (table, line) in [
+        ("oauth", "timestamp_window = \"16m\""),
+        ("oauth", "timestamp_window = \"-1s\""),
+        ("oauth", "timestamp_window = \"99999999999999999999d\""),
+        ("oauth", "signature_methods = []"),
+        ("oauth", "signature_methods = [\"HMAC-MD5\"]"),
+        ("oauth", "placements = []"),
+        ("tokens.admin", "lifetime = \"0s\""),
+        ("store", "timeout = \"0ms\""),
+        ("store", "request_timeout = \"100ms\""),
+        ("store", "url = \"mysql://localhost\""),
+        ("public", "threads = -1"),
+        ("public", "listen = [\"127.0.0.1:99999\"]"),
+        ("public", "trusted_proxies = [\"10.0.0.0/33\"]"),
+        ("public.limits", "connections = 99999999999999999999"),
+        ("public.limits", "body = \"10MB\""),
+        ("public.limits", "h2_streams = 1.5"),
+        ("upstreams.a", "targets = []"),
+        ("upstreams.a", "targets = [\"http://a/path\"]"),
+        ("callbacks", "allow = [\"all\"]"),
+    ] {
+        let faults = faults(&format!("[{table}]\n{line}\n"));
+        assert_eq!(faults.len(), 1, "{line}: {faults:?}");
+        assert!(faults[0].starts_with("t.toml:2: "), "{line}: {faults:?}");
+    }
+}
+
+#[test]
+fn redis_needs_an_encryption_key() {
+    let missing = faults("[store]\nurl = \"redis://localhost\"\n");
+
+    assert!(
+        missing[0].starts_with("t.toml:1: store.encryption_keys: is needed with Redis"),
+        "{missing:?}"
+    );
+}
+
+#[test]
+fn listeners_can_not_share_an_address() {
+    let taken = faults("[public]\nlisten = [\"0.0.0.0:9090\"]\n");
+
+    assert_eq!(
+        taken,
+        ["t.toml:2: public.listen: 0.0.0.0:9090 is admin.listen's too: the admin API is never public"]
+    );
+}
+
+#[test]
+fn a_variable_sets_any_scalar_and_wins_over_the_file() {
+    let variables = [
+        ("COUNTERSIGN_PUBLIC_LIMITS_HEAD", "64KiB"),
+        ("COUNTERSIGN_PUBLIC_LISTEN", "127.0.0.1:1, 127.0.0.1:2"),
+        ("COUNTERSIGN_PUBLIC_THREADS", "3"),
+        ("COUNTERSIGN_OAUTH_UNIFORM_ERRORS", "true"),
+        ("COUNTERSIGN_UPSTREAMS_A_CREDENTIALS_MODE", "bearer"),
+        ("COUNTERSIGN_UPSTREAMS_A_CREDENTIALS_TOKEN", "geheim"),
+    ];
+    let file = "[public.limits]\nhead = \"16KiB\"\n[upstreams.a]\ntargets = [\"http://a\"]\n";
+
+    let config = read_with(file, &variables).unwrap().config;
+
+    assert_eq!(config.public.limits.head, 64 << 10);
+    assert_eq!(config.public.listen.len(), 2);
+    assert_eq!(config.public.threads, 3);
+    assert!(config.oauth.uniform_errors);
+    assert!(matches!(config.upstreams["a"].credentials, Credentials::Bearer { .. }));
+}
+
+#[test]
+fn a_variable_for_no_key_is_a_warning_and_one_of_a_list_entry_is_none() {
+    let variables = [
+        ("COUNTERSIGN_PUBLIC_THREDS", "1"),
+        ("COUNTERSIGN_ROUTES_UPSTREAM", "elsewhere"),
+        ("COUNTERSIGN_TOKEN", "of a command"),
+    ];
+    let file = "[upstreams.a]\ntargets = [\"http://a\"]\n[[routes]]\npath = \"/a\"\nupstream = \"a\"\nresources = [\"anonymous\"]\n";
+
+    let loaded = read_with(file, &variables).unwrap();
+
+    assert_eq!(loaded.config.routes[0].upstream, "a");
+    let told = warnings(&loaded);
+    assert!(
+        told.contains(
+            "COUNTERSIGN_PUBLIC_THREDS: is no key of the configuration; did you mean COUNTERSIGN_PUBLIC_THREADS?"
+        ),
+        "{told}"
+    );
+    assert!(told.contains("COUNTERSIGN_ROUTES_UPSTREAM"), "{told}");
+    assert!(!told.contains("COUNTERSIGN_TOKEN"), "{told}");
+}
+
+#[test]
+fn a_bad_variable_is_a_fault_that_names_it() {
+    let faults = read_with("", &[("COUNTERSIGN_STORE_TIMEOUT", "0s")]).unwrap_err();
+
+    assert_eq!(
+        faults,
+        ["environment: COUNTERSIGN_STORE_TIMEOUT: \"0s\" is out of range: from \"10ms\" to \"10s\""]
+    );
+}
+
+#[test]
+fn secrets_come_from_the_environment_or_a_file_beside_the_one_that_names_it() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("token"), "from a file\n").unwrap();
+    let credentials = |token: &str| {
+        format!(
+            "[upstreams.a]\ntargets = [\"http://a\"]\n[upstreams.a.credentials]\nmode = \"bearer\"\ntoken = {token:?}\n"
+        )
+    };
+    let main = folder.path().join("main.toml");
+    let token = |text: &str, variables: &[(&str, &str)]| -> Result<String, Vec<String>> {
+        std::fs::write(&main, credentials(text)).unwrap();
+        let loaded = Loaded::read(Some(&main), &Environment::of(variables)).map_err(|faults| faults.lines())?;
+        let Credentials::Bearer { token } = &loaded.config.upstreams["a"].credentials else {
+            return Err(Vec::new());
+        };
+        Ok(token.expose().to_owned())
+    };
+
+    assert_eq!(token("file:token", &[]), Ok("from a file".to_owned()));
+    assert_eq!(
+        token("env:TOKEN", &[("TOKEN", "from a variable")]),
+        Ok("from a variable".to_owned())
+    );
+    assert!(token("env:TOKEN", &[]).unwrap_err()[0].ends_with("the environment has no TOKEN"));
+    assert!(token("file:nowhere", &[]).unwrap_err()[0].contains("nowhere: No such file"));
+}
+
+#[test]
+fn secrets_are_in_no_fault_and_not_in_what_is_shown() {
+    let faults =
+        faults("[store]\nurl = \"redi://:geheim@host\"\n[upstreams.a]\ntargets = [\"http://u:geheim@host\"]\n");
+    let file = "[store]\nurl = \"redis://u:geheim@host\"\nencryption_keys = [\"AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=\"]\n";
+    let shown = format!("{:?}", read(file).unwrap());
+
+    assert!(faults.len() == 2 && !faults.concat().contains("geheim"), "{faults:?}");
+    assert!(
+        !shown.contains("geheim") && !shown.contains("AAAA") && !shown.contains("[0, 0"),
+        "{shown}"
+    );
+}
+
+#[test]
+fn included_files_go_on_with_lists_and_set_nothing_twice() {
+    let folder = tempfile::tempdir().unwrap();
+    let write = |name: &str, text: &str| std::fs::write(folder.path().join(name), text).unwrap();
+    std::fs::create_dir(folder.path().join("conf.d")).unwrap();
+    write(
+        "main.toml",
+        "include = [\"conf.d/*.toml\", \"*.toml\"]\n[public]\nthreads = 1\n[upstreams.a]\ntargets = [\"http://a\"]\n[[routes]]\npath = \"/a\"\nupstream = \"a\"\nresources = [\"anonymous\"]\n",
+    );
+    write(
+        "conf.d/10.toml",
+        "[public]\nbase_url = \"http://a\"\n[[routes]]\npath = \"/b\"\nupstream = \"a\"\nresources = [\"anonymous\"]\n",
+    );
+    write("conf.d/.hidden.toml", "nonsense");
+    write("conf.d/readme.txt", "nonsense");
+    let main = folder.path().join("main.toml");
+    let load = || Loaded::read(Some(&main), &Environment::default()).map_err(|faults| faults.lines());
+
+    assert_eq!(load().unwrap().config.routes.len(), 2);
+
+    write("conf.d/20.toml", "[public]\nthreads = 2\n");
+    write("conf.d/30.toml", "include = [\"x\"]\n");
+    write("conf.d/40.toml", "[publik]\n");
+    let told = load().unwrap_err().concat();
+    assert!(
+        told.contains(&format!(
+            "20.toml:2: public.threads: is set already at {}:3",
+            main.display()
+        )),
+        "{told}"
+    );
+    assert!(
+        told.contains("30.toml:1: include: an included file can't include others"),
+        "{told}"
+    );
+    assert!(told.contains("40.toml:1: publik: unknown key"), "{told}");
+}
+
+#[test]
+fn an_include_that_names_a_missing_file_or_another_pattern_is_a_fault() {
+    let folder = tempfile::tempdir().unwrap();
+    let main = folder.path().join("main.toml");
+    std::fs::write(&main, "include = [\"gone.toml\", \"*/x.toml\", \"conf.d/*.toml\"]\n").unwrap();
+
+    let told = Loaded::read(Some(&main), &Environment::default()).unwrap_err().lines();
+
+    assert_eq!(told.len(), 2, "{told:?}");
+    assert!(told[0].contains("gone.toml: can't be read: No such file"), "{told:?}");
+    assert!(told[1].contains("only one * is understood"), "{told:?}");
+}
+
+#[test]
+fn what_is_no_text_file_is_told_plainly() {
+    let folder = tempfile::tempdir().unwrap();
+    let latin = folder.path().join("latin.toml");
+    std::fs::write(&latin, b"[public]\n# caf\xe9\n").unwrap();
+    let told = |path: &Path| {
+        Loaded::read(Some(path), &Environment::default())
+            .unwrap_err()
+            .lines()
+            .concat()
+    };
+
+    assert!(told(&latin).ends_with("latin.toml:2: is not UTF-8, as TOML must be"));
+    assert!(told(folder.path()).ends_with("is a folder, not a file"));
+    assert!(told(Path::new("/dev/zero")).contains("is larger than 16 MiB"));
+    assert!(told(&folder.path().join("gone")).contains("No such file"));
+}
+
+#[test]
+fn a_reload_says_which_keys_need_a_restart() {
+    let running = read("").unwrap().config;
+    let loaded = read("[public]\nlisten = [\"127.0.0.1:1\"]\n[public.limits]\nconnections = 5\nbody = \"1MiB\"\n[store]\ncache = 1000\n[log]\naccess = false\n").unwrap().config;
+
+    assert_eq!(
+        needs_restart(&running, &loaded),
+        [
+            "public.listen",
+            "public.limits.connections",
+            "store.cache",
+            "log.access"
+        ]
+    );
+}
