@@ -1,8 +1,11 @@
 //! The authorization server on the public listener: token endpoints and users' tokens.
 
 pub mod access_token;
+pub mod consent;
+pub mod initiate;
 pub mod password;
 pub mod request_token;
+pub mod token;
 pub mod user_token;
 
 use bytes::Bytes;
@@ -28,6 +31,12 @@ pub enum Endpoint {
     TokenRequest,
     /// `/oauth/token/access`
     TokenAccess,
+    /// `/oauth/initiate`
+    Initiate,
+    /// `/oauth/authorize`
+    Authorize,
+    /// `/oauth/token`
+    Token,
     /// `/rest/V1/integration/admin/token`
     AdminToken,
     /// `/rest/V1/integration/customer/token`
@@ -45,6 +54,12 @@ impl Endpoint {
             Some(Self::TokenRequest)
         } else if path == paths.token_access {
             Some(Self::TokenAccess)
+        } else if path == paths.initiate {
+            Some(Self::Initiate)
+        } else if path == paths.authorize {
+            Some(Self::Authorize)
+        } else if path == paths.token {
+            Some(Self::Token)
         } else if with_store(&paths.admin_token) {
             Some(Self::AdminToken)
         } else if with_store(&paths.customer_token) {
@@ -58,14 +73,16 @@ impl Endpoint {
 
     fn allows(self, method: &Method) -> bool {
         match self {
-            Self::TokenRequest | Self::TokenAccess => *method == Method::POST || *method == Method::GET,
+            Self::TokenRequest | Self::TokenAccess | Self::Initiate | Self::Authorize | Self::Token => {
+                *method == Method::POST || *method == Method::GET
+            }
             Self::AdminToken | Self::CustomerToken | Self::RevokeCustomerToken => *method == Method::POST,
         }
     }
 
     fn allow_header(self) -> &'static str {
         match self {
-            Self::TokenRequest | Self::TokenAccess => "GET, POST",
+            Self::TokenRequest | Self::TokenAccess | Self::Initiate | Self::Authorize | Self::Token => "GET, POST",
             Self::AdminToken | Self::CustomerToken | Self::RevokeCustomerToken => "POST",
         }
     }
@@ -109,6 +126,9 @@ pub async fn serve(
     match endpoint {
         Endpoint::TokenRequest => token_request(exchange, &parts, &octets).await,
         Endpoint::TokenAccess => token_access(exchange, &parts, &octets).await,
+        Endpoint::Initiate => initiate(exchange, &parts, &octets).await,
+        Endpoint::Authorize => consent::serve(exchange, &parts, &octets).await,
+        Endpoint::Token => token(exchange, &parts, &octets).await,
         Endpoint::AdminToken => exchange.served.worker.users.admin_token(&parts.headers, &octets).await,
         Endpoint::CustomerToken => {
             exchange
@@ -159,6 +179,28 @@ async fn token_access(
     let refused = refused(&issued);
     note(exchange, &proven, Step::AccessToken { refused });
     issued
+}
+
+async fn initiate(exchange: &Exchange<'_>, parts: &Parts, octets: &Bytes) -> Result<Response<ResponseBody>, Refusal> {
+    let path = exchange.origin.path(parts.uri.path());
+    let request = request_parts(exchange, parts, &path, octets)?;
+    let oauth = OauthRequest::parse(&request, &exchange.local.live.rules)?.ok_or_else(|| nothing_signed(&INITIATE))?;
+    let verifier = verifier(exchange);
+    let proven = verifier.consumer_only(&request, oauth, oauth1::Call::Initiate).await?;
+    exchange.served.facts.borrow_mut().consumer = Some(proven.credential.record().consumer.id.0);
+    verifier.claim(&proven).await?;
+    initiate::issue(&verifier, &proven).await
+}
+
+async fn token(exchange: &Exchange<'_>, parts: &Parts, octets: &Bytes) -> Result<Response<ResponseBody>, Refusal> {
+    let path = exchange.origin.path(parts.uri.path());
+    let request = request_parts(exchange, parts, &path, octets)?;
+    let oauth = OauthRequest::parse(&request, &exchange.local.live.rules)?.ok_or_else(|| nothing_signed(&ACCESS))?;
+    let verifier = verifier(exchange);
+    let proven = verifier.exchange(&request, oauth).await?;
+    exchange.served.facts.borrow_mut().consumer = Some(proven.credential.record().consumer.id.0);
+    verifier.claim(&proven).await?;
+    token::issue(&verifier, &proven).await
 }
 
 fn refused(issued: &Result<Response<ResponseBody>, Refusal>) -> Option<&'static str> {
@@ -236,6 +278,14 @@ const REQUEST: [&str; 5] = [
     "oauth_signature_method",
     "oauth_nonce",
     "oauth_timestamp",
+];
+const INITIATE: [&str; 6] = [
+    "oauth_consumer_key",
+    "oauth_signature",
+    "oauth_signature_method",
+    "oauth_nonce",
+    "oauth_timestamp",
+    "oauth_callback",
 ];
 const ACCESS: [&str; 7] = [
     "oauth_consumer_key",

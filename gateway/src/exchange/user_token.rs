@@ -80,6 +80,16 @@ impl UserTokens {
         Ok((account, token))
     }
 
+    /// Whoever signs in on a page of ours, without a token.
+    pub async fn sign_in(&self, kind: UserKind, credentials: &Credentials) -> Result<User, Refusal> {
+        let lockout = match kind {
+            UserKind::Admin => LockoutKind::Admin,
+            UserKind::Customer => LockoutKind::Customer,
+        };
+        let account = self.check(kind, lockout, credentials).await?;
+        Ok(User { kind, id: account.id.0 })
+    }
+
     /// `POST /rest/V1/integration/customer/token`
     pub async fn customer_token(&self, headers: &HeaderMap, body: &Bytes) -> Result<Response<ResponseBody>, Refusal> {
         let credentials = Credentials::of_body(headers, body)?;
