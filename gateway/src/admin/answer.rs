@@ -117,6 +117,7 @@ impl From<Failure> for ApiError {
         let sentence = failure.to_string();
         match failure {
             Failure::Unknown(id) => Self::with(StatusCode::NOT_FOUND, &sentence, &id.0.to_string()),
+            Failure::UnknownConsumer(id) => Self::with(StatusCode::NOT_FOUND, &sentence, &id.0.to_string()),
             Failure::NameTaken(name) => Self::with(StatusCode::BAD_REQUEST, &sentence, &name),
             Failure::Invalid(Invalid::Required(field)) => Self::required(field),
             Failure::Invalid(Invalid::EndpointRefused(_)) => Self::new(StatusCode::UNPROCESSABLE_ENTITY, &sentence),

@@ -7,6 +7,8 @@ pub mod access;
 pub mod accounts;
 pub mod answer;
 pub mod ask;
+pub mod audit;
+pub mod consumers;
 pub mod integrations;
 pub mod status;
 pub mod tokens;
@@ -117,6 +119,16 @@ fn router(context: Context) -> Router {
         .route("/integrations/{id}/deactivate", post(activation::deactivate))
         .route("/integrations/{id}/rotate-secret", post(activation::rotate_secret))
         .route("/integrations/{id}/handshake", get(activation::handshake))
+        .route("/consumers", get(consumers::find).post(consumers::create))
+        .route("/consumers/{id}", get(consumers::show).delete(consumers::remove))
+        .route(
+            "/consumers/{id}/access-token",
+            get(consumers::access_token)
+                .post(consumers::create_access_token)
+                .delete(consumers::delete_access_token),
+        )
+        .route("/consumers/{id}/verifier", post(consumers::post_verifier))
+        .route("/audit", get(audit::list))
         .route("/admins", get(accounts::list).post(accounts::create))
         .route("/admins/{id}/tokens", delete(accounts::revoke))
         .route("/customers/{id}/tokens", delete(accounts::revoke_customer))

@@ -72,7 +72,7 @@ impl Integrations {
         endpoint: &str,
         renewal: Renewal,
     ) -> Result<Activated, Failure> {
-        let (base_url, poster) = self.poster(endpoint)?;
+        let way = self.poster(endpoint)?;
         let fresh = random::secret()?;
         let record = self
             .change(id, None, |record, now| {
@@ -96,24 +96,9 @@ impl Integrations {
                 Ok(Next::Write)
             })
             .await?;
-        let Some(OwnToken::Verifier { verifier, .. }) = &record.token else {
+        let Some(delivery) = self.deliver(&way, endpoint, &record).await else {
             return Ok(Activated::already(record, true));
         };
-        let form = [
-            ("oauth_consumer_key", record.consumer.key.as_str()),
-            ("oauth_consumer_secret", record.consumer.secret.expose()),
-            ("store_base_url", base_url.as_str()),
-            ("oauth_verifier", verifier.expose()),
-        ];
-        let (at, began) = (self.clock.now(), self.clock.instant());
-        let delivery = poster.post(endpoint, &form, &self.own).await;
-        match &delivery {
-            Ok(delivered) => tracing::info!(integration = id.0, status = delivered.status, "the verifier was posted"),
-            Err(error) => tracing::warn!(integration = id.0, %error, "the verifier could not be posted"),
-        }
-        let took = self.clock.instant().duration_since(began);
-        self.handshakes
-            .saw(record.consumer.id, at, Step::posted(endpoint, took, &delivery));
         // The partner may have finished the exchange during the POST.
         let record = self.get(id).await.map_or(record, |now| (*now).clone());
         Ok(Activated {
@@ -125,8 +110,43 @@ impl Integrations {
         })
     }
 
+    /// The POST of magento.md 3.2, noted in the handshake. `None`: the record holds no verifier.
+    pub(super) async fn deliver(
+        &self,
+        (base_url, poster): &(String, Poster),
+        endpoint: &str,
+        record: &ConsumerRecord,
+    ) -> Option<Result<Delivered, PostError>> {
+        let Some(OwnToken::Verifier { verifier, .. }) = &record.token else {
+            return None;
+        };
+        let form = [
+            ("oauth_consumer_key", record.consumer.key.as_str()),
+            ("oauth_consumer_secret", record.consumer.secret.expose()),
+            ("store_base_url", base_url.as_str()),
+            ("oauth_verifier", verifier.expose()),
+        ];
+        let (at, began) = (self.clock.now(), self.clock.instant());
+        let delivery = poster.post(endpoint, &form, &self.own).await;
+        let consumer = record.consumer.id;
+        match &delivery {
+            Ok(delivered) => {
+                tracing::info!(
+                    consumer = consumer.0,
+                    status = delivered.status,
+                    "the verifier was posted"
+                );
+            }
+            Err(error) => tracing::warn!(consumer = consumer.0, %error, "the verifier could not be posted"),
+        }
+        let took = self.clock.instant().duration_since(began);
+        self.handshakes
+            .saw(consumer, at, Step::posted(endpoint, took, &delivery));
+        Some(delivery)
+    }
+
     /// What the POST needs, and every reason for which it can't be made, before anything is changed.
-    fn poster(&self, endpoint: &str) -> Result<(String, Poster), Failure> {
+    pub(super) fn poster(&self, endpoint: &str) -> Result<(String, Poster), Failure> {
         let live = self.live.load();
         let base_url = live.public.base_urls.first().ok_or(Failure::NoBaseUrl)?.with_slash();
         let allow = live.callbacks.allow.clone();
@@ -211,7 +231,7 @@ fn is_live(record: &ConsumerRecord) -> bool {
     is_active && matches!(record.token, Some(OwnToken::Access { revoked: false, .. }))
 }
 
-fn set_status(record: &mut ConsumerRecord, status: Status, now: u64) {
+pub(super) fn set_status(record: &mut ConsumerRecord, status: Status, now: u64) {
     if let Some(integration) = &mut record.integration {
         integration.status = status;
         integration.updated_at = now;

@@ -2,6 +2,7 @@
 
 pub mod activation;
 pub mod address;
+pub mod consumer;
 pub mod definition;
 #[cfg(test)]
 pub(crate) mod double;
@@ -15,7 +16,7 @@ use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use token_store::{
-    ConsumerRecord, Grant, IntegrationId, IntegrationPage, IntegrationQuery, NewConsumer, NewIntegration,
+    ConsumerId, ConsumerRecord, Grant, IntegrationId, IntegrationPage, IntegrationQuery, NewConsumer, NewIntegration,
     PreviousSecret, Put, Setup, Store, StoreError,
 };
 
@@ -43,6 +44,9 @@ pub enum Failure {
     /// No such integration.
     #[error("The integration with ID \"%1\" doesn't exist.")]
     Unknown(IntegrationId),
+    /// No such consumer.
+    #[error("A consumer with ID \"%1\" doesn't exist. Verify the ID and try again.")]
+    UnknownConsumer(ConsumerId),
     /// Another one has that name.
     #[error("The integration with name \"%1\" exists.")]
     NameTaken(String),
@@ -79,6 +83,13 @@ pub(crate) enum Next {
     Leave,
     /// The record was changed.
     Write,
+}
+
+/// How a record is named.
+#[derive(Clone, Copy, Debug)]
+enum Of {
+    Integration(IntegrationId),
+    Consumer(ConsumerId),
 }
 
 impl Integrations {
@@ -212,8 +223,18 @@ impl Integrations {
         version: Option<u64>,
         step: impl Fn(&mut ConsumerRecord, u64) -> Result<Next, Failure>,
     ) -> Result<ConsumerRecord, Failure> {
+        self.change_of(Of::Integration(id), version, step).await
+    }
+
+    /// The same, for either name of a record.
+    async fn change_of(
+        &self,
+        of: Of,
+        version: Option<u64>,
+        step: impl Fn(&mut ConsumerRecord, u64) -> Result<Next, Failure>,
+    ) -> Result<ConsumerRecord, Failure> {
         for _ in 0..TRIES {
-            let mut record = (*self.get(id).await?).clone();
+            let mut record = (*self.find(of).await?).clone();
             if version.is_some_and(|version| version != record.version) {
                 return Err(Failure::Changed);
             }
@@ -234,6 +255,13 @@ impl Integrations {
             }
         }
         Err(Failure::Changed)
+    }
+
+    async fn find(&self, of: Of) -> Result<Arc<ConsumerRecord>, Failure> {
+        match of {
+            Of::Integration(id) => self.get(id).await,
+            Of::Consumer(id) => self.consumer(id).await,
+        }
     }
 
     fn check(&self, new: &NewIntegration) -> Result<(), Failure> {

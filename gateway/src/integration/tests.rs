@@ -381,10 +381,10 @@ async fn another_gateway_knows_the_steps_from_the_record() {
 fn what_is_remembered_of_handshakes_is_bounded() {
     let handshakes = Handshakes::default();
     for number in 0..1000 {
-        handshakes.saw(token_store::ConsumerId(number % 500), number, Step::TokensMade);
+        handshakes.saw(ConsumerId(number % 500), number, Step::TokensMade);
     }
     for number in 0..100 {
-        handshakes.saw(token_store::ConsumerId(499), 2000 + number, Step::TokensMade);
+        handshakes.saw(ConsumerId(499), 2000 + number, Step::TokensMade);
     }
 
     assert_eq!(handshakes.size(), (128, 128 + 15));
