@@ -48,6 +48,11 @@ impl Clock {
         Instant::now()
     }
 
+    /// Monotonic time since the process's clock was made.
+    pub fn monotonic(&self) -> Duration {
+        self.instant().duration_since(self.started)
+    }
+
     /// Monotonic milliseconds since the process's clock was made.
     pub fn monotonic_millis(&self) -> u64 {
         u64::try_from(self.instant().duration_since(self.started).as_millis()).unwrap_or(u64::MAX)

@@ -9,6 +9,7 @@ pub mod clock;
 pub mod config;
 pub mod exchange;
 pub mod integration;
+pub mod limit;
 pub mod listen;
 pub mod live;
 pub mod observe;

@@ -8,6 +8,7 @@ use oauth1::Rules;
 use crate::authenticate::signature::rules;
 use crate::authorize::resources::ResourceTree;
 use crate::config::{self, Config};
+use crate::limit::RateLimits;
 use crate::listen::tls::{TlsError, authorities};
 use crate::proxy::credentials::UpstreamCredential;
 use crate::proxy::route::Routes;
@@ -35,6 +36,8 @@ pub struct Live {
     pub rules: Rules,
     /// The same on `/oauth/token/access`, where Magento's own client repeats the verifier in the form.
     pub rules_of_exchange: Rules,
+    /// `[[limits]]` at work.
+    pub rates: RateLimits,
     /// The realm of `WWW-Authenticate`.
     pub realm: String,
 }
@@ -131,23 +134,32 @@ impl Live {
                 .values()
                 .map(upstream)
                 .collect::<Result<_, LiveError>>()?,
+            rates: RateLimits::new(&config.limits),
             rules: rules(placements, &config.public.limits, false),
             rules_of_exchange: rules(placements, &config.public.limits, true),
             realm: config.public.base_urls.first().map_or_else(
                 || "countersign".to_owned(),
                 |url| format!("{}://{}{}", url.scheme.as_str(), url.authority, url.prefix),
             ),
-            callback_tls: match &config.callbacks.ca {
-                None => system,
-                Some(path) => {
-                    let mut roots = system_roots();
-                    roots.extend(authorities(path)?.roots);
-                    client_config(roots)?
-                }
-            },
+            callback_tls: callback_tls(&config.callbacks, system)?,
             callbacks: config.callbacks.clone(),
             oauth: config.oauth.clone(),
             public: config.public.clone(),
         })
+    }
+}
+
+/// An authority for partners' certificates is trusted besides the system's, not instead.
+fn callback_tls(
+    callbacks: &config::Callbacks,
+    system: Arc<rustls::ClientConfig>,
+) -> Result<Arc<rustls::ClientConfig>, LiveError> {
+    match &callbacks.ca {
+        None => Ok(system),
+        Some(path) => {
+            let mut roots = system_roots();
+            roots.extend(authorities(path)?.roots);
+            Ok(client_config(roots)?)
+        }
     }
 }

@@ -23,6 +23,7 @@ use crate::clock::Clock;
 use crate::config;
 use crate::exchange::{self, user_token::UserTokens};
 use crate::integration::handshake::Handshakes;
+use crate::limit::{RateLimits, Subject, Turn};
 use crate::live::Live;
 use crate::observe::{AccessLog, Line, Shard};
 use crate::proxy::forward::RequestBody;
@@ -194,6 +195,8 @@ pub struct Served {
     pub client: IpAddr,
     method: Method,
     path: String,
+    /// Of the limits of concurrency; they end with the response.
+    turns: RefCell<Vec<Turn>>,
     /// Filled in as it becomes known.
     pub facts: RefCell<Facts>,
 }
@@ -214,6 +217,11 @@ pub struct Facts {
 }
 
 impl Served {
+    /// Counts the request for one of its subjects.
+    pub fn admit(&self, rates: &RateLimits, subject: Subject<'_>) -> Result<(), Refusal> {
+        rates.admit(subject, self.worker.clock.monotonic(), &mut self.turns.borrow_mut())
+    }
+
     /// One line and one count, when the response has ended.
     pub fn finish(&self, status: u16, octets: u64) {
         let now = self.worker.clock.instant();
@@ -260,6 +268,7 @@ pub async fn serve(
         method: request.method().clone(),
         path: request.uri().path().to_owned(),
         facts: RefCell::default(),
+        turns: RefCell::default(),
         peer,
         worker: Rc::clone(&worker),
     });
@@ -302,6 +311,7 @@ async fn answer(
 ) -> Result<Response<ResponseBody>, Refusal> {
     check_head(&request, &local.live.public.limits)?;
     let worker = &served.worker;
+    served.admit(&local.live.rates, Subject::Address(served.client))?;
     let _turn = turn(&worker.in_flight, worker.limits.in_flight_wait).await?;
     let (parts, body) = request.into_parts();
     let http2 = parts.version == Version::HTTP_2;

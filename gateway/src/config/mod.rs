@@ -14,6 +14,7 @@ mod nearest;
 mod node;
 mod oauth;
 mod public;
+mod rate;
 mod reader;
 mod resolve;
 mod resources;
@@ -42,6 +43,7 @@ pub use self::log::{Log, LogFormat};
 pub use self::nearest::nearest;
 pub use self::oauth::Oauth;
 pub use self::public::{BaseUrl, Paths, Public, Tls};
+pub use self::rate::{Per, RateLimit};
 pub use self::resolve::{Environment, Loaded};
 pub use self::resources::Resource;
 pub use self::routes::{Requirement, Route};
@@ -74,6 +76,8 @@ pub struct Config {
     pub resources: Vec<Resource>,
     /// `[[integrations]]`
     pub integrations: Vec<NewIntegration>,
+    /// `[[limits]]`
+    pub limits: Vec<RateLimit>,
     /// `[log]`
     pub log: Log,
 }

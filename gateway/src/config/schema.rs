@@ -131,4 +131,5 @@ mode = "header"
 [[resources]]
 [[routes]]
 [[integrations]]
+[[limits]]
 "#;

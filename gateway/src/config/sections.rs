@@ -7,7 +7,9 @@ use oauth1::{Scheme, SignatureMethod};
 
 use super::reader::Section;
 use super::routes::{self, Context};
-use super::{Config, Upstream, admin, callbacks, integrations, log, oauth, public, resources, store, tokens, upstream};
+use super::{
+    Config, Upstream, admin, callbacks, integrations, log, oauth, public, rate, resources, store, tokens, upstream,
+};
 
 pub(super) fn config(root: Section<'_, '_>) -> Config {
     // In the order in which the file is written, and shown.
@@ -37,6 +39,7 @@ pub(super) fn config(root: Section<'_, '_>) -> Config {
     let config = Config {
         integrations: integrations::integrations(&root, &context),
         routes: routes::read(&root, &context),
+        limits: rate::limits(&root),
         public,
         admin,
         store,
@@ -48,10 +51,6 @@ pub(super) fn config(root: Section<'_, '_>) -> Config {
         upstreams,
         resources,
     };
-    if let Some(limits) = root.take("limits") {
-        let what = "[[limits]] are not available in this version; bounds of the listener are [public.limits]";
-        root.fault_at(&limits.place, "limits", what);
-    }
     between(&root, &config);
     root.finish();
     config

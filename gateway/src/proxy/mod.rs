@@ -25,6 +25,7 @@ use crate::authenticate::target::{Origin, without_port};
 use crate::authenticate::{Authenticated, bearer, signed};
 use crate::authorize::{Permitted, permit};
 use crate::body::ResponseBody;
+use crate::limit::Subject;
 use crate::live::Route;
 use crate::refusal::{Cause, Refusal};
 use crate::service::{Local, Served};
@@ -85,7 +86,24 @@ pub async fn serve(
         }
         Err(refusal) => return Err(refusal),
     };
+    count(exchange, route, &permitted)?;
     forward(exchange, route, permitted, parts, payload).await
+}
+
+/// What is allowed may still be too much.
+fn count(exchange: &Exchange<'_>, route: &Route, permitted: &Permitted) -> Result<(), Refusal> {
+    let rates = &exchange.local.live.rates;
+    exchange.served.admit(rates, Subject::Route(&route.config.path))?;
+    let integration = permitted
+        .caller()
+        .credential()
+        .and_then(|one| one.record().integration.as_ref());
+    match integration {
+        None => Ok(()),
+        Some(one) => exchange
+            .served
+            .admit(rates, Subject::Integration(one.id.0, &one.definition.name)),
+    }
 }
 
 /// A body that was cut while it was read can't be forwarded, whatever the mode.

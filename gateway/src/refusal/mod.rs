@@ -345,6 +345,8 @@ enum Extra {
     Nothing,
     /// Acceptable timestamps, low and high: only after the signature held.
     Timestamps(u64, u64),
+    /// `Retry-After` in seconds.
+    RetryAfter(u64),
     /// `Allow` of a refused method.
     Allow(String),
 }
@@ -398,6 +400,14 @@ impl Refusal {
         Self {
             extra: Extra::Timestamps(now.saturating_sub(window_secs), now.saturating_add(window_secs)),
             ..Self::from(Cause::TimestampRefused)
+        }
+    }
+
+    /// Too many requests: when the next may come, in seconds.
+    pub fn rate_limited(retry_after: u64) -> Self {
+        Self {
+            extra: Extra::RetryAfter(retry_after),
+            ..Self::from(Cause::RateLimited)
         }
     }
 

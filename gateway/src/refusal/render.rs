@@ -59,7 +59,12 @@ pub fn render(refusal: &Refusal, answer: &Answer<'_>) -> Response<ResponseBody> 
         headers.insert(WWW_AUTHENTICATE, value);
     }
     if status == StatusCode::SERVICE_UNAVAILABLE || status == StatusCode::TOO_MANY_REQUESTS {
-        headers.insert(RETRY_AFTER, HeaderValue::from_static("1"));
+        let secs = if let Extra::RetryAfter(secs) = refusal.extra {
+            secs
+        } else {
+            1
+        };
+        headers.insert(RETRY_AFTER, HeaderValue::from(secs));
     }
     if let Extra::Allow(allow) = &refusal.extra
         && let Ok(value) = HeaderValue::from_str(allow)
