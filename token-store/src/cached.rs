@@ -1,11 +1,10 @@
 //! A read cache in front of either backend: consumers, delegated tokens, bearer tokens and accounts, by what they are asked
 //! for. Bounded; filled only with what was read; emptied by the change itself.
 //!
-//! A fill that races a change must lose: a reader notes the generation before it reads, and what it read is kept only if
-//! no change was heard of meanwhile. While the feed of changes is silent, everything is read through.
+//! A fill that races a change must lose: a reader notes how many changes were heard before it reads, and what it read is kept
+//! only if none was heard meanwhile. While the feed of changes is silent, everything is read through.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
@@ -26,8 +25,9 @@ pub struct Cached {
 }
 
 struct Kept {
-    /// Moves before an entry is dropped, so that a fill which began earlier is never kept.
-    generation: AtomicU64,
+    /// Changes heard. Held while an entry is kept or dropped: what a fill read before a change is never kept after it, not
+    /// even for the moment in which another reader could meet it.
+    heard: Mutex<u64>,
     consumers: Cache<String, Arc<ConsumerRecord>>,
     delegated: Cache<(u64, String), Arc<Delegated>>,
     user_tokens: Cache<String, Arc<UserToken>>,
@@ -40,7 +40,7 @@ impl Cached {
     /// With at most `entries` of each kind.
     pub fn new(inner: Arc<dyn Store>, entries: usize) -> Self {
         let kept = Arc::new(Kept {
-            generation: AtomicU64::new(0),
+            heard: Mutex::default(),
             consumers: Cache::new(entries),
             delegated: Cache::new(entries),
             user_tokens: Cache::new(entries),
@@ -80,19 +80,14 @@ impl Cached {
                 return Ok(None);
             }
         }
-        let generation = self.kept.generation.load(Ordering::SeqCst);
+        let heard = *self.kept.heard();
         let found = read.await?;
         if live {
-            if let Some(value) = &found {
-                cache.insert(key.clone(), Arc::clone(value));
-                // Heard of a change since before the read: what was kept may be older than it.
-                if self.kept.generation.load(Ordering::SeqCst) != generation {
-                    cache.remove(&key);
-                }
-            } else {
-                self.kept.absent.insert(name.clone(), Self::now());
-                if self.kept.generation.load(Ordering::SeqCst) != generation {
-                    self.kept.absent.remove(&name);
+            let unchanged = self.kept.heard();
+            if *unchanged == heard {
+                match &found {
+                    Some(value) => cache.insert(key, Arc::clone(value)),
+                    None => self.kept.absent.insert(name, Self::now()),
                 }
             }
         }
@@ -113,8 +108,13 @@ impl Cached {
 }
 
 impl Kept {
+    fn heard(&self) -> MutexGuard<'_, u64> {
+        self.heard.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn forget(&self, change: &Change) {
-        self.generation.fetch_add(1, Ordering::SeqCst);
+        let mut heard = self.heard();
+        *heard += 1;
         match change {
             Change::Consumer { key, .. } => {
                 self.consumers.remove(key);
@@ -350,3 +350,82 @@ impl Store for Cached {
 const ABSENT_FOR: Duration = Duration::from_secs(1);
 const MOST_ABSENT: usize = 10_000;
 const MOST_ACCOUNTS: usize = 10_000;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::embedded::Embedded;
+
+    fn cached(entries: usize) -> (Cached, tempfile::TempDir) {
+        let folder = tempfile::tempdir().unwrap();
+        let inner = Embedded::open(folder.path(), &[], 1).unwrap();
+        (Cached::new(Arc::new(inner), entries), folder)
+    }
+
+    /// A bearer token of nobody in particular.
+    fn token(digest: &str) -> Arc<UserToken> {
+        Arc::new(UserToken {
+            digest: digest.to_owned(),
+            user: User {
+                kind: UserKind::Admin,
+                id: 1,
+            },
+            created_at: 1,
+            expires_at: None,
+            upstream_token: None,
+        })
+    }
+
+    async fn read_through(cached: &Cached, digest: &str, read: impl Future<Output = Option<Arc<UserToken>>> + Send) {
+        let read = async { Ok(read.await) };
+        let (key, name) = (digest.to_owned(), absent_user_token(digest));
+        drop(cached.through(&cached.kept.user_tokens, key, name, read).await.unwrap());
+    }
+
+    #[tokio::test]
+    async fn what_was_read_before_a_change_is_not_kept_after_it() {
+        let (cached, _folder) = cached(10);
+
+        read_through(&cached, "a", async {
+            cached.kept.forget(&Change::UserToken { digest: "a".to_owned() });
+            Some(token("a"))
+        })
+        .await;
+        read_through(&cached, "b", async {
+            cached.kept.forget(&Change::UserToken { digest: "b".to_owned() });
+            None
+        })
+        .await;
+        read_through(&cached, "c", async { Some(token("c")) }).await;
+
+        assert!(cached.kept.user_tokens.get("a").is_none());
+        assert!(cached.kept.absent.get(&absent_user_token("b")).is_none());
+        assert!(cached.kept.user_tokens.get("c").is_some());
+    }
+
+    #[tokio::test]
+    async fn nothing_is_kept_or_believed_while_the_feed_is_silent() {
+        let (cached, _folder) = cached(10);
+        read_through(&cached, "kept", async { Some(token("kept")) }).await;
+        cached.freshness.heard(0);
+
+        read_through(&cached, "silent", async { Some(token("silent")) }).await;
+        let believed = cached.user_token("kept").await.unwrap();
+
+        assert!(cached.kept.user_tokens.get("silent").is_none());
+        assert_eq!(believed, None, "the store has no such token");
+    }
+
+    #[tokio::test]
+    async fn memory_is_bounded_for_what_is_there_and_for_what_is_not() {
+        let (cached, _folder) = cached(10);
+
+        for number in 0..1000 {
+            let digest = number.to_string();
+            read_through(&cached, &digest, async { (number % 2 == 0).then(|| token("x")) }).await;
+        }
+
+        assert!(cached.kept.user_tokens.len() <= 10);
+        assert!(cached.kept.absent.len() <= 10);
+    }
+}
