@@ -1,17 +1,18 @@
 //! Consumers, integrations, own and delegated tokens.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashSet};
+use std::ops::Range;
 
 use redb::{ReadTransaction, ReadableTable as _, ReadableTableMetadata as _, WriteTransaction};
 
-use super::tables::{CONSUMER_KEYS, CONSUMERS, COUNTERS, DELEGATED, INTEGRATIONS, NAMES, TOKENS};
+use super::tables::{AFTER_ALL_DIGESTS, CONSUMER_KEYS, CONSUMERS, COUNTERS, DELEGATED, INTEGRATIONS, NAMES, TOKENS};
 use super::writer::Changes;
 use super::{Fault, next_number};
 use crate::codec::{decode, encode, token_digest};
 use crate::seal::Sealer;
 use crate::{
-    Change, ConsumerId, ConsumerRecord, Delegated, IntegrationId, IntegrationPage, IntegrationQuery, NewConsumer, Put,
-    StoreError, UnixSeconds,
+    Change, ConsumerId, ConsumerRecord, Delegated, IntegrationId, IntegrationPage, IntegrationQuery, NewConsumer,
+    OwnToken, Put, StoreError, UnixSeconds,
 };
 
 pub(super) fn row_name(id: u64) -> String {
@@ -29,14 +30,12 @@ pub(super) fn create(
     now: UnixSeconds,
 ) -> Result<(Option<ConsumerRecord>, Changes), StoreError> {
     if let Some(integration) = &new.integration
-        && transaction
-            .open_table(NAMES)
-            .fault()?
-            .get(integration.name.as_str())
-            .fault()?
-            .is_some()
+        && owner(&transaction.open_table(NAMES).fault()?, &integration.name)?.is_some()
     {
         return Ok((None, Vec::new()));
+    }
+    if owner(&transaction.open_table(CONSUMER_KEYS).fault()?, &new.key)?.is_some() {
+        return Err(taken("key"));
     }
     let id = ConsumerId(next_number(transaction, "consumer")?);
     let integration = match new.integration {
@@ -50,6 +49,16 @@ pub(super) fn create(
         key: record.consumer.key.clone(),
     };
     Ok((Some(record), vec![change]))
+}
+
+/// Who has that name, key or token digest.
+fn owner(index: &impl redb::ReadableTable<&'static str, u64>, entry: &str) -> Result<Option<u64>, StoreError> {
+    Ok(index.get(entry).fault()?.map(|id| id.value()))
+}
+
+/// Keys and tokens are random, or checked by who brings them along: a collision is nobody's request to answer with a no.
+fn taken(what: &str) -> StoreError {
+    StoreError::Corrupt(format!("another record has that {what}"))
 }
 
 /// Writes a record with all its index entries.
@@ -78,16 +87,19 @@ fn insert(transaction: &WriteTransaction, sealer: &Sealer, record: &ConsumerReco
             .insert(integration.definition.name.as_str(), id)
             .fault()?;
     }
-    let mut tokens = transaction.open_table(TOKENS).fault()?;
-    for token in named_tokens(record) {
-        tokens.insert(token_digest(token).as_str(), id).fault()?;
+    if let Some(digest) = digest_of(record) {
+        transaction
+            .open_table(TOKENS)
+            .fault()?
+            .insert(digest.as_str(), id)
+            .fault()?;
     }
     Ok(())
 }
 
-/// The token strings by which a record may be found: its token's, and the request token's while it may be asked again.
-fn named_tokens(record: &ConsumerRecord) -> impl Iterator<Item = &str> {
-    record.token.as_ref().and_then(crate::OwnToken::token).into_iter()
+/// Digest of the token string by which a record is found, if it has one yet.
+fn digest_of(record: &ConsumerRecord) -> Option<String> {
+    record.token.as_ref().and_then(OwnToken::token).map(token_digest)
 }
 
 pub(super) fn create_many(
@@ -95,6 +107,7 @@ pub(super) fn create_many(
     sealer: &Sealer,
     records: &[ConsumerRecord],
 ) -> Result<((), Changes), StoreError> {
+    refuse_taken(transaction, records)?;
     for record in records {
         insert(transaction, sealer, record)?;
     }
@@ -114,6 +127,43 @@ pub(super) fn create_many(
     Ok(((), vec![Change::Everything]))
 }
 
+/// All of it before anything is written: what was brought along takes nothing from what stands, nor from itself.
+fn refuse_taken(transaction: &WriteTransaction, records: &[ConsumerRecord]) -> Result<(), StoreError> {
+    let rows = transaction.open_table(CONSUMERS).fault()?;
+    let integrations = transaction.open_table(INTEGRATIONS).fault()?;
+    let keys = transaction.open_table(CONSUMER_KEYS).fault()?;
+    let names = transaction.open_table(NAMES).fault()?;
+    let tokens = transaction.open_table(TOKENS).fault()?;
+    let (mut ids, mut integration_ids) = (HashSet::new(), HashSet::new());
+    let (mut own_keys, mut own_names, mut digests) = (HashSet::new(), HashSet::new(), HashSet::new());
+    for record in records {
+        let id = record.consumer.id.0;
+        if rows.get(id).fault()?.is_some() || !ids.insert(id) {
+            return Err(taken("number"));
+        }
+        let key = record.consumer.key.as_str();
+        if owner(&keys, key)?.is_some() || !own_keys.insert(key) {
+            return Err(taken("key"));
+        }
+        if let Some(integration) = &record.integration {
+            let id = integration.id.0;
+            if integrations.get(id).fault()?.is_some() || !integration_ids.insert(id) {
+                return Err(taken("integration number"));
+            }
+            let name = integration.definition.name.as_str();
+            if owner(&names, name)?.is_some() || !own_names.insert(name) {
+                return Err(taken("name"));
+            }
+        }
+        if let Some(digest) = digest_of(record)
+            && (owner(&tokens, &digest)?.is_some() || !digests.insert(digest))
+        {
+            return Err(taken("token"));
+        }
+    }
+    Ok(())
+}
+
 pub(super) fn by_id(
     transaction: &ReadTransaction,
     sealer: &Sealer,
@@ -125,21 +175,11 @@ pub(super) fn by_id(
 }
 
 pub(super) fn id_of_key(transaction: &ReadTransaction, key: &str) -> Result<Option<u64>, StoreError> {
-    Ok(transaction
-        .open_table(CONSUMER_KEYS)
-        .fault()?
-        .get(key)
-        .fault()?
-        .map(|id| id.value()))
+    owner(&transaction.open_table(CONSUMER_KEYS).fault()?, key)
 }
 
 pub(super) fn id_of_name(transaction: &ReadTransaction, name: &str) -> Result<Option<u64>, StoreError> {
-    Ok(transaction
-        .open_table(NAMES)
-        .fault()?
-        .get(name)
-        .fault()?
-        .map(|id| id.value()))
+    owner(&transaction.open_table(NAMES).fault()?, name)
 }
 
 pub(super) fn id_of_integration(transaction: &ReadTransaction, id: u64) -> Result<Option<u64>, StoreError> {
@@ -152,13 +192,7 @@ pub(super) fn id_of_integration(transaction: &ReadTransaction, id: u64) -> Resul
 }
 
 pub(super) fn id_of_token(transaction: &ReadTransaction, token: &str) -> Result<Option<u64>, StoreError> {
-    let digest = token_digest(token);
-    Ok(transaction
-        .open_table(TOKENS)
-        .fault()?
-        .get(digest.as_str())
-        .fault()?
-        .map(|id| id.value()))
+    owner(&transaction.open_table(TOKENS).fault()?, &token_digest(token))
 }
 
 fn current(transaction: &WriteTransaction, sealer: &Sealer, id: u64) -> Result<Option<ConsumerRecord>, StoreError> {
@@ -178,33 +212,33 @@ pub(super) fn update(
     };
     let name = |record: &ConsumerRecord| record.integration.as_ref().map(|one| one.definition.name.clone());
     let (old_name, new_name) = (name(&before), name(&record));
-    if old_name != new_name {
-        let mut names = transaction.open_table(NAMES).fault()?;
-        if let Some(wanted) = &new_name
-            && names
-                .get(wanted.as_str())
-                .fault()?
-                .is_some_and(|owner| owner.value() != id)
-        {
-            return Ok((Put::NameTaken, Vec::new()));
-        }
-        if let Some(old) = &old_name {
-            names.remove(old.as_str()).fault()?;
-        }
-    }
+    let (old_digest, new_digest) = (digest_of(&before), digest_of(&record));
+    let mut names = transaction.open_table(NAMES).fault()?;
+    let mut keys = transaction.open_table(CONSUMER_KEYS).fault()?;
+    let mut tokens = transaction.open_table(TOKENS).fault()?;
+    let of_another = |owner: Option<u64>| owner.is_some_and(|owner| owner != id);
+    if let Some(wanted) = &new_name
+        && of_another(owner(&names, wanted)?)
     {
-        let mut tokens = transaction.open_table(TOKENS).fault()?;
-        for token in named_tokens(&before) {
-            tokens.remove(token_digest(token).as_str()).fault()?;
-        }
-        if before.consumer.key != record.consumer.key {
-            transaction
-                .open_table(CONSUMER_KEYS)
-                .fault()?
-                .remove(before.consumer.key.as_str())
-                .fault()?;
-        }
+        return Ok((Put::NameTaken, Vec::new()));
     }
+    if of_another(owner(&keys, &record.consumer.key)?) {
+        return Err(taken("key"));
+    }
+    if let Some(wanted) = &new_digest
+        && old_digest != new_digest
+        && owner(&tokens, wanted)?.is_some()
+    {
+        return Err(taken("token"));
+    }
+    if let Some(old) = &old_name {
+        names.remove(old.as_str()).fault()?;
+    }
+    keys.remove(before.consumer.key.as_str()).fault()?;
+    if let Some(old) = &old_digest {
+        tokens.remove(old.as_str()).fault()?;
+    }
+    drop((names, keys, tokens));
     record.version += 1;
     insert(transaction, sealer, &record)?;
     let keys: BTreeSet<String> = [before.consumer.key, record.consumer.key].into_iter().collect();
@@ -245,7 +279,7 @@ pub(super) fn delete(
             .remove(integration.definition.name.as_str())
             .fault()?;
     }
-    let mut digests: Vec<String> = named_tokens(&record).map(token_digest).collect();
+    let mut digests: Vec<String> = digest_of(&record).into_iter().collect();
     let mut changes = vec![Change::Consumer {
         id: ConsumerId(id),
         key: record.consumer.key.clone(),
@@ -269,11 +303,16 @@ pub(super) fn delete(
     Ok((Put::Done(record.version + 1), changes))
 }
 
+/// The rows of a consumer.
+fn of_consumer(consumer: u64) -> Range<(u64, &'static str)> {
+    (consumer, "")..(consumer, AFTER_ALL_DIGESTS)
+}
+
 fn digests_of(
     table: &impl redb::ReadableTable<(u64, &'static str), &'static [u8]>,
     consumer: u64,
 ) -> Result<Vec<String>, StoreError> {
-    let range = table.range((consumer, "")..(consumer + 1, "")).fault()?;
+    let range = table.range(of_consumer(consumer)).fault()?;
     range.map(|row| Ok(row.fault()?.0.value().1.to_owned())).collect()
 }
 
@@ -300,7 +339,14 @@ pub(super) fn put_delegated(
     row: &Delegated,
 ) -> Result<((), Changes), StoreError> {
     let id = row.consumer_id.0;
+    // A consumer deleted meanwhile took its tokens along.
+    if transaction.open_table(CONSUMERS).fault()?.get(id).fault()?.is_none() {
+        return Err(StoreError::Corrupt(row_name(id)));
+    }
     let digest = token_digest(&row.token);
+    if owner(&transaction.open_table(TOKENS).fault()?, &digest)?.is_some() {
+        return Err(taken("token"));
+    }
     let sealed = encode(sealer, &delegated_name(id, &digest), row)?;
     transaction
         .open_table(DELEGATED)
@@ -340,7 +386,7 @@ pub(super) fn delegated_of(
     consumer: u64,
 ) -> Result<Vec<Delegated>, StoreError> {
     let table = transaction.open_table(DELEGATED).fault()?;
-    let range = table.range((consumer, "")..(consumer + 1, "")).fault()?;
+    let range = table.range(of_consumer(consumer)).fault()?;
     range
         .map(|row| {
             let (key, row) = row.fault()?;
@@ -357,23 +403,22 @@ pub(super) fn replace_delegated(
 ) -> Result<(Put, Changes), StoreError> {
     let id = row.consumer_id.0;
     let digest = token_digest(token);
-    {
-        let mut table = transaction.open_table(DELEGATED).fault()?;
-        let before: Option<Delegated> = table
-            .get((id, digest.as_str()))
-            .fault()?
-            .map(|old| decode(sealer, &delegated_name(id, &digest), old.value()))
-            .transpose()?;
-        if before.is_none_or(|before| before.version != row.version) {
-            return Ok((Put::Changed, Vec::new()));
-        }
-        table.remove((id, digest.as_str())).fault()?;
-        transaction
-            .open_table(TOKENS)
-            .fault()?
-            .remove(digest.as_str())
-            .fault()?;
+    let mut table = transaction.open_table(DELEGATED).fault()?;
+    let before: Option<Delegated> = table
+        .get((id, digest.as_str()))
+        .fault()?
+        .map(|old| decode(sealer, &delegated_name(id, &digest), old.value()))
+        .transpose()?;
+    if before.is_none_or(|before| before.version != row.version) {
+        return Ok((Put::Changed, Vec::new()));
     }
+    let mut tokens = transaction.open_table(TOKENS).fault()?;
+    if token != row.token && owner(&tokens, &token_digest(&row.token))?.is_some() {
+        return Err(taken("token"));
+    }
+    table.remove((id, digest.as_str())).fault()?;
+    tokens.remove(digest.as_str()).fault()?;
+    drop((table, tokens));
     row.version += 1;
     let ((), mut changes) = put_delegated(transaction, sealer, &row)?;
     changes.push(Change::Delegated {

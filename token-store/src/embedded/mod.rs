@@ -381,12 +381,12 @@ impl Store for Embedded {
     }
 
     async fn delete_user_tokens(&self, user: User) -> Result<u64, StoreError> {
-        self.write(move |transaction, sealer| users::delete_tokens_of(transaction, sealer, user))
+        self.write(move |transaction, _| users::delete_tokens_of(transaction, user))
             .await
     }
 
     async fn sweep_user_tokens(&self, kind: UserKind, now: UnixSeconds, limit: usize) -> Result<u64, StoreError> {
-        self.write(move |transaction, sealer| users::sweep_tokens(transaction, sealer, kind, now, limit))
+        self.write(move |transaction, _| users::sweep_tokens(transaction, kind, now, limit))
             .await
     }
 

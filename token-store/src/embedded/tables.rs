@@ -16,10 +16,11 @@ pub(super) const TOKENS: TableDefinition<'_, &str, u64> = TableDefinition::new("
 pub(super) const DELEGATED: TableDefinition<'_, (u64, &str), &[u8]> = TableDefinition::new("delegated");
 /// Digest → sealed bearer token.
 pub(super) const USER_TOKENS: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("user_tokens");
-/// (kind, user number, digest): a user's bearer tokens.
-pub(super) const USER_TOKENS_OF: TableDefinition<'_, (u8, u64, &str), ()> = TableDefinition::new("user_tokens_of");
-/// (kind, expiry, digest): what the sweep walks.
-pub(super) const USER_TOKENS_UNTIL: TableDefinition<'_, (u8, u64, &str), ()> =
+/// (kind, user number, digest) → expiry: a user's bearer tokens.
+pub(super) const USER_TOKENS_OF: TableDefinition<'_, (u8, u64, &str), Option<u64>> =
+    TableDefinition::new("user_tokens_of");
+/// (kind, expiry, digest) → user number: what the sweep walks.
+pub(super) const USER_TOKENS_UNTIL: TableDefinition<'_, (u8, u64, &str), u64> =
     TableDefinition::new("user_tokens_until");
 /// (kind, number) → sealed account.
 pub(super) const ACCOUNTS: TableDefinition<'_, (u8, u64), &[u8]> = TableDefinition::new("accounts");
@@ -39,3 +40,6 @@ pub(super) const META: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("
 pub(super) const AHEAD: TableDefinition<'_, (u64, &str), u64> = TableDefinition::new("ahead");
 /// Minute → nonces as 64-bit hashes, written at a clean end only.
 pub(super) const NONCES: TableDefinition<'_, u64, &[u8]> = TableDefinition::new("nonces");
+
+/// Hexadecimal digests all lie below it.
+pub(super) const AFTER_ALL_DIGESTS: &str = "g";

@@ -3,7 +3,8 @@
 use redb::{ReadTransaction, ReadableTable as _, WriteTransaction};
 
 use super::tables::{
-    ACCOUNT_NAMES, ACCOUNTS, LOCKOUTS, LOCKOUTS_UNTIL, USER_TOKENS, USER_TOKENS_OF, USER_TOKENS_UNTIL,
+    ACCOUNT_NAMES, ACCOUNTS, AFTER_ALL_DIGESTS, LOCKOUTS, LOCKOUTS_UNTIL, USER_TOKENS, USER_TOKENS_OF,
+    USER_TOKENS_UNTIL,
 };
 use super::writer::Changes;
 use super::{Fault, next_number};
@@ -44,6 +45,17 @@ pub(super) fn put_token(
     let kind = kind_number(token.user.kind);
     let digest = token.digest.as_str();
     let row = encode(sealer, &token_row(digest), token)?;
+    // Kept again: what the first time said of its user and its end doesn't count any more.
+    let before = {
+        let table = transaction.open_table(USER_TOKENS).fault()?;
+        let before = table.get(digest).fault()?;
+        before
+            .map(|row| decode::<UserToken>(sealer, &token_row(digest), row.value()))
+            .transpose()?
+    };
+    if let Some(before) = before {
+        delete_token(transaction, before.user, before.expires_at, digest)?;
+    }
     transaction
         .open_table(USER_TOKENS)
         .fault()?
@@ -52,13 +64,13 @@ pub(super) fn put_token(
     transaction
         .open_table(USER_TOKENS_OF)
         .fault()?
-        .insert((kind, token.user.id, digest), ())
+        .insert((kind, token.user.id, digest), token.expires_at)
         .fault()?;
     if let Some(until) = token.expires_at {
         transaction
             .open_table(USER_TOKENS_UNTIL)
             .fault()?
-            .insert((kind, until, digest), ())
+            .insert((kind, until, digest), token.user.id)
             .fault()?;
     }
     Ok((
@@ -85,54 +97,58 @@ pub(super) fn tokens_of(
     sealer: &Sealer,
     user: User,
 ) -> Result<Vec<UserToken>, StoreError> {
-    let digests = digests_of(&transaction.open_table(USER_TOKENS_OF).fault()?, user)?;
-    let found = digests.iter().map(|digest| token(transaction, sealer, digest));
+    let found = ends_of(&transaction.open_table(USER_TOKENS_OF).fault()?, user)?;
+    let found = found.iter().map(|(digest, _)| token(transaction, sealer, digest));
     found.filter_map(Result::transpose).collect()
 }
 
-fn digests_of(
-    table: &impl redb::ReadableTable<(u8, u64, &'static str), ()>,
+/// A user's tokens: digest and end.
+fn ends_of(
+    table: &impl redb::ReadableTable<(u8, u64, &'static str), Option<u64>>,
     user: User,
-) -> Result<Vec<String>, StoreError> {
+) -> Result<Vec<(String, Option<UnixSeconds>)>, StoreError> {
     let kind = kind_number(user.kind);
-    let range = table.range((kind, user.id, "")..(kind, user.id + 1, "")).fault()?;
-    range.map(|row| Ok(row.fault()?.0.value().2.to_owned())).collect()
+    let range = table
+        .range((kind, user.id, "")..(kind, user.id, AFTER_ALL_DIGESTS))
+        .fault()?;
+    range
+        .map(|row| {
+            let (key, end) = row.fault()?;
+            Ok((key.value().2.to_owned(), end.value()))
+        })
+        .collect()
 }
 
-pub(super) fn delete_tokens_of(
-    transaction: &WriteTransaction,
-    sealer: &Sealer,
-    user: User,
-) -> Result<(u64, Changes), StoreError> {
-    let digests = digests_of(&transaction.open_table(USER_TOKENS_OF).fault()?, user)?;
-    for digest in &digests {
-        delete_token(transaction, sealer, digest)?;
+pub(super) fn delete_tokens_of(transaction: &WriteTransaction, user: User) -> Result<(u64, Changes), StoreError> {
+    let found = ends_of(&transaction.open_table(USER_TOKENS_OF).fault()?, user)?;
+    for (digest, end) in &found {
+        delete_token(transaction, user, *end, digest)?;
     }
     Ok((
-        u64::try_from(digests.len()).unwrap_or(u64::MAX),
+        u64::try_from(found.len()).unwrap_or(u64::MAX),
         vec![Change::UserTokensOf { user }],
     ))
 }
 
-fn delete_token(transaction: &WriteTransaction, sealer: &Sealer, digest: &str) -> Result<(), StoreError> {
-    let token: Option<UserToken> = {
-        let mut table = transaction.open_table(USER_TOKENS).fault()?;
-        let row = table.remove(digest).fault()?;
-        row.map(|row| decode(sealer, &token_row(digest), row.value()))
-            .transpose()?
-    };
-    let Some(token) = token else { return Ok(()) };
-    let kind = kind_number(token.user.kind);
+/// Also one whose row no key opens any more: revoking must not depend on reading.
+fn delete_token(
+    transaction: &WriteTransaction,
+    user: User,
+    end: Option<UnixSeconds>,
+    digest: &str,
+) -> Result<(), StoreError> {
+    let kind = kind_number(user.kind);
+    transaction.open_table(USER_TOKENS).fault()?.remove(digest).fault()?;
     transaction
         .open_table(USER_TOKENS_OF)
         .fault()?
-        .remove((kind, token.user.id, digest))
+        .remove((kind, user.id, digest))
         .fault()?;
-    if let Some(until) = token.expires_at {
+    if let Some(end) = end {
         transaction
             .open_table(USER_TOKENS_UNTIL)
             .fault()?
-            .remove((kind, until, digest))
+            .remove((kind, end, digest))
             .fault()?;
     }
     Ok(())
@@ -140,12 +156,11 @@ fn delete_token(transaction: &WriteTransaction, sealer: &Sealer, digest: &str) -
 
 pub(super) fn sweep_tokens(
     transaction: &WriteTransaction,
-    sealer: &Sealer,
     kind: UserKind,
     now: UnixSeconds,
     limit: usize,
 ) -> Result<(u64, Changes), StoreError> {
-    let expired: Vec<String> = {
+    let expired: Vec<(User, UnixSeconds, String)> = {
         let table = transaction.open_table(USER_TOKENS_UNTIL).fault()?;
         let number = kind_number(kind);
         let range = table
@@ -153,11 +168,15 @@ pub(super) fn sweep_tokens(
             .fault()?;
         range
             .take(limit)
-            .map(|row| Ok(row.fault()?.0.value().2.to_owned()))
+            .map(|row| {
+                let (key, id) = row.fault()?;
+                let (_, end, digest) = key.value();
+                Ok((User { kind, id: id.value() }, end, digest.to_owned()))
+            })
             .collect::<Result<_, StoreError>>()?
     };
-    for digest in &expired {
-        delete_token(transaction, sealer, digest)?;
+    for (user, end, digest) in &expired {
+        delete_token(transaction, *user, Some(*end), digest)?;
     }
     // Caches compare the expiry themselves: nobody needs to hear of it.
     Ok((u64::try_from(expired.len()).unwrap_or(u64::MAX), Vec::new()))
