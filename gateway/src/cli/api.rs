@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use http::header::{AUTHORIZATION, CONTENT_TYPE, HOST, IF_MATCH};
@@ -10,8 +11,10 @@ use http_body_util::{BodyExt as _, Full};
 use hyper_util::rt::TokioIo;
 use oauth1::Scheme;
 use serde_json::{Value, json};
+use token_store::Secret;
 use tokio::net::UnixStream;
 
+use super::prompt::{self, Unanswered};
 use crate::config::{Environment, UpstreamTarget};
 use crate::listen::connection::Stream;
 use crate::upstream::connect::{client_config, connect, system_roots};
@@ -36,14 +39,19 @@ pub(super) enum CallError {
     Connect { place: String, error: std::io::Error },
     #[error("the exchange broke: {0}")]
     Broken(String),
+    #[error("the admin API did not answer within {} s", TIMEOUT.as_secs())]
+    Late,
     #[error("{message} ({status})")]
     Refused { status: u16, message: String },
-    #[error("can't read the answer to a prompt: {0}; set COUNTERSIGN_TOKEN instead")]
-    Prompt(#[source] std::io::Error),
+    #[error("there is no integration with the name {0:?}")]
+    NoSuchName(String),
+    #[error("nobody is signed in: {0}")]
+    Prompt(#[from] Unanswered),
 }
 
 impl Api {
-    /// On the admin listener, with the token of `COUNTERSIGN_TOKEN` or a sign-in at a prompt.
+    /// On the admin listener, with the token of `COUNTERSIGN_TOKEN`, or a sign-in with `COUNTERSIGN_ADMIN_USER` and
+    /// `COUNTERSIGN_ADMIN_PASSWORD` or at a prompt.
     pub(super) async fn sign_in(url: &str) -> Result<Self, CallError> {
         let target = parse(url).ok_or_else(|| CallError::Url(url.to_owned()))?;
         let mut api = Self {
@@ -52,7 +60,7 @@ impl Api {
         };
         api.token = match Environment::of_process().get("COUNTERSIGN_TOKEN") {
             Some(token) => Some(token),
-            None => Some(api.prompt().await?),
+            None => Some(api.token().await?),
         };
         Ok(api)
     }
@@ -65,8 +73,16 @@ impl Api {
         }
     }
 
-    async fn prompt(&self) -> Result<String, CallError> {
-        let (username, password) = super::prompt::credentials().map_err(CallError::Prompt)?;
+    async fn token(&self) -> Result<String, CallError> {
+        let environment = Environment::of_process();
+        let known = environment.get("COUNTERSIGN_ADMIN_USER");
+        let (username, password) = match known.zip(environment.get("COUNTERSIGN_ADMIN_PASSWORD")) {
+            Some((username, password)) => (username, Secret::new(password)),
+            None => (
+                prompt::line("User name: ", INSTEAD)?,
+                prompt::secret("Password: ", INSTEAD)?,
+            ),
+        };
         let body = json!({ "username": username, "password": password.expose() });
         let answer = self.call(Method::POST, "/api/v1/tokens", Some(&body)).await?;
         let token = answer.get("token").and_then(Value::as_str).map(str::to_owned);
@@ -75,6 +91,11 @@ impl Api {
 
     /// One call; anything but a 2xx is an error with the API's sentence.
     pub(super) async fn call(&self, method: Method, path: &str, body: Option<&Value>) -> Result<Value, CallError> {
+        let called = tokio::time::timeout(TIMEOUT, self.call_once(method, path, body)).await;
+        called.map_err(|_| CallError::Late)?
+    }
+
+    async fn call_once(&self, method: Method, path: &str, body: Option<&Value>) -> Result<Value, CallError> {
         let broken = |error: hyper::Error| CallError::Broken(error.to_string());
         let mut request = Request::new(Full::new(
             body.map_or_else(Bytes::new, |body| Bytes::from(body.to_string())),
@@ -168,6 +189,10 @@ fn sentence(answer: &Value) -> String {
     }
     sentence
 }
+
+/// Longer than an activation waits for the integration's endpoint at most.
+const TIMEOUT: Duration = Duration::from_secs(90);
+const INSTEAD: &str = "set COUNTERSIGN_TOKEN, or COUNTERSIGN_ADMIN_USER and COUNTERSIGN_ADMIN_PASSWORD";
 
 fn parse(url: &str) -> Option<UpstreamTarget> {
     let parsed = url::Url::parse(url).ok()?;

@@ -2,11 +2,18 @@
 
 use std::process::ExitCode;
 
-use super::{ConfigFile, fail, refuse};
+use super::{ConfigFile, refuse};
 use crate::live::Live;
 
-/// Checks a configuration.
+/// Check a configuration: every fault with file, line and key
 #[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Prints every fault at once, each with file, line, key and what to do; warnings don't count.
+Exit code 0, or 78 when there is a fault.
+
+Examples:
+  countersign check
+  countersign check --config /etc/countersign/countersign.toml")]
 pub(super) struct Arguments {
     #[command(flatten)]
     file: ConfigFile,
@@ -14,32 +21,32 @@ pub(super) struct Arguments {
 
 /// Exit 0, or 78 with every fault.
 pub(super) fn run(arguments: &Arguments) -> ExitCode {
-    let (config, warnings) = match arguments.file.load() {
+    let loaded = match arguments.file.read() {
         Ok(loaded) => loaded,
         Err(faults) => return refuse(&faults),
     };
-    for warning in warnings {
+    for warning in &loaded.warnings {
         eprintln!("warning: {warning}");
     }
+    let config = loaded.config;
     if let Err(error) = Live::new(&config) {
-        eprintln!("{error}");
+        eprintln!("{error}\n1 fault in the configuration");
         return ExitCode::from(super::EX_CONFIG);
     }
     if let Some(tls) = &config.public.tls
         && let Err(error) = crate::listen::tls::server_config(tls)
     {
-        return fail(&error);
+        eprintln!("{error}\n1 fault in the configuration");
+        return ExitCode::from(super::EX_CONFIG);
     }
-    let name = arguments
-        .file
-        .path()
-        .map_or_else(|| "built-in defaults".to_owned(), |path| path.display().to_string());
+    let counted = |count: usize, one: &str| format!("{count} {one}{}", if count == 1 { "" } else { "s" });
     println!(
-        "{name}: ok: {} routes, {} resources, {} upstreams, {} integrations",
-        config.routes.len(),
-        config.resources.len(),
-        config.upstreams.len(),
-        config.integrations.len()
+        "{}: ok: {}, {}, {}, {}",
+        arguments.file.name(),
+        counted(config.routes.len(), "route"),
+        counted(config.resources.len(), "resource"),
+        counted(config.upstreams.len(), "upstream"),
+        counted(config.integrations.len(), "integration"),
     );
     ExitCode::SUCCESS
 }

@@ -8,24 +8,30 @@
 mod admin;
 mod api;
 mod check;
+mod config;
 mod integration;
+mod notify;
 mod open;
 mod prompt;
+mod reload;
+mod route;
 mod sandbox;
 mod serve;
 mod sign;
+mod table;
 mod version;
 
+use std::fmt::Display;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
-use crate::config::{Config, Faults, Warning};
+use crate::config::{Config, Environment, Faults, Loaded};
 
 /// OAuth 1.0a authorization server and resource gateway for storefront Web APIs.
 #[derive(Debug, Parser)]
-#[command(name = "countersign", version, propagate_version = true, max_term_width = 100)]
+#[command(name = "countersign", version, max_term_width = 100, after_help = EXAMPLES)]
 struct Arguments {
     #[command(subcommand)]
     command: Command,
@@ -33,24 +39,33 @@ struct Arguments {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Try everything in one process: a demo storefront, an integration that does the handshake, signed calls to paste
     Sandbox(sandbox::Arguments),
-    /// Run the gateway
     Serve(serve::Arguments),
-    /// Check a configuration: every fault with file, line and key; exit 0 or 78
     Check(check::Arguments),
-    /// Admin accounts: the bootstrap
+    #[command(subcommand)]
+    Config(config::Command),
+    #[command(subcommand)]
+    Route(route::Command),
     #[command(subcommand)]
     Admin(admin::Command),
-    /// Integrations, through the admin API
     Integration(integration::Arguments),
-    /// Swap routes, resources and limits in the running gateway
-    Reload(admin::ReloadArguments),
-    /// Sign a request: an Authorization header or a curl line, for debugging
     Sign(sign::Arguments),
-    /// Version and build
+    Reload(reload::Arguments),
+    /// Print version and build
     Version,
 }
+
+const EXAMPLES: &str = "\
+Examples:
+  countersign sandbox                                     try everything, nothing to install
+  countersign check --config conf/magento/countersign.toml
+  countersign serve --config conf/magento/countersign.toml
+  countersign admin create --username admin               the first account
+  countersign integration create --name Courier --resource Magento_Catalog::products
+  countersign sign GET http://127.0.0.1:8080/rest/V1/products/24-MB01 --curl
+
+Exit codes: 0 done, 1 failed, 2 wrong usage, 78 bad configuration.
+Credentials are taken from the environment, a file, stdin or a prompt, never from arguments.";
 
 /// Runs the command that the process was started with.
 pub fn run() -> ExitCode {
@@ -58,10 +73,12 @@ pub fn run() -> ExitCode {
         Command::Sandbox(arguments) => sandbox::run(&arguments),
         Command::Serve(arguments) => serve::run(&arguments),
         Command::Check(arguments) => check::run(&arguments),
+        Command::Config(command) => config::run(&command),
+        Command::Route(command) => route::run(&command),
         Command::Admin(command) => admin::run(&command),
         Command::Integration(arguments) => integration::run(&arguments),
-        Command::Reload(arguments) => admin::reload(&arguments),
         Command::Sign(arguments) => sign::run(&arguments),
+        Command::Reload(arguments) => reload::run(&arguments),
         Command::Version => version::run(),
     }
 }
@@ -69,8 +86,7 @@ pub fn run() -> ExitCode {
 /// `--config`, as every command that reads one takes it.
 #[derive(Debug, clap::Args)]
 struct ConfigFile {
-    /// The configuration file [default: conf/countersign.toml, or built-in defaults where there is none]
-    #[arg(long, short, env = "COUNTERSIGN_CONFIG", value_name = "FILE")]
+    #[arg(long, short, global = true, env = "COUNTERSIGN_CONFIG", hide_env = true, value_name = "FILE", help = CONFIG_HELP)]
     config: Option<PathBuf>,
 }
 
@@ -80,37 +96,64 @@ impl ConfigFile {
         let default = Path::new(DEFAULT_CONFIG);
         self.config
             .clone()
-            .or_else(|| default.is_file().then(|| default.to_owned()))
+            .or_else(|| default.exists().then(|| default.to_owned()))
     }
 
-    fn load(&self) -> Result<(Config, Vec<Warning>), Faults> {
-        Config::load(self.path().as_deref())
+    /// What messages call it.
+    fn name(&self) -> String {
+        self.path()
+            .map_or_else(|| "built-in defaults".to_owned(), |path| path.display().to_string())
+    }
+
+    fn read(&self) -> Result<Loaded, Faults> {
+        Loaded::read(self.path().as_deref(), &Environment::of_process())
+    }
+
+    /// The configuration, or the exit code when it has faults, which are printed. Warnings are `check`'s and `serve`'s.
+    fn load(&self) -> Result<Config, ExitCode> {
+        self.read()
+            .map(|loaded| loaded.config)
+            .map_err(|faults| refuse(&faults))
     }
 }
+
+const CONFIG_HELP: &str = "\
+The configuration file [default: COUNTERSIGN_CONFIG, else conf/countersign.toml, else built-in defaults]";
 
 /// Prints all faults; the exit code that tells service managers not to try again.
 fn refuse(faults: &Faults) -> ExitCode {
-    for line in faults.lines() {
+    let lines = faults.lines();
+    for line in &lines {
         eprintln!("{line}");
     }
-    let count = faults.lines().len();
-    eprintln!(
-        "{count} {} in the configuration",
-        if count == 1 { "fault" } else { "faults" }
-    );
+    let faults = if lines.len() == 1 { "fault" } else { "faults" };
+    eprintln!("{} {faults} in the configuration", lines.len());
     ExitCode::from(EX_CONFIG)
 }
 
-/// A runtime for a command's few calls.
-fn runtime() -> std::io::Result<tokio::runtime::Runtime> {
-    tokio::runtime::Builder::new_current_thread().enable_all().build()
+/// Runs a command's few calls to their end.
+fn block_on<T>(work: impl Future<Output = Result<T, ExitCode>>) -> Result<T, ExitCode> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    runtime.map_err(|error| fail(&error))?.block_on(work)
 }
 
 /// Prints why a command failed.
-fn fail(error: &dyn std::fmt::Display) -> ExitCode {
+fn fail(error: &dyn Display) -> ExitCode {
     eprintln!("countersign: {error}");
     ExitCode::FAILURE
 }
 
+/// Prints what was wrong with the arguments.
+fn misused(error: &dyn Display) -> ExitCode {
+    eprintln!("countersign: {error}");
+    ExitCode::from(EX_USAGE)
+}
+
+/// The exit code of a command that either prints why it failed or is done.
+fn exit_code(outcome: Result<(), ExitCode>) -> ExitCode {
+    outcome.err().unwrap_or(ExitCode::SUCCESS)
+}
+
 const DEFAULT_CONFIG: &str = "conf/countersign.toml";
+const EX_USAGE: u8 = 2;
 const EX_CONFIG: u8 = 78;

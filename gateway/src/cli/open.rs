@@ -92,14 +92,7 @@ pub(super) async fn create_admin(
     password: &Secret,
     role: Role,
 ) -> Result<u64, AccountError> {
-    if username.is_empty() || username.chars().count() > 255 || username.chars().any(char::is_whitespace) {
-        return Err(AccountError::Invalid(
-            "the user name has 1 to 255 characters and no white space",
-        ));
-    }
-    if !(8..=1024).contains(&password.expose().chars().count()) {
-        return Err(AccountError::Invalid("the password has from 8 to 1024 characters"));
-    }
+    check_account(username, password)?;
     let password_hash = Passwords::new()?.hash(password).await?;
     let new = NewAccount {
         kind: UserKind::Admin,
@@ -124,6 +117,19 @@ pub(super) async fn create_admin(
     };
     store.append_audit(entry).await?;
     Ok(made.id.0)
+}
+
+/// What a name and a password must be.
+pub(super) fn check_account(username: &str, password: &Secret) -> Result<(), AccountError> {
+    if username.is_empty() || username.chars().count() > 255 || username.chars().any(char::is_whitespace) {
+        return Err(AccountError::Invalid(
+            "the user name has 1 to 255 characters and no white space",
+        ));
+    }
+    if !(8..=1024).contains(&password.expose().chars().count()) {
+        return Err(AccountError::Invalid("the password has from 8 to 1024 characters"));
+    }
+    Ok(())
 }
 
 const REDIS_PORT: u16 = 6379;

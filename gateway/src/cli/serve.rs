@@ -8,14 +8,25 @@ use std::sync::Arc;
 use token_store::{OpenError, Role, Secret, Store, UserKind};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
+use super::notify::Notify;
 use super::open::{self, AccountError};
-use super::{ConfigFile, fail, refuse};
-use crate::app::{App, Parts};
+use super::{ConfigFile, exit_code, fail, refuse};
+use crate::app::{App, Parts, StartError};
 use crate::clock::Clock;
 use crate::config::{Config, Environment, Log, LogFormat};
 
-/// Runs the gateway until TERM or INT; HUP reads the configuration again.
+/// Run the gateway
 #[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Serves until TERM or INT: then it stops accepting, lets requests that are being served end (public.limits.drain_timeout) and
+exits; a second INT exits at once. HUP reads the configuration again, as `countersign reload` does.
+COUNTERSIGN_ADMIN_USER and COUNTERSIGN_ADMIN_PASSWORD make the first admin account, where there is none yet.
+The access log goes to stdout, the application's log to stderr.
+
+Examples:
+  countersign serve
+  countersign serve --config conf/magento/countersign.toml
+  COUNTERSIGN_PUBLIC_LISTEN=0.0.0.0:8080 countersign serve")]
 pub(super) struct Arguments {
     #[command(flatten)]
     file: ConfigFile,
@@ -23,66 +34,64 @@ pub(super) struct Arguments {
 
 /// Serves until told to stop.
 pub(super) fn run(arguments: &Arguments) -> ExitCode {
-    let (config, warnings) = match arguments.file.load() {
+    let loaded = match arguments.file.read() {
         Ok(loaded) => loaded,
         Err(faults) => return refuse(&faults),
     };
-    log(&config.log);
-    for warning in warnings {
+    log(&loaded.config.log);
+    tracing::info!(configuration = arguments.file.name(), "starting");
+    for warning in &loaded.warnings {
         tracing::warn!("{warning}");
     }
-    let runtime = match tokio::runtime::Builder::new_multi_thread()
+    // The workers have runtimes of their own; this one is the admin listener's, the store's and the signals'.
+    let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
         .enable_all()
-        .build()
-    {
-        Ok(runtime) => runtime,
-        Err(error) => return fail(&error),
-    };
-    runtime.block_on(serve(config, arguments.file.path().as_deref()))
+        .build();
+    match runtime {
+        Ok(runtime) => exit_code(runtime.block_on(serve(loaded.config, arguments.file.path().as_deref()))),
+        Err(error) => fail(&error),
+    }
 }
 
-async fn serve(config: Config, path: Option<&Path>) -> ExitCode {
-    let clock = Clock::system();
-    let store = match open::store(&config, clock).await {
-        Ok(store) => store,
-        Err(error) => return fail_to_open(&error),
-    };
-    if let Err(error) = first_account(&store, clock).await {
-        return fail(&error);
-    }
-    say_what_to_sign(&config);
-    let app = match App::start(&config, path, Arc::clone(&store), clock) {
-        Ok(app) => app,
-        Err(error) => return fail(&error),
-    };
-    let serving = match open::admin(app.parts(), &config, app.addresses()).await {
-        Ok(serving) => serving,
-        Err(error) => {
-            return fail(&format!(
-                "can't open the admin listener on {}: {error}",
-                config.admin.listen
-            ));
+async fn serve(config: Config, path: Option<&Path>) -> Result<(), ExitCode> {
+    let (clock, environment) = (Clock::system(), Environment::of_process());
+    let signals = Signals::catch().map_err(|error| fail(&error))?;
+    let notify = Notify::of(&environment);
+    let store = open::store(&config, clock)
+        .await
+        .map_err(|error| fail_to_open(&error))?;
+    let first = first_account(&store, clock, &environment).await;
+    first.map_err(|error| fail(&format!("the first admin account can't be made: {error}")))?;
+    let app = App::start(&config, path, Arc::clone(&store), clock).map_err(|error| fail_to_start(&error))?;
+    let admin = open::admin(app.parts(), &config, app.addresses()).await;
+    let admin = admin.map_err(|error| {
+        let at = config.admin.listen;
+        if error.kind() == std::io::ErrorKind::AddrInUse {
+            fail(&StartError::InUse(at))
+        } else {
+            fail(&format!("can't open the admin listener on {at}: {error}"))
         }
-    };
-    tracing::info!(address = %serving.address(), "admin listener is open");
+    })?;
     for address in app.addresses() {
         tracing::info!(%address, "public listener is open");
     }
-    let parts = app.parts();
-    if let Err(error) = until_told(&parts).await {
-        return fail(&error);
-    }
+    tracing::info!(address = %admin.address(), "admin listener is open");
+    say_what_to_sign(&config);
+    notify.ready();
+    let interrupt = signals.until_told_to_stop(&app.parts(), &notify).await;
+    tokio::spawn(exit_at_next(interrupt));
     tracing::info!("draining");
+    notify.stopping();
     let drained = app.drain().await;
-    serving.stop().await;
+    admin.stop().await;
     if let Err(error) = store.close().await {
         tracing::error!(%error, "the store did not close cleanly");
     }
     if drained {
-        ExitCode::SUCCESS
+        Ok(())
     } else {
-        fail(&"some requests were cut at the end of the drain")
+        Err(fail(&"some requests were cut at the end of the drain"))
     }
 }
 
@@ -97,9 +106,20 @@ fn fail_to_open(error: &OpenError) -> ExitCode {
     }
 }
 
+fn fail_to_start(error: &StartError) -> ExitCode {
+    let code = fail(error);
+    match error {
+        StartError::Live(_) | StartError::Tls(_) | StartError::Descriptors { .. } => ExitCode::from(super::EX_CONFIG),
+        StartError::InUse(_)
+        | StartError::Listen(..)
+        | StartError::NoRandomness(_)
+        | StartError::HashFailed(_)
+        | StartError::Thread(_) => code,
+    }
+}
+
 /// The first admin account, from the environment, where there is none yet.
-async fn first_account(store: &Arc<dyn Store>, clock: Clock) -> Result<(), AccountError> {
-    let environment = Environment::of_process();
+async fn first_account(store: &Arc<dyn Store>, clock: Clock, environment: &Environment) -> Result<(), AccountError> {
     let (Some(name), Some(password)) = (
         environment.get("COUNTERSIGN_ADMIN_USER"),
         environment.get("COUNTERSIGN_ADMIN_PASSWORD"),
@@ -109,8 +129,12 @@ async fn first_account(store: &Arc<dyn Store>, clock: Clock) -> Result<(), Accou
     if !store.accounts(UserKind::Admin).await?.is_empty() {
         return Ok(());
     }
-    open::create_admin(store, clock, (&name, ""), &Secret::new(password), Role::Admin).await?;
-    tracing::info!(name, "the first admin account was made from the environment");
+    match open::create_admin(store, clock, (&name, ""), &Secret::new(password), Role::Admin).await {
+        Ok(_) => tracing::info!(name, "the first admin account was made from the environment"),
+        // Another gateway on the same store was faster.
+        Err(AccountError::Exists(_)) => {}
+        Err(error) => return Err(error),
+    }
     Ok(())
 }
 
@@ -126,30 +150,44 @@ fn say_what_to_sign(config: &Config) {
     }
 }
 
-/// Returns when TERM or INT came; a second INT ends the process at once.
-async fn until_told(parts: &Parts) -> std::io::Result<()> {
-    let mut term = signal(SignalKind::terminate())?;
-    let mut interrupt = signal(SignalKind::interrupt())?;
-    let mut hangup = signal(SignalKind::hangup())?;
-    loop {
-        tokio::select! {
-            _ = term.recv() => break,
-            _ = interrupt.recv() => break,
-            _ = hangup.recv() => {
-                let parts = parts.clone();
-                // Reads files: not on the runtime's own threads.
-                if tokio::task::spawn_blocking(move || parts.reload()).await.is_err() {
-                    tracing::error!("the reload broke; the last good configuration stays");
+/// Caught from the start on: a HUP that comes early must not end the process.
+struct Signals {
+    term: Signal,
+    interrupt: Signal,
+    hangup: Signal,
+}
+
+impl Signals {
+    fn catch() -> std::io::Result<Self> {
+        Ok(Self {
+            term: signal(SignalKind::terminate())?,
+            interrupt: signal(SignalKind::interrupt())?,
+            hangup: signal(SignalKind::hangup())?,
+        })
+    }
+
+    /// Returns when TERM or INT came, with what hears the next INT.
+    async fn until_told_to_stop(mut self, parts: &Parts, notify: &Notify) -> Signal {
+        loop {
+            tokio::select! {
+                _ = self.term.recv() => return self.interrupt,
+                _ = self.interrupt.recv() => return self.interrupt,
+                _ = self.hangup.recv() => {
+                    notify.reloading(parts.clock);
+                    let parts = parts.clone();
+                    // Reads files: not on the runtime's own threads.
+                    if tokio::task::spawn_blocking(move || parts.reload()).await.is_err() {
+                        tracing::error!("the reload broke; the last good configuration stays");
+                    }
+                    notify.ready();
                 }
             }
         }
     }
-    tokio::spawn(exit_at_second(interrupt));
-    Ok(())
 }
 
 #[expect(clippy::exit, reason = "a second INT means: now, whatever is being served")]
-async fn exit_at_second(mut interrupt: Signal) {
+pub(super) async fn exit_at_next(mut interrupt: Signal) {
     if interrupt.recv().await.is_some() {
         std::process::exit(1);
     }
@@ -159,18 +197,19 @@ async fn exit_at_second(mut interrupt: Signal) {
 pub(super) fn log(config: &Log) {
     use tracing_subscriber::layer::SubscriberExt as _;
     use tracing_subscriber::util::SubscriberInitExt as _;
-    let filter = tracing_subscriber::filter::LevelFilter::from_level(config.level);
-    let registry = tracing_subscriber::registry().with(filter);
-    let layer = tracing_subscriber::fmt::layer().with_writer(std::io::stderr);
+    let is_terminal = std::io::stderr().is_terminal();
     let is_json = match config.format {
         LogFormat::Json => true,
         LogFormat::Text => false,
-        LogFormat::Auto => !std::io::stderr().is_terminal(),
+        LogFormat::Auto => !is_terminal,
     };
+    let filter = tracing_subscriber::filter::LevelFilter::from_level(config.level);
+    let registry = tracing_subscriber::registry().with(filter);
+    let layer = tracing_subscriber::fmt::layer().with_writer(std::io::stderr);
     let set = if is_json {
         registry.with(layer.json()).try_init()
     } else {
-        registry.with(layer).try_init()
+        registry.with(layer.with_ansi(is_terminal)).try_init()
     };
     if let Err(error) = set {
         eprintln!("countersign: the log was set up already: {error}");

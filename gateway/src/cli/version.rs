@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-/// Prints version and build.
+/// Version and build.
 pub(super) fn run() -> ExitCode {
     let profile = if cfg!(debug_assertions) { "debug" } else { "release" };
     println!(

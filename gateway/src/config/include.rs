@@ -74,16 +74,18 @@ fn text(path: &Path) -> Result<String, Fault> {
 /// in the file's name, relative to the including file.
 fn included(path: &Path, include: &Node, faults: &mut Vec<Fault>) -> Vec<PathBuf> {
     let folder = path.parent().unwrap_or_else(|| Path::new(""));
-    let Value::Array(patterns) = &include.value else {
-        let what = "takes a list of files, such as [\"conf.d/*.toml\"]";
-        faults.push(Fault::at(&include.place, "include", what));
-        return Vec::new();
+    // One alone needs no brackets, as with every list of texts.
+    let alone = std::slice::from_ref(include);
+    let patterns = if let Value::Array(patterns) = &include.value {
+        patterns
+    } else {
+        alone
     };
     let mut files: Vec<PathBuf> = Vec::new();
     for pattern in patterns {
         let found = match pattern.value.clone().text() {
             Ok(text) => expand(&folder.join(&text)).map_err(|error| format!("{text:?}: {error}")),
-            Err(kind) => Err(format!("takes file names, not {kind}")),
+            Err(kind) => Err(format!("takes files, such as [\"conf.d/*.toml\"], not {kind}")),
         };
         match found {
             Ok(found) => files.extend(found.into_iter().filter(|file| file != path)),

@@ -79,6 +79,16 @@ impl Key {
         }
     }
 
+    /// What is set, as TOML writes it, secrets masked, and where: a file's line, or a variable. `None`: nothing.
+    pub fn set(&self) -> Option<(&str, String)> {
+        let (value, place) = self.set.as_ref()?;
+        let origin = match place {
+            Place::Variable(name) => name.clone(),
+            Place::Line(..) | Place::Default => place.to_string(),
+        };
+        Some((value, origin))
+    }
+
     /// With its table: `public.limits.head`.
     pub fn path(&self) -> String {
         joined(&self.table.path, &self.name)

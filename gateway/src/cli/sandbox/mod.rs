@@ -32,10 +32,18 @@ use crate::integration::activation::Renewal;
 use crate::integration::address::OwnAddresses;
 use crate::random;
 
-/// Runs until INT or TERM, or checks itself and exits.
+/// Try everything in one process: a demo storefront, an integration that does the handshake, signed calls to paste
 #[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Nothing to install and nothing left behind: the store is a scratch folder that goes with the process. Ports from 8080, 8081
+and 9090 on, each the next that is free. Runs until INT or TERM.
+
+Examples:
+  countersign sandbox
+  countersign sandbox --check")]
 pub(super) struct Arguments {
-    /// Do the handshake, a signed call, its replay and a call without grant; print each step; exit 0 or 1
+    /// Do the handshake, a signed call, its replay (refused) and a call without grant (refused), print each step, and exit 0
+    /// or 1
     #[arg(long)]
     check: bool,
 }
@@ -47,6 +55,7 @@ struct Sandbox {
     serving: Serving,
     store: Arc<dyn Store>,
     public: SocketAddr,
+    storefront: SocketAddr,
     password: Secret,
     tokens: partner::Tokens,
 }
@@ -87,6 +96,7 @@ async fn served() -> Result<ExitCode, Trouble> {
         _ = interrupt.recv() => {}
     }
     eprintln!("stopping; nothing is left behind");
+    tokio::spawn(super::serve::exit_at_next(interrupt));
     stop(sandbox).await;
     Ok(ExitCode::SUCCESS)
 }
@@ -94,7 +104,7 @@ async fn served() -> Result<ExitCode, Trouble> {
 async fn start(quiet: bool) -> Result<Sandbox, Trouble> {
     let clock = Clock::system();
     let scratch = tempfile::Builder::new().prefix("countersign-sandbox-").tempdir()?;
-    let storefront = storefront::start().await?;
+    let storefront = storefront::start(free_port(8081)?).await?;
     let partner = Partner::start().await?;
     let (public, admin) = (free_port(8080)?, free_port(9090)?);
     let text = configuration(scratch.path(), [public, admin, storefront, partner.address()]);
@@ -120,6 +130,7 @@ async fn start(quiet: bool) -> Result<Sandbox, Trouble> {
         serving,
         store,
         public,
+        storefront,
         password,
         tokens,
     })
@@ -239,6 +250,10 @@ fn say(sandbox: &Sandbox) -> Result<(), Trouble> {
     println!(
         "  admin listener    http://{}/   (API under /api/v1)",
         sandbox.serving.address()
+    );
+    println!(
+        "  demo storefront   http://{}/   (what is protected)",
+        sandbox.storefront
     );
     println!("  admin account     admin / {}", sandbox.password.expose());
     println!("  integration       Demo integration: handshake done, active");

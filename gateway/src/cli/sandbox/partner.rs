@@ -41,7 +41,7 @@ fn received() -> Arc<Slot> {
 impl Partner {
     pub(super) async fn start() -> std::io::Result<Self> {
         Ok(Self {
-            address: server::start(answer).await?,
+            address: server::start(SocketAddr::from(([127, 0, 0, 1], 0)), answer).await?,
         })
     }
 

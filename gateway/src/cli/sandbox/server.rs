@@ -12,12 +12,12 @@ use tokio::net::{TcpListener, TcpStream};
 
 use super::Trouble;
 
-/// Serves `answer` on a free port of the loopback until the process ends.
-pub(super) async fn start<F>(answer: fn(Request<Bytes>) -> F) -> std::io::Result<SocketAddr>
+/// Serves `answer` until the process ends; port 0: a free one.
+pub(super) async fn start<F>(address: SocketAddr, answer: fn(Request<Bytes>) -> F) -> std::io::Result<SocketAddr>
 where
     F: Future<Output = Response<Full<Bytes>>> + Send + 'static,
 {
-    let listener = TcpListener::bind((std::net::Ipv4Addr::LOCALHOST, 0)).await?;
+    let listener = TcpListener::bind(address).await?;
     let address = listener.local_addr()?;
     tokio::spawn(async move {
         while let Ok((stream, _)) = listener.accept().await {

@@ -9,8 +9,8 @@ use http_body_util::Full;
 use serde_json::{Value, json};
 
 /// Starts it; answers its address.
-pub(super) async fn start() -> std::io::Result<SocketAddr> {
-    super::server::start(answer).await
+pub(super) async fn start(address: SocketAddr) -> std::io::Result<SocketAddr> {
+    super::server::start(address, answer).await
 }
 
 async fn answer(request: Request<Bytes>) -> Response<Full<Bytes>> {

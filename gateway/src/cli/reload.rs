@@ -1,0 +1,53 @@
+//! `countersign reload`
+
+use std::process::ExitCode;
+
+use http::Method;
+use serde_json::Value;
+
+use super::api::Api;
+use super::{ConfigFile, block_on, exit_code, fail, open};
+
+/// Swap routes, resources, certificates and limits in the running gateway
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+The gateway reads its configuration again and puts it in force whole; with a fault in it, the last good one stays and the
+faults are printed. Keys that need a restart are named. Sending HUP to the process does the same.
+It goes through the control socket beside an embedded store, else through the admin API with COUNTERSIGN_TOKEN, with
+COUNTERSIGN_ADMIN_USER and COUNTERSIGN_ADMIN_PASSWORD, or with a prompt.
+
+Example:
+  countersign reload --config conf/magento/countersign.toml")]
+pub(super) struct Arguments {
+    #[command(flatten)]
+    file: ConfigFile,
+    /// The admin listener [default: the control socket beside the store, else admin.listen of the configuration]
+    #[arg(long, value_name = "URL")]
+    admin: Option<String>,
+}
+
+pub(super) fn run(arguments: &Arguments) -> ExitCode {
+    exit_code(reload(arguments))
+}
+
+fn reload(arguments: &Arguments) -> Result<(), ExitCode> {
+    let config = arguments.file.load()?;
+    let answer = block_on(async {
+        let api = match (&arguments.admin, open::control_socket(&config)) {
+            (None, Some(socket)) => Ok(Api::on_socket(socket)),
+            (Some(url), _) => Api::sign_in(url).await,
+            (None, None) => Api::sign_in(&format!("http://{}", config.admin.listen)).await,
+        };
+        let answer = match api {
+            Ok(api) => api.call(Method::POST, "/api/v1/reload", None).await,
+            Err(error) => Err(error),
+        };
+        answer.map_err(|error| fail(&error))
+    })?;
+    println!("reloaded");
+    let keys = answer.get("needs_restart").and_then(Value::as_array);
+    for key in keys.into_iter().flatten() {
+        println!("needs a restart: {}", key.as_str().unwrap_or_default());
+    }
+    Ok(())
+}

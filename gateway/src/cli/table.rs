@@ -1,0 +1,66 @@
+//! Answers as people read them: rows under titles, fields beside names, aligned.
+
+use serde_json::{Map, Value};
+
+/// Rows under the titles of the columns.
+pub(super) fn print_rows(titles: &[&str], rows: &[Vec<String>]) {
+    let titles: Vec<String> = titles.iter().map(|title| (*title).to_owned()).collect();
+    let all: Vec<&Vec<String>> = std::iter::once(&titles).chain(rows).collect();
+    let widths: Vec<usize> = (0..titles.len())
+        .map(|column| {
+            let cells = all.iter().filter_map(|row| row.get(column));
+            cells.map(|cell| cell.chars().count()).max().unwrap_or_default()
+        })
+        .collect();
+    for row in all {
+        let cells: Vec<String> = row
+            .iter()
+            .zip(&widths)
+            .map(|(cell, width)| format!("{cell:<width$}"))
+            .collect();
+        println!("{}", cells.join("  ").trim_end());
+    }
+}
+
+/// Fields beside their names: those of `first` in its order, then the others.
+pub(super) fn print_fields(fields: &Map<String, Value>, first: &[&str]) {
+    let others = fields.keys().map(String::as_str).filter(|name| !first.contains(name));
+    let names = first
+        .iter()
+        .copied()
+        .filter(|name| fields.contains_key(*name))
+        .chain(others);
+    let width = fields.keys().map(String::len).max().unwrap_or_default();
+    for name in names {
+        println!("{name:<width$}  {}", fields.get(name).map(text).unwrap_or_default());
+    }
+}
+
+/// A value in one line.
+pub(super) fn text(value: &Value) -> String {
+    let text = match value {
+        Value::Null => "-".to_owned(),
+        Value::String(text) => text.clone(),
+        Value::Array(items) if items.is_empty() => "-".to_owned(),
+        Value::Array(items) => items.iter().map(text).collect::<Vec<_>>().join(", "),
+        Value::Bool(flag) => if *flag { "yes" } else { "no" }.to_owned(),
+        Value::Number(_) | Value::Object(_) => value.to_string(),
+    };
+    // What others chose must not move the cursor.
+    text.chars()
+        .map(|character| if character.is_control() { '?' } else { character })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_cell_is_one_line_whatever_it_holds() {
+        assert_eq!(text(&json!("a\u{1b}[2Jb\n")), "a?[2Jb?");
+        assert_eq!(text(&json!(["x", 1, null, true])), "x, 1, -, yes");
+    }
+}
