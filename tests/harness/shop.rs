@@ -5,6 +5,7 @@ use tokio::sync::OnceCell;
 use crate::admin::{Admin, NewIntegration};
 use crate::gateway::{Config, Gateway};
 use crate::partner::Partner;
+use crate::sign::Credentials;
 use crate::upstream::Upstream;
 
 /// A running shop.
@@ -53,6 +54,12 @@ impl Shop {
     /// An integration, made by the first admin.
     pub fn integration(&self) -> NewIntegration<'_> {
         self.admin.integration()
+    }
+
+    /// The credentials of a fresh integration that may use products and nothing else.
+    pub async fn reader(&self) -> Credentials {
+        let integration = self.integration().granted(&["Magento_Catalog::products"]);
+        integration.active().await.credentials
     }
 
     /// One more gateway on the same configuration, for a store that both can reach; clients sign the same URL.
