@@ -1,3 +1,4 @@
 //! End-to-end tests: the real binary, real sockets. One file a behaviour; each test is one sentence.
 
+mod forgery;
 mod replay;

@@ -14,7 +14,7 @@ async fn the_same_request_is_served_once() {
     let second = call.send().await;
 
     assert_eq!(first.status, 200, "{}", first.text());
-    assert_eq!(second.refusal(), (401, "nonce_used".to_owned()));
+    assert_eq!(second.refusal(), (401, "nonce_used"));
     assert_eq!(shop.upstream.count("replay-twice"), 1);
 }
 
@@ -49,7 +49,7 @@ async fn a_request_is_refused_after_a_clean_restart() {
         .signed_by(&reader)
         .send(&shop.gateway)
         .await;
-    assert_eq!(replay.refusal(), (401, "nonce_used".to_owned()));
+    assert_eq!(replay.refusal(), (401, "nonce_used"));
     assert_eq!(fresh.status, 200, "{}", fresh.text());
     assert_eq!(shop.upstream.count("restart"), 2);
 }
@@ -85,7 +85,7 @@ async fn a_request_is_unsure_after_a_kill() {
         .signed_by(&reader)
         .send(&shop.gateway)
         .await;
-    assert_eq!(replay.refusal(), (503, "replay_unsure".to_owned()));
+    assert_eq!(replay.refusal(), (503, "replay_unsure"));
     assert_eq!(replay.header("retry-after"), Some("1"));
     assert_eq!(fresh.status, 200, "{}", fresh.text());
     assert_eq!(shop.upstream.count("kill"), 2);
@@ -108,7 +108,7 @@ async fn a_timestamp_ahead_of_our_clock_is_remembered_over_a_kill() {
 
     let replay = call.send().await;
     let later = ahead(310).send(&shop.gateway).await;
-    assert_eq!(replay.refusal(), (503, "replay_unsure".to_owned()));
+    assert_eq!(replay.refusal(), (503, "replay_unsure"));
     assert_eq!(later.status, 200, "{}", later.text());
     assert_eq!(shop.upstream.count("ahead"), 2);
 }
@@ -131,7 +131,7 @@ async fn a_reload_that_lengthens_the_window_opens_no_replay() {
         .reload(|config| config.set("oauth", "timestamp_window", "\"15m\""))
         .await;
 
-    assert_eq!(call.send().await.refusal(), (401, "nonce_used".to_owned()));
+    assert_eq!(call.send().await.refusal(), (401, "nonce_used"));
     assert_eq!(shop.upstream.count("longer"), 1);
 }
 
@@ -295,7 +295,7 @@ async fn a_request_token_call_is_answered_once() {
     assert_eq!(call.send().await.status, 200);
     let replay = call.send().await;
 
-    assert_eq!(replay.refusal(), (401, "nonce_used".to_owned()));
+    assert_eq!(replay.refusal(), (401, "nonce_used"));
     assert!(
         replay
             .form("oauth_problem")
@@ -311,7 +311,7 @@ async fn an_access_token_call_is_answered_once() {
     let call = Call::post("/oauth/token/access").signed(signing).to(&shop.gateway);
 
     assert_eq!(call.send().await.status, 200);
-    assert_eq!(call.send().await.refusal(), (401, "nonce_used".to_owned()));
+    assert_eq!(call.send().await.refusal(), (401, "nonce_used"));
 }
 
 #[tokio::test]
@@ -359,7 +359,7 @@ async fn is_a_replay(respell: impl FnOnce(Message) -> Message) {
 
     let replay = respell(call).send().await;
 
-    assert_eq!(replay.refusal(), (401, "nonce_used".to_owned()), "{}", replay.text());
+    assert_eq!(replay.refusal(), (401, "nonce_used"), "{}", replay.text());
 }
 
 fn lower_case_escapes(value: &str) -> String {

@@ -13,7 +13,7 @@ use tokio_rustls::TlsConnector;
 use crate::gateway::Gateway;
 use crate::sign::{Credentials, Placement, Signing, percent_encode};
 use crate::wait::DEADLINE;
-use crate::wire::{Response, Stream, Wire, read_response};
+use crate::wire::{Refusal, Response, Stream, Wire, read_response};
 
 /// A call, to be signed when it is known where it goes.
 #[derive(Clone)]
@@ -100,6 +100,11 @@ impl Call {
     /// Sends it to a gateway's public listener.
     pub async fn send(&self, gateway: &Gateway) -> Response {
         self.to(gateway).send().await
+    }
+
+    /// Sends it to a gateway, which refuses: how.
+    pub async fn refusal(&self, gateway: &Gateway) -> Refusal {
+        self.clone().asking_for_the_cause().send(gateway).await.refusal()
     }
 
     /// The octets toward an address where clients sign `base_url`.
@@ -279,6 +284,15 @@ impl Message {
         let mut connection = self.connect().await?;
         connection.write(&self.octets()).await?;
         connection.response(&self.method).await
+    }
+
+    /// Sends it, to be refused: how.
+    pub async fn refusal(&self) -> Refusal {
+        self.clone()
+            .with_header("Accept", "application/problem+json")
+            .send()
+            .await
+            .refusal()
     }
 
     /// A connection to where it goes.

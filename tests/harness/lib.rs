@@ -49,4 +49,4 @@ pub use shop::{ADMIN, PASSWORD, Shop, ShopBuilder};
 pub use sign::{Credentials, Placement, Signing, now, pairs_of_form, percent_encode};
 pub use upstream::{Answer, Seen, Upstream};
 pub use wait::{background, eventually, next_second};
-pub use wire::Response;
+pub use wire::{Refusal, Response};

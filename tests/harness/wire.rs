@@ -81,8 +81,26 @@ impl Response {
     }
 
     /// Status and cause.
-    pub fn refusal(&self) -> (u16, String) {
-        (self.status, self.cause())
+    pub fn refusal(&self) -> Refusal {
+        Refusal {
+            status: self.status,
+            cause: self.cause(),
+        }
+    }
+}
+
+/// Status and cause of a refusal, to be compared with `(401, "nonce_used")`.
+#[derive(Clone, Debug)]
+pub struct Refusal {
+    /// `401`
+    pub status: u16,
+    /// The word; empty where the response told none.
+    pub cause: String,
+}
+
+impl PartialEq<(u16, &str)> for Refusal {
+    fn eq(&self, (status, cause): &(u16, &str)) -> bool {
+        self.status == *status && self.cause == *cause
     }
 }
 
