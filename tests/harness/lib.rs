@@ -30,6 +30,8 @@
 
 mod admin;
 mod call;
+mod customer;
+mod delegation;
 mod gateway;
 mod partner;
 mod process;
@@ -42,6 +44,7 @@ mod wire;
 
 pub use admin::{Admin, Integration, NewIntegration};
 pub use call::{Call, Connection, Message};
+pub use delegation::CALLBACK;
 pub use gateway::{Config, Gateway};
 pub use partner::{Handshake, Partner, PartnerAnswer, Posted};
 pub use process::{binary, free_port};

@@ -11,7 +11,7 @@ use sha2::{Digest as _, Sha256};
 use token_store::{AccountId, OwnToken, Store, UserKind};
 
 use super::credential::Credentials;
-use super::{Authenticated, Caller};
+use super::{Authenticated, Caller, Guest};
 use crate::refusal::{Cause, Refusal};
 
 /// The one `Authorization` header; two of them are malformed (C8).
@@ -46,7 +46,7 @@ pub async fn authenticate(
     access_tokens: bool,
     now: u64,
 ) -> Result<Authenticated, Refusal> {
-    let bad = Authenticated::new(Caller::Guest { bad_bearer: true });
+    let bad = Authenticated::new(Caller::Guest(Guest::BadBearer));
     if token.len() > LONGEST {
         return Ok(bad);
     }
@@ -64,7 +64,7 @@ pub async fn authenticate(
         };
     }
     if access_tokens && let Some(credential) = integration(token, store, credentials).await? {
-        return Ok(Authenticated::new(Caller::Integration(credential)));
+        return Ok(Authenticated::integration(credential));
     }
     Ok(bad)
 }

@@ -36,11 +36,19 @@ pub enum Caller {
         /// The customer's number.
         id: u64,
     },
-    /// Nobody in particular. `bad_bearer`: a bearer token came, but opens nothing (magento.md 4.9).
-    Guest {
-        /// Whether a bearer token was refused.
-        bad_bearer: bool,
-    },
+    /// Nobody in particular.
+    Guest(Guest),
+}
+
+/// Why a caller is nobody in particular: what a refusal will name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Guest {
+    /// No credentials came.
+    Unnamed,
+    /// A bearer token came, but opens nothing (magento.md 4.9).
+    BadBearer,
+    /// The integration that signed, or whose token came, isn't active (magento.md 2.5 E6).
+    InactiveIntegration,
 }
 
 impl Authenticated {
@@ -50,7 +58,16 @@ impl Authenticated {
 
     /// Nobody in particular.
     pub fn guest() -> Self {
-        Self::new(Caller::Guest { bad_bearer: false })
+        Self::new(Caller::Guest(Guest::Unnamed))
+    }
+
+    /// An integration by itself, while it is active.
+    fn integration(credential: Rc<Credential>) -> Self {
+        Self::new(if credential.is_active() {
+            Caller::Integration(credential)
+        } else {
+            Caller::Guest(Guest::InactiveIntegration)
+        })
     }
 
     /// Who it is.
@@ -62,7 +79,7 @@ impl Authenticated {
     pub fn credential(&self) -> Option<&Rc<Credential>> {
         match &self.caller {
             Caller::Integration(credential) | Caller::Delegated(credential, ..) => Some(credential),
-            Caller::Admin(_) | Caller::Customer { .. } | Caller::Guest { .. } => None,
+            Caller::Admin(_) | Caller::Customer { .. } | Caller::Guest(_) => None,
         }
     }
 
@@ -76,7 +93,7 @@ impl Authenticated {
             },
             Caller::Admin(_) => "admin",
             Caller::Customer { .. } => "customer",
-            Caller::Guest { .. } => "guest",
+            Caller::Guest(_) => "guest",
         }
     }
 
@@ -87,20 +104,20 @@ impl Authenticated {
             Caller::Delegated(_, user, _) => Some(user.id),
             Caller::Admin(account) => Some(account.id.0),
             Caller::Customer { id } => Some(*id),
-            Caller::Guest { .. } => None,
+            Caller::Guest(_) => None,
         }
     }
 }
 
 /// A proven and claimed resource request becomes its caller: the token's state is judged only now, so that nothing of it
-/// shows without the secret.
+/// shows without the secret. An integration that isn't active calls as a guest.
 pub async fn signed(proven: Proven<'_>, verifier: &Verifier<'_>) -> Result<Authenticated, Refusal> {
     let credential = Rc::clone(&proven.credential);
     match &proven.token {
-        TokenUse::None => Ok(Authenticated::new(Caller::Integration(credential))),
+        TokenUse::None => Ok(Authenticated::integration(credential)),
         TokenUse::Own => {
             own_token(&credential, verifier).await?;
-            Ok(Authenticated::new(Caller::Integration(credential)))
+            Ok(Authenticated::integration(credential))
         }
         TokenUse::Delegated(row) => delegated(credential, row, verifier).await,
     }
@@ -137,6 +154,9 @@ async fn delegated(
         DelegatedStage::Access { user, revoked: false } => {
             if row.expires_at.is_some_and(|at| at <= verifier.now) {
                 return Err(Cause::TokenExpired.into());
+            }
+            if !credential.is_active() {
+                return Ok(Authenticated::new(Caller::Guest(Guest::InactiveIntegration)));
             }
             let account = match user.kind {
                 UserKind::Customer => None,

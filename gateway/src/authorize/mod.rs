@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 use token_store::{Account, Grant, Role, UserKind};
 
 use self::resources::ResourceTree;
-use crate::authenticate::{Authenticated, Caller};
+use crate::authenticate::{Authenticated, Caller, Guest};
 use crate::config::Requirement;
 use crate::refusal::{Cause, Refusal};
 
@@ -38,7 +38,7 @@ pub fn permit(caller: Authenticated, requirement: &Requirement, tree: &ResourceT
         Requirement::Own => match caller.caller() {
             Caller::Customer { .. } => Ok(Permitted { caller }),
             Caller::Delegated(_, user, _) if user.kind == UserKind::Customer => Ok(Permitted { caller }),
-            Caller::Delegated(..) | Caller::Integration(_) | Caller::Admin(_) | Caller::Guest { .. } => {
+            Caller::Delegated(..) | Caller::Integration(_) | Caller::Admin(_) | Caller::Guest(_) => {
                 Err(denied(&caller, "self"))
             }
         },
@@ -57,16 +57,16 @@ pub fn permit(caller: Authenticated, requirement: &Requirement, tree: &ResourceT
 
 fn opens(caller: &Authenticated, required: &BTreeSet<String>, tree: &ResourceTree) -> bool {
     match caller.caller() {
-        Caller::Integration(credential) => credential.is_active() && credential.grants(required, tree),
+        Caller::Integration(credential) => credential.grants(required, tree),
         Caller::Delegated(credential, user, account) => {
             let by_user = match (user.kind, account) {
                 (UserKind::Admin, Some(account)) => account_opens(account, required, tree),
                 (UserKind::Admin, None) | (UserKind::Customer, _) => false,
             };
-            credential.is_active() && by_user && credential.grants(required, tree)
+            by_user && credential.grants(required, tree)
         }
         Caller::Admin(account) => account_opens(account, required, tree),
-        Caller::Customer { .. } | Caller::Guest { .. } => false,
+        Caller::Customer { .. } | Caller::Guest(_) => false,
     }
 }
 
@@ -81,15 +81,13 @@ fn account_opens(account: &Account, required: &BTreeSet<String>, tree: &Resource
 
 fn denied(caller: &Authenticated, resources: &str) -> Refusal {
     let cause = match caller.caller() {
-        Caller::Integration(credential) | Caller::Delegated(credential, ..) if !credential.is_active() => {
-            Cause::IntegrationInactive
-        }
-        Caller::Guest { bad_bearer: true } => Cause::BearerInvalid,
+        Caller::Guest(Guest::InactiveIntegration) => Cause::IntegrationInactive,
+        Caller::Guest(Guest::BadBearer) => Cause::BearerInvalid,
         Caller::Integration(_)
         | Caller::Delegated(..)
         | Caller::Admin(_)
         | Caller::Customer { .. }
-        | Caller::Guest { bad_bearer: false } => Cause::ResourceDenied,
+        | Caller::Guest(Guest::Unnamed) => Cause::ResourceDenied,
     };
     Refusal::not_authorized(cause, resources)
 }
