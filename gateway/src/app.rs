@@ -125,13 +125,10 @@ impl App {
     ) -> Result<Self, StartError> {
         let live = Arc::new(Live::new(config)?);
         let tls = config.public.tls.as_ref().map(tls::server_config).transpose()?;
-        check_descriptors(&config.public.limits)?;
+        let connections = admitted(&config.public.limits)?;
         let metrics = Arc::new(Metrics::default());
         let log = AccessLog::start(config.log.access).map_err(StartError::Thread)?;
-        let counts = Counts::new(
-            config.public.limits.connections,
-            config.public.limits.connections_per_address,
-        );
+        let counts = Counts::new(connections, config.public.limits.connections_per_address);
         gauges(&metrics, &counts, &log);
         let users = Arc::new(UserTokens::new(Arc::clone(&store), clock, config)?);
         let threads = threads(config.public.threads);
@@ -351,28 +348,45 @@ fn threads(configured: usize) -> usize {
     }
 }
 
-/// Each connection may need one toward upstream; the rest is files, the store and the admin listener.
-fn check_descriptors(limits: &config::Limits) -> Result<(), StartError> {
+/// The connections that the system's file descriptors suffice for: each may need one toward upstream; the rest is files, the
+/// store and the admin listener. A number that somebody chose is kept or refused; the default gives way.
+fn admitted(limits: &config::Limits) -> Result<usize, StartError> {
     use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
     let connections = u64::try_from(limits.connections).unwrap_or(u64::MAX);
-    let needed = connections.saturating_mul(2).saturating_add(256);
+    let needed = connections.saturating_mul(2).saturating_add(DESCRIPTORS);
     let limit = getrlimit(Resource::Nofile);
     if limit.current.is_none_or(|current| current >= needed) {
-        return Ok(());
+        return Ok(limits.connections);
     }
-    let raised = Rlimit {
-        current: Some(needed),
-        maximum: limit.maximum,
+    let raise = |to| {
+        let raised = Rlimit {
+            current: Some(to),
+            maximum: limit.maximum,
+        };
+        setrlimit(Resource::Nofile, raised).is_ok()
     };
-    if limit.maximum.is_none_or(|maximum| maximum >= needed) && setrlimit(Resource::Nofile, raised).is_ok() {
-        return Ok(());
+    if limit.maximum.is_none_or(|maximum| maximum >= needed) && raise(needed) {
+        return Ok(limits.connections);
     }
     let allowed = limit.maximum.or(limit.current).unwrap_or_default();
-    Err(StartError::Descriptors {
-        needed,
-        connections: limits.connections,
-        allowed,
-    })
+    let fewer = usize::try_from(allowed.saturating_sub(DESCRIPTORS) / 2).unwrap_or(usize::MAX);
+    if limits.connections != config::Limits::CONNECTIONS || fewer < LEAST_CONNECTIONS || !raise(allowed) {
+        return Err(StartError::Descriptors {
+            needed,
+            connections: limits.connections,
+            allowed,
+        });
+    }
+    tracing::warn!(
+        connections = fewer,
+        "the system allows {allowed} file descriptors: fewer connections are admitted than the default of {}; raise the limit (ulimit -n) or set public.limits.connections",
+        limits.connections
+    );
+    Ok(fewer)
 }
 
+/// Beside those of connections.
+const DESCRIPTORS: u64 = 256;
+/// With fewer the default is no default.
+const LEAST_CONNECTIONS: usize = 64;
 const TICK: std::time::Duration = std::time::Duration::from_millis(200);

@@ -59,9 +59,4 @@ impl Clock {
         let (secs, nanos) = (u64::try_from(time.tv_sec), u32::try_from(time.tv_nsec));
         Duration::new(secs.unwrap_or_default(), nanos.unwrap_or_default())
     }
-
-    /// Monotonic milliseconds since the process's clock was made.
-    pub fn monotonic_millis(&self) -> u64 {
-        u64::try_from(self.instant().duration_since(self.started).as_millis()).unwrap_or(u64::MAX)
-    }
 }

@@ -59,6 +59,11 @@ pub struct Limits {
     pub drain_timeout: Duration,
 }
 
+impl Limits {
+    /// Connections where nobody chose a number.
+    pub const CONNECTIONS: usize = 10_000;
+}
+
 pub(super) fn limits(section: Section<'_, '_>) -> Limits {
     let limits = Limits {
         head: section.octets("head", "32KiB", ("8KiB", "1MiB")),
@@ -76,7 +81,7 @@ pub(super) fn limits(section: Section<'_, '_>) -> Limits {
         idle_timeout: section.duration("idle_timeout", "60s", ("100ms", "1d")),
         requests_per_connection: section.number("requests_per_connection", 10_000, 1..=u64::MAX),
         tls_handshake_timeout: section.duration("tls_handshake_timeout", "10s", ("100ms", "1h")),
-        connections: section.count("connections", 10_000, 1..=1_000_000),
+        connections: section.count("connections", Limits::CONNECTIONS, 1..=1_000_000),
         connections_per_address: section.count("connections_per_address", 1024, 1..=1_000_000),
         in_flight: section.count("in_flight", 1024, 1..=1_000_000),
         in_flight_wait: section.duration("in_flight_wait", "1s", ("0ms", "1m")),
