@@ -16,6 +16,7 @@ use crate::config::{self, Config};
 use crate::exchange::password::HashFailed;
 use crate::exchange::user_token::UserTokens;
 use crate::integration::handshake::Handshakes;
+use crate::integration::sweep::{Sweep, Sweeps};
 use crate::listen::count::Counts;
 use crate::listen::{Accept, bind, in_use, tls};
 use crate::live::{Live, LiveError};
@@ -49,6 +50,8 @@ pub struct Parts {
     pub users: Arc<UserTokens>,
     /// What was seen of integrations' handshakes.
     pub handshakes: Arc<Handshakes>,
+    /// Sweeps, on their schedule or by hand.
+    pub sweeps: Sweeps,
     /// Whether a drain has begun.
     pub draining: CancellationToken,
     reload: Arc<Reload>,
@@ -133,8 +136,12 @@ impl App {
         let users = Arc::new(UserTokens::new(Arc::clone(&store), clock, config)?);
         let threads = threads(config.public.threads);
         let sockets = listen(&config.public.listen, threads)?;
+        let live = Arc::new(ArcSwap::from(live));
+        let sweeps = Sweeps::new(Arc::clone(&store), clock, Arc::clone(&live))?;
+        sweep_gauges(&metrics, &sweeps);
         let parts = Parts {
-            live: Arc::new(ArcSwap::from(live)),
+            live,
+            sweeps,
             draining: CancellationToken::new(),
             reload: Arc::new(Reload {
                 path: path.map(Path::to_owned),
@@ -345,6 +352,31 @@ fn threads(configured: usize) -> usize {
     match configured {
         0 => std::thread::available_parallelism().map_or(1, std::num::NonZero::get),
         threads => threads,
+    }
+}
+
+fn sweep_gauges(metrics: &Metrics, sweeps: &Sweeps) {
+    use std::sync::atomic::Ordering::Relaxed;
+    let named = |sweep| match sweep {
+        Sweep::AuthenticationFailures => [
+            "outdated_authentication_failures_cleanup_removed",
+            "outdated_authentication_failures_cleanup_last_run_timestamp_seconds",
+        ],
+        Sweep::ExpiredTokens => [
+            "expired_tokens_cleanup_removed",
+            "expired_tokens_cleanup_last_run_timestamp_seconds",
+        ],
+    };
+    for sweep in Sweep::ALL {
+        let [removed, last_run] = named(sweep);
+        let of = sweeps.clone();
+        metrics.gauge(removed, "Removed by this sweep since the start.", move || {
+            of.counts(sweep).removed.load(Relaxed)
+        });
+        let of = sweeps.clone();
+        metrics.gauge(last_run, "When this sweep last ended well; 0: not yet.", move || {
+            of.counts(sweep).last_run.load(Relaxed)
+        });
     }
 }
 

@@ -36,6 +36,8 @@ pub struct Live {
     pub rules: Rules,
     /// The same on `/oauth/token/access`, where Magento's own client repeats the verifier in the form.
     pub rules_of_exchange: Rules,
+    /// `[sweeps]`
+    pub sweeps: config::Sweeps,
     /// `[[limits]]` at work.
     pub rates: RateLimits,
     /// The realm of `WWW-Authenticate`.
@@ -134,6 +136,7 @@ impl Live {
                 .values()
                 .map(upstream)
                 .collect::<Result<_, LiveError>>()?,
+            sweeps: config.sweeps,
             rates: RateLimits::new(&config.limits),
             rules: rules(placements, &config.public.limits, false),
             rules_of_exchange: rules(placements, &config.public.limits, true),

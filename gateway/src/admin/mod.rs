@@ -11,6 +11,7 @@ pub mod audit;
 pub mod consumers;
 pub mod integrations;
 pub mod status;
+pub mod sweeps;
 pub mod tokens;
 
 use std::io;
@@ -129,6 +130,8 @@ fn router(context: Context) -> Router {
         )
         .route("/consumers/{id}/verifier", post(consumers::post_verifier))
         .route("/audit", get(audit::list))
+        .route("/sweeps", get(sweeps::list))
+        .route("/sweeps/{name}", post(sweeps::run))
         .route("/admins", get(accounts::list).post(accounts::create))
         .route("/admins/{id}/tokens", delete(accounts::revoke))
         .route("/customers/{id}/tokens", delete(accounts::revoke_customer))

@@ -1,6 +1,7 @@
 //! The admin API as a command calls it: over the admin listener, or the control socket beside the store.
 
 use std::path::PathBuf;
+use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -15,6 +16,7 @@ use token_store::Secret;
 use tokio::net::UnixStream;
 
 use super::prompt::{self, Unanswered};
+use super::{ConfigFile, block_on, fail, open};
 use crate::config::{Environment, UpstreamTarget};
 use crate::listen::connection::Stream;
 use crate::upstream::connect::{client_config, connect, system_roots};
@@ -47,6 +49,35 @@ pub(super) enum CallError {
     NoSuchName(String),
     #[error("nobody is signed in: {0}")]
     Prompt(#[from] Unanswered),
+}
+
+/// Where a command finds the admin API.
+#[derive(Debug, clap::Args)]
+pub(super) struct AdminApi {
+    #[command(flatten)]
+    file: ConfigFile,
+    /// The admin listener [default: the control socket beside the store, else admin.listen of the configuration]
+    #[arg(long, global = true, value_name = "URL")]
+    admin: Option<String>,
+}
+
+impl AdminApi {
+    /// Makes some calls; prints why one failed.
+    pub(super) fn calls<T>(&self, calls: impl AsyncFnOnce(&Api) -> Result<T, CallError>) -> Result<T, ExitCode> {
+        let config = self.file.load()?;
+        block_on(async {
+            let api = match (&self.admin, open::control_socket(&config)) {
+                (None, Some(socket)) => Ok(Api::on_socket(socket)),
+                (Some(url), _) => Api::sign_in(url).await,
+                (None, None) => Api::sign_in(&format!("http://{}", config.admin.listen)).await,
+            };
+            let answer = match api {
+                Ok(api) => calls(&api).await,
+                Err(error) => Err(error),
+            };
+            answer.map_err(|error| fail(&error))
+        })
+    }
 }
 
 impl Api {

@@ -7,6 +7,7 @@
 
 mod admin;
 mod api;
+mod audit;
 mod check;
 mod config;
 mod integration;
@@ -18,6 +19,7 @@ mod route;
 mod sandbox;
 mod serve;
 mod sign;
+mod sweep;
 mod table;
 mod version;
 
@@ -51,6 +53,8 @@ enum Command {
     Integration(integration::Arguments),
     Sign(sign::Arguments),
     Reload(reload::Arguments),
+    Sweep(sweep::Arguments),
+    Audit(audit::Arguments),
     /// Print version and build
     Version,
 }
@@ -79,6 +83,8 @@ pub fn run() -> ExitCode {
         Command::Integration(arguments) => integration::run(&arguments),
         Command::Sign(arguments) => sign::run(&arguments),
         Command::Reload(arguments) => reload::run(&arguments),
+        Command::Sweep(arguments) => sweep::run(&arguments),
+        Command::Audit(arguments) => audit::run(&arguments),
         Command::Version => version::run(),
     }
 }

@@ -5,8 +5,8 @@ use std::process::ExitCode;
 use http::Method;
 use serde_json::Value;
 
-use super::api::Api;
-use super::{ConfigFile, block_on, exit_code, fail, open};
+use super::api::AdminApi;
+use super::exit_code;
 
 /// Swap routes, resources, certificates and limits in the running gateway
 #[derive(Debug, clap::Args)]
@@ -20,10 +20,7 @@ Example:
   countersign reload --config conf/magento/countersign.toml")]
 pub(super) struct Arguments {
     #[command(flatten)]
-    file: ConfigFile,
-    /// The admin listener [default: the control socket beside the store, else admin.listen of the configuration]
-    #[arg(long, value_name = "URL")]
-    admin: Option<String>,
+    api: AdminApi,
 }
 
 pub(super) fn run(arguments: &Arguments) -> ExitCode {
@@ -31,19 +28,9 @@ pub(super) fn run(arguments: &Arguments) -> ExitCode {
 }
 
 fn reload(arguments: &Arguments) -> Result<(), ExitCode> {
-    let config = arguments.file.load()?;
-    let answer = block_on(async {
-        let api = match (&arguments.admin, open::control_socket(&config)) {
-            (None, Some(socket)) => Ok(Api::on_socket(socket)),
-            (Some(url), _) => Api::sign_in(url).await,
-            (None, None) => Api::sign_in(&format!("http://{}", config.admin.listen)).await,
-        };
-        let answer = match api {
-            Ok(api) => api.call(Method::POST, "/api/v1/reload", None).await,
-            Err(error) => Err(error),
-        };
-        answer.map_err(|error| fail(&error))
-    })?;
+    let answer = arguments
+        .api
+        .calls(async |api| api.call(Method::POST, "/api/v1/reload", None).await)?;
     println!("reloaded");
     let keys = answer.get("needs_restart").and_then(Value::as_array);
     for key in keys.into_iter().flatten() {

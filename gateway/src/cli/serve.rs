@@ -79,9 +79,11 @@ async fn serve(config: Config, path: Option<&Path>) -> Result<(), ExitCode> {
     tracing::info!(address = %admin.address(), "admin listener is open");
     say_what_to_sign(&config);
     notify.ready();
+    let sweeping = tokio::spawn(app.parts().sweeps.run());
     let interrupt = signals.until_told_to_stop(&app.parts(), &notify).await;
     tokio::spawn(exit_at_next(interrupt));
     tracing::info!("draining");
+    sweeping.abort();
     notify.stopping();
     let drained = app.drain().await;
     admin.stop().await;

@@ -23,6 +23,7 @@ mod scalars;
 pub mod schema;
 mod sections;
 mod store;
+mod sweeps;
 #[cfg(test)]
 mod tests;
 mod tokens;
@@ -48,6 +49,7 @@ pub use self::resolve::{Environment, Loaded};
 pub use self::resources::Resource;
 pub use self::routes::{Requirement, Route};
 pub use self::store::Store;
+pub use self::sweeps::Sweeps;
 pub use self::tokens::{CustomerCredentials, Lockout, Tokens};
 pub use self::upstream::{Balance, Credentials, Upstream, UpstreamTarget};
 
@@ -76,6 +78,8 @@ pub struct Config {
     pub resources: Vec<Resource>,
     /// `[[integrations]]`
     pub integrations: Vec<NewIntegration>,
+    /// `[sweeps]`
+    pub sweeps: Sweeps,
     /// `[[limits]]`
     pub limits: Vec<RateLimit>,
     /// `[log]`

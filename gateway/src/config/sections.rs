@@ -8,7 +8,8 @@ use oauth1::{Scheme, SignatureMethod};
 use super::reader::Section;
 use super::routes::{self, Context};
 use super::{
-    Config, Upstream, admin, callbacks, integrations, log, oauth, public, rate, resources, store, tokens, upstream,
+    Config, Upstream, admin, callbacks, integrations, log, oauth, public, rate, resources, store, sweeps, tokens,
+    upstream,
 };
 
 pub(super) fn config(root: Section<'_, '_>) -> Config {
@@ -26,6 +27,7 @@ pub(super) fn config(root: Section<'_, '_>) -> Config {
         callbacks::callbacks(root.section("callbacks")),
         log::log(root.section("log")),
     );
+    let sweeps = sweeps::sweeps(root.section("sweeps"));
     let upstreams: BTreeMap<String, Upstream> = root
         .sections("upstreams")
         .into_iter()
@@ -48,6 +50,7 @@ pub(super) fn config(root: Section<'_, '_>) -> Config {
         lockout,
         callbacks,
         log,
+        sweeps,
         upstreams,
         resources,
     };

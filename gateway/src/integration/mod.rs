@@ -7,6 +7,7 @@ pub mod definition;
 #[cfg(test)]
 pub(crate) mod double;
 pub mod handshake;
+pub mod sweep;
 #[cfg(test)]
 mod tests;
 pub mod verifier_post;
