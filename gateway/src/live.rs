@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use oauth1::Rules;
+use token_store::NewIntegration;
 
 use crate::authenticate::signature::rules;
 use crate::authorize::resources::ResourceTree;
@@ -36,6 +37,8 @@ pub struct Live {
     pub rules: Rules,
     /// The same on `/oauth/token/access`, where Magento's own client repeats the verifier in the form.
     pub rules_of_exchange: Rules,
+    /// `[[integrations]]`
+    pub integrations: Vec<NewIntegration>,
     /// `[sweeps]`
     pub sweeps: config::Sweeps,
     /// `[[limits]]` at work.
@@ -136,6 +139,7 @@ impl Live {
                 .values()
                 .map(upstream)
                 .collect::<Result<_, LiveError>>()?,
+            integrations: config.integrations.clone(),
             sweeps: config.sweeps,
             rates: RateLimits::new(&config.limits),
             rules: rules(placements, &config.public.limits, false),

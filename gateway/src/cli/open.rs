@@ -37,7 +37,11 @@ pub(super) fn control_socket(config: &Config) -> Option<PathBuf> {
 }
 
 /// Opens the admin listener of a running gateway.
-pub(super) async fn admin(parts: Parts, config: &Config, public: &[SocketAddr]) -> std::io::Result<Serving> {
+pub(super) async fn admin(
+    parts: Parts,
+    config: &Config,
+    public: &[SocketAddr],
+) -> std::io::Result<(Serving, Integrations)> {
     let listener = tokio::net::TcpListener::bind(config.admin.listen).await?;
     let own = OwnAddresses {
         addresses: public.iter().copied().chain([listener.local_addr()?]).collect(),
@@ -50,8 +54,12 @@ pub(super) async fn admin(parts: Parts, config: &Config, public: &[SocketAddr]) 
         own,
         Arc::clone(&parts.handshakes),
     );
-    let context = Context { parts, integrations };
-    admin::serve(context, listener, control_socket(config).as_deref())
+    let context = Context {
+        parts,
+        integrations: integrations.clone(),
+    };
+    let serving = admin::serve(context, listener, control_socket(config).as_deref())?;
+    Ok((serving, integrations))
 }
 
 /// The servers of a Redis URL.

@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use token_store::{OpenError, Role, Secret, Store, UserKind};
 use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::task::JoinSet;
 
 use super::notify::Notify;
 use super::open::{self, AccountError};
@@ -65,7 +66,7 @@ async fn serve(config: Config, path: Option<&Path>) -> Result<(), ExitCode> {
     first.map_err(|error| fail(&format!("the first admin account can't be made: {error}")))?;
     let app = App::start(&config, path, Arc::clone(&store), clock).map_err(|error| fail_to_start(&error))?;
     let admin = open::admin(app.parts(), &config, app.addresses()).await;
-    let admin = admin.map_err(|error| {
+    let (admin, integrations) = admin.map_err(|error| {
         let at = config.admin.listen;
         if error.kind() == std::io::ErrorKind::AddrInUse {
             fail(&StartError::InUse(at))
@@ -79,11 +80,14 @@ async fn serve(config: Config, path: Option<&Path>) -> Result<(), ExitCode> {
     tracing::info!(address = %admin.address(), "admin listener is open");
     say_what_to_sign(&config);
     notify.ready();
-    let sweeping = tokio::spawn(app.parts().sweeps.run());
+    // Both end with the set.
+    let mut background = JoinSet::new();
+    background.spawn(app.parts().sweeps.run());
+    background.spawn(integrations.follow_configuration());
     let interrupt = signals.until_told_to_stop(&app.parts(), &notify).await;
     tokio::spawn(exit_at_next(interrupt));
     tracing::info!("draining");
-    sweeping.abort();
+    background.abort_all();
     notify.stopping();
     let drained = app.drain().await;
     admin.stop().await;

@@ -2,6 +2,7 @@
 
 pub mod activation;
 pub mod address;
+pub mod configured;
 pub mod consumer;
 pub mod definition;
 #[cfg(test)]

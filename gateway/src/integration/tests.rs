@@ -6,6 +6,7 @@ use token_store::{OpenOptions, OwnToken, Secret, Status, open};
 
 use super::activation::Renewal;
 use super::address::OwnAddresses;
+use super::configured::Configured;
 use super::double::{Callback, Manner};
 use super::handshake::Step;
 use super::verifier_post::PostError;
@@ -388,4 +389,101 @@ fn what_is_remembered_of_handshakes_is_bounded() {
     }
 
     assert_eq!(handshakes.size(), (128, 128 + 15));
+}
+
+fn configured(name: &str, resources: &[&str]) -> NewIntegration {
+    NewIntegration {
+        setup: Setup::Config,
+        grant: Grant::Listed(resources.iter().map(|id| (*id).to_owned()).collect()),
+        ..definition(name, None)
+    }
+}
+
+#[tokio::test]
+async fn a_definition_makes_its_integration_once_and_leaves_it_alone() {
+    let bench = Bench::new().await;
+    let defined = configured("Shop sync", &["Magento_Catalog::products"]);
+
+    let first = bench.integrations.configure(defined.clone()).await.unwrap();
+    let made = bench
+        .integrations
+        .store
+        .consumer_by_name("Shop sync")
+        .await
+        .unwrap()
+        .unwrap();
+    let again = bench.integrations.configure(defined).await.unwrap();
+
+    let kept = bench
+        .integrations
+        .store
+        .consumer_by_name("Shop sync")
+        .await
+        .unwrap()
+        .unwrap();
+    assert_eq!((first, again), (Configured::Made, Configured::Kept));
+    assert_eq!(kept, made);
+    assert_eq!(kept.integration.as_ref().unwrap().status, Status::Inactive);
+}
+
+#[tokio::test]
+async fn a_changed_definition_makes_its_integration_anew_and_ends_its_tokens() {
+    let bench = Bench::new().await;
+    bench
+        .integrations
+        .configure(configured("Shop sync", &[]))
+        .await
+        .unwrap();
+    let before = bench
+        .integrations
+        .store
+        .consumer_by_name("Shop sync")
+        .await
+        .unwrap()
+        .unwrap();
+    let id = before.integration.as_ref().unwrap().id;
+    bench.integrations.activate(id, None, Renewal::Keep).await.unwrap();
+
+    let outcome = bench
+        .integrations
+        .configure(configured("Shop sync", &["Magento_Catalog::products"]))
+        .await
+        .unwrap();
+
+    let after = bench
+        .integrations
+        .store
+        .consumer_by_name("Shop sync")
+        .await
+        .unwrap()
+        .unwrap();
+    let integration = after.integration.as_ref().unwrap();
+    assert_eq!(outcome, Configured::Recreated);
+    assert_eq!(integration.status, Status::Recreated);
+    assert_ne!((integration.id, after.consumer.id), (id, before.consumer.id));
+    assert_ne!(after.consumer.key, before.consumer.key);
+    assert_eq!(after.token, None);
+    assert!(bench.integrations.get(id).await.is_err());
+}
+
+#[tokio::test]
+async fn an_integration_made_by_hand_is_never_replaced_by_a_definition() {
+    let bench = Bench::new().await;
+    let id = bench.create(None).await;
+    let name = bench
+        .integrations
+        .get(id)
+        .await
+        .unwrap()
+        .integration
+        .as_ref()
+        .unwrap()
+        .definition
+        .name
+        .clone();
+
+    let outcome = bench.integrations.configure(configured(&name, &[])).await.unwrap();
+
+    assert_eq!(outcome, Configured::NameInUse);
+    assert!(bench.integrations.get(id).await.is_ok());
 }

@@ -116,7 +116,7 @@ async fn start(quiet: bool) -> Result<Sandbox, Trouble> {
     let password = random::secret()?;
     open::create_admin(&store, clock, ("admin", ""), &password, Role::Admin).await?;
     let app = App::start(&config, None, Arc::clone(&store), clock)?;
-    let serving = open::admin(app.parts(), &config, app.addresses()).await?;
+    let (serving, _integrations) = open::admin(app.parts(), &config, app.addresses()).await?;
     // The first start of a store has a second of its own that nothing signed in it may be served in.
     Partner::expect_handshake();
     activate(&app, &store, clock, partner.address()).await?;
