@@ -1,5 +1,7 @@
 //! A consumer (RFC 5849: client) and the record in which everything that belongs to one consumer stands.
 
+use std::collections::HashSet;
+
 use serde::{Deserialize, Serialize};
 
 use crate::{Integration, IntegrationId, NewIntegration, OwnToken, Secret, Status, UnixSeconds};
@@ -112,5 +114,26 @@ impl NewConsumer {
             integration,
             token: None,
         }
+    }
+}
+
+impl ConsumerRecord {
+    /// What two of these records have in common that only one may have.
+    pub(crate) fn double(records: &[Self]) -> Option<&'static str> {
+        fn is_double<K: Eq + std::hash::Hash>(mut keys: impl Iterator<Item = K>) -> bool {
+            let mut seen = HashSet::new();
+            !keys.all(|key| seen.insert(key))
+        }
+        let integrations = || records.iter().filter_map(|one| one.integration.as_ref());
+        let tokens = records.iter().filter_map(|one| one.token.as_ref()?.token());
+        [
+            ("number", is_double(records.iter().map(|one| one.consumer.id))),
+            ("key", is_double(records.iter().map(|one| &one.consumer.key))),
+            ("integration number", is_double(integrations().map(|one| one.id))),
+            ("name", is_double(integrations().map(|one| &one.definition.name))),
+            ("token", is_double(tokens)),
+        ]
+        .into_iter()
+        .find_map(|(what, is_double)| is_double.then_some(what))
     }
 }

@@ -1,6 +1,6 @@
 //! Consumers, integrations, own and delegated tokens.
 
-use std::collections::{BTreeSet, HashSet};
+use std::collections::BTreeSet;
 use std::ops::Range;
 
 use redb::{ReadTransaction, ReadableTable as _, ReadableTableMetadata as _, WriteTransaction};
@@ -129,34 +129,31 @@ pub(super) fn create_many(
 
 /// All of it before anything is written: what was brought along takes nothing from what stands, nor from itself.
 fn refuse_taken(transaction: &WriteTransaction, records: &[ConsumerRecord]) -> Result<(), StoreError> {
+    if let Some(what) = ConsumerRecord::double(records) {
+        return Err(taken(what));
+    }
     let rows = transaction.open_table(CONSUMERS).fault()?;
     let integrations = transaction.open_table(INTEGRATIONS).fault()?;
     let keys = transaction.open_table(CONSUMER_KEYS).fault()?;
     let names = transaction.open_table(NAMES).fault()?;
     let tokens = transaction.open_table(TOKENS).fault()?;
-    let (mut ids, mut integration_ids) = (HashSet::new(), HashSet::new());
-    let (mut own_keys, mut own_names, mut digests) = (HashSet::new(), HashSet::new(), HashSet::new());
     for record in records {
-        let id = record.consumer.id.0;
-        if rows.get(id).fault()?.is_some() || !ids.insert(id) {
+        if rows.get(record.consumer.id.0).fault()?.is_some() {
             return Err(taken("number"));
         }
-        let key = record.consumer.key.as_str();
-        if owner(&keys, key)?.is_some() || !own_keys.insert(key) {
+        if owner(&keys, &record.consumer.key)?.is_some() {
             return Err(taken("key"));
         }
         if let Some(integration) = &record.integration {
-            let id = integration.id.0;
-            if integrations.get(id).fault()?.is_some() || !integration_ids.insert(id) {
+            if integrations.get(integration.id.0).fault()?.is_some() {
                 return Err(taken("integration number"));
             }
-            let name = integration.definition.name.as_str();
-            if owner(&names, name)?.is_some() || !own_names.insert(name) {
+            if owner(&names, &integration.definition.name)?.is_some() {
                 return Err(taken("name"));
             }
         }
         if let Some(digest) = digest_of(record)
-            && (owner(&tokens, &digest)?.is_some() || !digests.insert(digest))
+            && owner(&tokens, &digest)?.is_some()
         {
             return Err(taken("token"));
         }

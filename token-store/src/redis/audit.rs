@@ -47,19 +47,13 @@ pub(super) async fn read(records: &Records, after: u64, limit: usize) -> Result<
     let numbers: Vec<String> = (first..=last.min(after.saturating_add(limit)))
         .map(|number| number.to_string())
         .collect();
-    if numbers.is_empty() {
-        return Ok(Vec::new());
-    }
-    let fields: Vec<&[u8]> = numbers.iter().map(String::as_bytes).collect();
-    let rows: Vec<Option<Vec<u8>>> = records.call_one(&Calls::default().add("HMGET", AUDIT, &fields)).await?;
-    (first..)
-        .zip(rows)
-        .map(|(number, row)| {
-            let name = row_name(number);
-            let row = row.ok_or_else(|| StoreError::Corrupt(name.clone()))?;
-            decode(records.sealer(), &name, &row)
-        })
-        .collect()
+    let rows = records.fields(AUDIT, &numbers).await?;
+    let opened = numbers.iter().zip(rows).map(|(number, row)| {
+        let name = format!("audit:{number}");
+        let row = row.ok_or_else(|| StoreError::Corrupt(name.clone()))?;
+        decode(records.sealer(), &name, &row)
+    });
+    opened.collect()
 }
 
 /// Appends that lose a race try again; each time somebody won.

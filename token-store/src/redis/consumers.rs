@@ -31,6 +31,11 @@ fn digest_of(record: &ConsumerRecord) -> Option<String> {
     record.token.as_ref().and_then(OwnToken::token).map(token_digest)
 }
 
+/// Keys and tokens are random, or checked by who brings them along: a collision is nobody's request to answer with a no.
+fn taken(what: &str) -> StoreError {
+    StoreError::Corrupt(format!("another record has that {what}"))
+}
+
 /// Writes a record with all its index entries.
 fn insert(records: &Records, commit: &mut Commit, record: &ConsumerRecord) -> Result<(), StoreError> {
     let id = record.consumer.id.0;
@@ -59,7 +64,7 @@ pub(super) async fn create(
     };
     let record = new.into_record(id, integration, now);
     let mut commit = Commit::default();
-    commit.expect(CONSUMER_KEYS, &record.consumer.key, None);
+    let key = commit.expect(CONSUMER_KEYS, &record.consumer.key, None);
     if let Some(name) = name_of(&record) {
         commit.expect(NAMES, name, None);
     }
@@ -70,18 +75,30 @@ pub(super) async fn create(
     };
     match records.commit(&commit, &[change]).await? {
         Committed::Done => Ok(Some(record)),
-        Committed::Refused(0) => Err(StoreError::Corrupt("another consumer has that key".to_owned())),
+        Committed::Refused(place) if place == key => Err(taken("key")),
         Committed::Refused(_) => Ok(None),
     }
 }
 
 pub(super) async fn create_many(records: &Records, all: &[ConsumerRecord]) -> Result<(), StoreError> {
-    for some in all.chunks(CHUNK) {
-        let mut commit = Commit::default();
-        for record in some {
-            insert(records, &mut commit, record)?;
+    if let Some(what) = ConsumerRecord::double(all) {
+        return Err(taken(what));
+    }
+    // What is taken is found before the first of several chunks is written.
+    for writes in [false, true] {
+        for some in all.chunks(CHUNK) {
+            let mut commit = Commit::default();
+            for record in some {
+                expect_nothing(&mut commit, record);
+                if writes {
+                    insert(records, &mut commit, record)?;
+                }
+            }
+            let changes: &[Change] = if writes { &[Change::Everything] } else { &[] };
+            if records.commit(&commit, changes).await? != Committed::Done {
+                return Err(taken("number, key, name or token"));
+            }
         }
-        records.commit(&commit, &[Change::Everything]).await?;
     }
     let consumers = all.iter().map(|one| one.consumer.id.0).max();
     let integrations = all
@@ -93,6 +110,19 @@ pub(super) async fn create_many(records: &Records, all: &[ConsumerRecord]) -> Re
         raise_counter(records, of, most.unwrap_or_default()).await?;
     }
     Ok(())
+}
+
+/// Nothing stands under any name of the record.
+fn expect_nothing(commit: &mut Commit, record: &ConsumerRecord) {
+    commit.expect(CONSUMERS, &record.consumer.id.0.to_string(), None);
+    commit.expect(CONSUMER_KEYS, &record.consumer.key, None);
+    if let Some(integration) = &record.integration {
+        commit.expect(INTEGRATIONS, &integration.id.0.to_string(), None);
+        commit.expect(NAMES, &integration.definition.name, None);
+    }
+    if let Some(digest) = digest_of(record) {
+        commit.expect(TOKENS, &digest, None);
+    }
 }
 
 /// Numbers that were brought along are not given again.
@@ -153,18 +183,24 @@ pub(super) async fn update(records: &Records, record: &ConsumerRecord) -> Result
     record.version += 1;
     let mut commit = Commit::default();
     commit.expect(CONSUMERS, &id.to_string(), Some(&row));
+    let mut name = None;
     if name_of(&before) != name_of(&record) {
-        if let Some(wanted) = name_of(&record) {
-            commit.expect(NAMES, wanted, None);
-        }
+        name = name_of(&record).map(|wanted| commit.expect(NAMES, wanted, None));
         if let Some(old) = name_of(&before) {
             commit.write("HDEL", NAMES, &[old.as_bytes()]);
         }
     }
-    if let Some(digest) = digest_of(&before) {
-        commit.write("HDEL", TOKENS, &[digest.as_bytes()]);
+    let (old_digest, new_digest) = (digest_of(&before), digest_of(&record));
+    if old_digest != new_digest {
+        if let Some(wanted) = &new_digest {
+            commit.expect(TOKENS, wanted, None);
+        }
+        if let Some(old) = &old_digest {
+            commit.write("HDEL", TOKENS, &[old.as_bytes()]);
+        }
     }
     if before.consumer.key != record.consumer.key {
+        commit.expect(CONSUMER_KEYS, &record.consumer.key, None);
         commit.write("HDEL", CONSUMER_KEYS, &[before.consumer.key.as_bytes()]);
     }
     insert(records, &mut commit, &record)?;
@@ -176,32 +212,44 @@ pub(super) async fn update(records: &Records, record: &ConsumerRecord) -> Result
             key: key.clone(),
         })
         .collect();
-    Ok(match records.commit(&commit, &changes).await? {
-        Committed::Done => Put::Done(record.version),
-        Committed::Refused(0) => Put::Changed,
-        Committed::Refused(_) => Put::NameTaken,
-    })
+    match records.commit(&commit, &changes).await? {
+        Committed::Done => Ok(Put::Done(record.version)),
+        Committed::Refused(0) => Ok(Put::Changed),
+        Committed::Refused(place) if Some(place) == name => Ok(Put::NameTaken),
+        Committed::Refused(_) => Err(taken("key or token")),
+    }
 }
 
 pub(super) async fn delete(records: &Records, id: u64, version: Option<u64>) -> Result<Put, StoreError> {
-    let found = current(records, id).await?;
-    let Some((row, record)) = found.filter(|(_, one)| version.is_none_or(|version| version == one.version)) else {
-        return Ok(Put::Changed);
-    };
+    loop {
+        let found = current(records, id).await?;
+        let Some((row, record)) = found.filter(|(_, one)| version.is_none_or(|version| version == one.version)) else {
+            return Ok(Put::Changed);
+        };
+        if try_delete(records, &row, &record).await? {
+            return Ok(Put::Done(record.version + 1));
+        }
+        // It changed meanwhile: a version that is asked for is no longer there, else somebody else got on.
+    }
+}
+
+async fn try_delete(records: &Records, row: &[u8], record: &ConsumerRecord) -> Result<bool, StoreError> {
+    let id = record.consumer.id.0;
     let delegated = keys::delegated(id);
     let digests: Vec<String> = records
         .call_one(&Calls::default().add("HKEYS", &delegated, &[]))
         .await?;
     let mut commit = Commit::default();
-    commit.expect(CONSUMERS, &id.to_string(), Some(&row));
+    commit.expect(CONSUMERS, &id.to_string(), Some(row));
     commit.write("HDEL", CONSUMERS, &[&number(id)]);
     commit.write("HDEL", CONSUMER_KEYS, &[record.consumer.key.as_bytes()]);
     if let Some(integration) = &record.integration {
         commit.write("HDEL", INTEGRATIONS, &[&number(integration.id.0)]);
         commit.write("HDEL", NAMES, &[integration.definition.name.as_bytes()]);
     }
-    commit.write("DEL", &delegated, &[]);
-    for digest in digest_of(&record).iter().chain(&digests) {
+    // Also those that came since their digests were read.
+    commit.drop_with_index(&delegated, TOKENS);
+    if let Some(digest) = digest_of(record) {
         commit.write("HDEL", TOKENS, &[digest.as_bytes()]);
     }
     let mut changes = vec![Change::Consumer {
@@ -212,10 +260,7 @@ pub(super) async fn delete(records: &Records, id: u64, version: Option<u64>) -> 
         consumer: ConsumerId(id),
         digest,
     }));
-    Ok(match records.commit(&commit, &changes).await? {
-        Committed::Done => Put::Done(record.version + 1),
-        Committed::Refused(_) => Put::Changed,
-    })
+    Ok(records.commit(&commit, &changes).await? == Committed::Done)
 }
 
 pub(super) async fn put_delegated(records: &Records, row: &Delegated) -> Result<(), StoreError> {
@@ -225,6 +270,7 @@ pub(super) async fn put_delegated(records: &Records, row: &Delegated) -> Result<
     let mut commit = Commit::default();
     // A consumer deleted meanwhile takes its delegated tokens along.
     commit.expect_some(CONSUMERS, &id.to_string());
+    let token = commit.expect(TOKENS, &digest, None);
     commit.write("HSET", &keys::delegated(id), &[digest.as_bytes(), &sealed]);
     commit.write("HSET", TOKENS, &[digest.as_bytes(), &number(id)]);
     let change = Change::Delegated {
@@ -233,6 +279,7 @@ pub(super) async fn put_delegated(records: &Records, row: &Delegated) -> Result<
     };
     match records.commit(&commit, &[change]).await? {
         Committed::Done => Ok(()),
+        Committed::Refused(place) if place == token => Err(taken("token")),
         Committed::Refused(_) => Err(StoreError::Corrupt(row_name(id))),
     }
 }
@@ -269,6 +316,9 @@ pub(super) async fn replace_delegated(records: &Records, token: &str, row: &Dele
     let new_digest = token_digest(&row.token);
     let mut commit = Commit::default();
     commit.expect(&table, &digest, Some(&sealed));
+    if new_digest != digest {
+        commit.expect(TOKENS, &new_digest, None);
+    }
     commit.write("HDEL", &table, &[digest.as_bytes()]);
     commit.write("HDEL", TOKENS, &[digest.as_bytes()]);
     let resealed = records.seal(&delegated_name(id, &new_digest), &row)?;
@@ -282,10 +332,11 @@ pub(super) async fn replace_delegated(records: &Records, token: &str, row: &Dele
             digest,
         })
         .collect();
-    Ok(match records.commit(&commit, &changes).await? {
-        Committed::Done => Put::Done(row.version),
-        Committed::Refused(_) => Put::Changed,
-    })
+    match records.commit(&commit, &changes).await? {
+        Committed::Done => Ok(Put::Done(row.version)),
+        Committed::Refused(0) => Ok(Put::Changed),
+        Committed::Refused(_) => Err(taken("token")),
+    }
 }
 
 pub(super) async fn delete_delegated(records: &Records, consumer: u64, token: &str) -> Result<bool, StoreError> {

@@ -123,6 +123,17 @@ impl Records {
         decode(self.sealer(), &name(id), &row).map(Some)
     }
 
+    /// The rows of these fields, read in bounded steps: a script can't hand on more than 8,000 words.
+    pub(super) async fn fields(&self, key: &str, fields: &[String]) -> Result<Vec<Option<Vec<u8>>>, StoreError> {
+        let mut rows = Vec::with_capacity(fields.len());
+        for some in fields.chunks(FIELDS) {
+            let some: Vec<&[u8]> = some.iter().map(String::as_bytes).collect();
+            let read: Vec<Option<Vec<u8>>> = self.call_one(&Calls::default().add("HMGET", key, &some)).await?;
+            rows.extend(read);
+        }
+        Ok(rows)
+    }
+
     /// All rows of a table, by number, read in bounded steps; a row that comes or goes meanwhile may be seen or not.
     pub(super) async fn rows<R: DeserializeOwned>(
         &self,
@@ -159,3 +170,4 @@ pub(super) fn read<T: FromRedisValue>(value: Value) -> Result<T, StoreError> {
 
 /// Rows a step.
 const SCAN: &[u8] = b"500";
+const FIELDS: usize = 1000;

@@ -60,17 +60,24 @@ pub(super) struct Commit {
 }
 
 impl Commit {
-    /// The field holds exactly this, or `None`: isn't there.
-    pub(super) fn expect(&mut self, key: &str, field: &str, value: Option<&[u8]>) {
+    /// The field holds exactly this, or `None`: isn't there. Answers the place that a refusal names.
+    pub(super) fn expect(&mut self, key: &str, field: &str, value: Option<&[u8]>) -> usize {
         let number = self.keys.number(key).to_string();
         self.expectations.push(number.into_bytes());
         self.expectations.push(field.as_bytes().to_vec());
         self.expectations.push(value.unwrap_or_default().to_vec());
+        self.expectations.len() / 3 - 1
     }
 
     /// The field is there.
     pub(super) fn expect_some(&mut self, key: &str, field: &str) {
         self.expect(key, field, Some(b"*"));
+    }
+
+    /// Then deletes the hash `key`, and of `index` every field that it has.
+    pub(super) fn drop_with_index(&mut self, key: &str, index: &str) {
+        let index = self.keys.number(index).to_string();
+        self.write("DROP", key, &[index.as_bytes()]);
     }
 
     /// Then does this.

@@ -1,5 +1,7 @@
 //! Accounts, users' bearer tokens, failed sign-ins.
 
+use std::slice;
+
 use super::keys::{self, LOCKOUTS, LOCKOUTS_UNTIL, USER_TOKENS, kind_name};
 use super::records::{Committed, Records};
 use super::script::{Calls, Commit, FAILURE};
@@ -23,22 +25,30 @@ fn number(id: u64) -> Vec<u8> {
 
 pub(super) async fn put_token(records: &Records, token: &UserToken) -> Result<(), StoreError> {
     let digest = token.digest.as_bytes();
-    let row = records.seal(&token_row(&token.digest), token)?;
-    let mut commit = Commit::default();
-    commit.write("HSET", USER_TOKENS, &[digest, &row]);
-    commit.write("SADD", &keys::user_tokens_of(token.user.kind, token.user.id), &[digest]);
-    if let Some(until) = token.expires_at {
-        commit.write(
-            "ZADD",
-            &keys::user_tokens_until(token.user.kind),
-            &[&number(until), digest],
-        );
-    }
+    let name = token_row(&token.digest);
+    let row = records.seal(&name, token)?;
     let change = Change::UserToken {
         digest: token.digest.clone(),
     };
-    records.commit(&commit, &[change]).await?;
-    Ok(())
+    loop {
+        let before = records.row::<UserToken>(USER_TOKENS, &token.digest, &name).await?;
+        let mut commit = Commit::default();
+        let sealed = before.as_ref().map(|(sealed, _)| sealed.as_slice());
+        commit.expect(USER_TOKENS, &token.digest, sealed);
+        if let Some((_, before)) = &before {
+            // Kept again: what the first time said of its user and its end doesn't count any more.
+            delete(&mut commit, before.user, &[&before.digest]);
+        }
+        commit.write("HSET", USER_TOKENS, &[digest, &row]);
+        commit.write("SADD", &keys::user_tokens_of(token.user.kind, token.user.id), &[digest]);
+        if let Some(until) = token.expires_at {
+            let words: [&[u8]; 2] = [&number(until), digest];
+            commit.write("ZADD", &keys::user_tokens_until(token.user.kind), &words);
+        }
+        if records.commit(&commit, slice::from_ref(&change)).await? == Committed::Done {
+            return Ok(());
+        }
+    }
 }
 
 pub(super) async fn token(records: &Records, digest: &str) -> Result<Option<UserToken>, StoreError> {
@@ -54,13 +64,7 @@ pub(super) async fn tokens_of(records: &Records, user: User) -> Result<Vec<UserT
 
 /// Those of the digests that are there.
 async fn tokens(records: &Records, digests: &[String]) -> Result<Vec<UserToken>, StoreError> {
-    if digests.is_empty() {
-        return Ok(Vec::new());
-    }
-    let fields: Vec<&[u8]> = digests.iter().map(String::as_bytes).collect();
-    let rows: Vec<Option<Vec<u8>>> = records
-        .call_one(&Calls::default().add("HMGET", USER_TOKENS, &fields))
-        .await?;
+    let rows = records.fields(USER_TOKENS, digests).await?;
     let found = digests
         .iter()
         .zip(rows)
@@ -80,9 +84,9 @@ pub(super) async fn delete_tokens_of(records: &Records, user: User) -> Result<u6
     Ok(u64::try_from(digests.len()).unwrap_or(u64::MAX))
 }
 
-fn delete(commit: &mut Commit, user: User, digests: &[String]) {
+fn delete(commit: &mut Commit, user: User, digests: &[impl AsRef<[u8]>]) {
     for digest in digests {
-        let digest = digest.as_bytes();
+        let digest = digest.as_ref();
         commit.write("HDEL", USER_TOKENS, &[digest]);
         commit.write("SREM", &keys::user_tokens_of(user.kind, user.id), &[digest]);
         commit.write("ZREM", &keys::user_tokens_until(user.kind), &[digest]);
@@ -96,7 +100,7 @@ pub(super) async fn sweep_tokens(
     limit: usize,
 ) -> Result<u64, StoreError> {
     let until = keys::user_tokens_until(kind);
-    let limit = limit.to_string();
+    let limit = limit.min(MOST_A_STEP).to_string();
     let words: [&[u8]; 5] = [b"-inf", &number(now), b"LIMIT", b"0", limit.as_bytes()];
     let expired: Vec<String> = records
         .call_one(&Calls::default().add("ZRANGEBYSCORE", &until, &words))
@@ -258,7 +262,7 @@ pub(super) async fn clear_failures(records: &Records, kind: LockoutKind, name: &
 }
 
 pub(super) async fn sweep_failures(records: &Records, now: UnixSeconds, limit: usize) -> Result<u64, StoreError> {
-    let limit = limit.to_string();
+    let limit = limit.min(MOST_A_STEP).to_string();
     let words: [&[u8]; 5] = [b"-inf", &number(now), b"LIMIT", b"0", limit.as_bytes()];
     let expired: Vec<String> = records
         .call_one(&Calls::default().add("ZRANGEBYSCORE", LOCKOUTS_UNTIL, &words))
@@ -271,3 +275,6 @@ pub(super) async fn sweep_failures(records: &Records, now: UnixSeconds, limit: u
     records.commit(&commit, &[]).await?;
     Ok(u64::try_from(expired.len()).unwrap_or(u64::MAX))
 }
+
+/// Rows that one step of a sweep deletes at most: other calls wait while it runs.
+const MOST_A_STEP: usize = 10_000;

@@ -2,6 +2,7 @@
 -- KEYS[1]: the store's own hash; the rest: the keys that are named by number.
 -- ARGV: identity; channel and message ('' for none); count of expectations, each: number of a hash's key, field, value
 -- ('' absent, '*' any); then the commands, each: count of words, name, number of its key, further words.
+-- DROP deletes a hash with the fields of its index: number of the index's key.
 -- Answers 0, or the number of the first expectation that does not hold.
 if redis.call('HGET', KEYS[1], 'identity') ~= ARGV[1] then
   return redis.error_reply('IDENTITY the store is not the known one')
@@ -20,7 +21,14 @@ while at <= #ARGV do
   local command = {}
   for word = 1, count do command[word] = ARGV[at + word] end
   command[2] = KEYS[tonumber(command[2])]
-  redis.call(unpack(command))
+  if command[1] == 'DROP' then
+    for _, field in ipairs(redis.call('HKEYS', command[2])) do
+      redis.call('HDEL', KEYS[tonumber(command[3])], field)
+    end
+    redis.call('DEL', command[2])
+  else
+    redis.call(unpack(command))
+  end
   at = at + count + 1
 end
 if ARGV[3] ~= '' then redis.call('PUBLISH', ARGV[2], ARGV[3]) end
