@@ -6,15 +6,14 @@
 mod cluster;
 mod control;
 mod port;
+mod process;
 mod sentinel;
 mod tls;
 
-use std::io::ErrorKind;
-use std::path::PathBuf;
-use std::process::{Child, Command, Stdio};
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::Signal;
 
 pub use self::cluster::Cluster;
 pub use self::control::Reply;
@@ -22,6 +21,7 @@ pub use self::sentinel::Sentinels;
 pub use self::tls::Certificates;
 
 use self::port::Port;
+use self::process::Process;
 
 /// How a server is set up. By default: open to everybody, in clear, nothing kept on disk.
 #[derive(Clone, Debug, Default)]
@@ -48,7 +48,7 @@ pub struct Server {
     options: Options,
     folder: tempfile::TempDir,
     port: Port,
-    child: Option<Child>,
+    process: Option<Process>,
     sentinel: bool,
 }
 
@@ -63,7 +63,7 @@ impl Server {
             options,
             folder: tempfile::tempdir().expect("a temporary folder can be made"),
             port: Port::reserve(),
-            child: None,
+            process: None,
             sentinel,
         };
         for _ in 0..MOST_PORTS {
@@ -126,19 +126,15 @@ impl Server {
 
     /// kill -9: what was not synced is lost.
     pub fn kill(&mut self) {
-        if let Some(mut child) = self.child.take() {
-            // Both fail only when the process has ended already.
-            drop(child.kill());
-            drop(child.wait());
-        }
+        self.process = None;
     }
 
     /// Ends as an operator would end it.
     pub async fn stop(&mut self) {
         // The server closes the connection instead of answering.
         drop(self.try_command(&["SHUTDOWN"]).await);
-        if let Some(mut child) = self.child.take() {
-            wait_until("the server ends", async || matches!(child.try_wait(), Ok(Some(_)))).await;
+        if let Some(mut process) = self.process.take() {
+            wait_until("the server ends", async || process.ended().is_some()).await;
         }
     }
 
@@ -187,8 +183,8 @@ impl Server {
     }
 
     fn signal(&self, signal: Signal) {
-        if let Some(child) = &self.child {
-            kill_process(Pid::from_child(child), signal).expect("our own child can be signalled");
+        if let Some(process) = &self.process {
+            process.signal(signal);
         }
     }
 
@@ -254,22 +250,16 @@ impl Server {
 
     /// `false`: the port is somebody else's.
     async fn try_start(&mut self) -> bool {
-        let mut command = Command::new("redis-server");
-        command.arg(self.folder.path().join(CONFIGURATION));
-        if self.sentinel {
-            command.arg("--sentinel");
-        }
-        let command = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
-        let mut child = match command.spawn() {
-            Ok(child) => child,
-            Err(error) if error.kind() == ErrorKind::NotFound => {
-                fail("these tests start real servers: install redis-server (apt-get install redis-server)")
-            }
-            Err(error) => fail(&format!("redis-server can't be started: {error}")),
+        let configuration = self.folder.path().join(CONFIGURATION);
+        let arguments: &[&Path] = if self.sentinel {
+            &[&configuration, Path::new("--sentinel")]
+        } else {
+            &[&configuration]
         };
+        let mut process = Process::start(arguments, self.folder.path());
         let mut ended = None;
         wait_until("redis-server answers", async || {
-            ended = child.try_wait().ok().flatten();
+            ended = process.ended();
             ended.is_some()
                 || self
                     .try_command(&["PING"])
@@ -285,14 +275,8 @@ impl Server {
             );
             return false;
         }
-        self.child = Some(child);
+        self.process = Some(process);
         true
-    }
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        self.kill();
     }
 }
 
