@@ -16,6 +16,8 @@ pub mod cached;
 pub mod change;
 pub mod codec;
 pub mod consumer;
+#[cfg(test)]
+mod contract;
 pub mod delegated;
 pub mod embedded;
 pub mod integration;
@@ -26,6 +28,10 @@ pub mod open;
 pub mod redis;
 pub mod seal;
 pub mod secret;
+#[cfg(all(test, feature = "redis"))]
+#[path = "../../tests/harness/redis/mod.rs"]
+#[expect(unreachable_pub, reason = "the end-to-end tests have it as a library")]
+mod servers;
 pub mod store;
 pub mod token;
 pub mod user_token;
