@@ -1,8 +1,7 @@
 //! Which token opens what: only a live access token of the consumer that signs.
 
-use harness::{CALLBACK, Call, Credentials, PASSWORD, Refusal, Response, Shop, Signing};
+use harness::{CALLBACK, CUSTOMER, Call, Credentials, PASSWORD, Refusal, Response, Shop, Signing};
 use serde_json::json;
-use tokio::sync::OnceCell;
 
 #[tokio::test]
 async fn a_request_token_is_no_access_token() {
@@ -317,7 +316,7 @@ async fn an_inactive_integration_is_a_guest_where_everybody_may() {
 
 #[tokio::test]
 async fn a_customers_delegated_token_opens_what_is_theirs() {
-    let (shop, customer) = with_customer().await;
+    let (shop, customer) = Shop::with_customer().await;
     let app = app(shop).await;
 
     let token = shop.gateway.delegated_by(CUSTOMER, &app.1).await;
@@ -335,7 +334,7 @@ async fn a_customers_delegated_token_opens_what_is_theirs() {
 
 #[tokio::test]
 async fn a_customers_delegated_token_opens_nothing_of_the_integrations() {
-    let (shop, _) = with_customer().await;
+    let (shop, _) = Shop::with_customer().await;
     let app = app(shop).await;
 
     let token = shop.gateway.delegated_by(CUSTOMER, &app.1).await;
@@ -345,7 +344,7 @@ async fn a_customers_delegated_token_opens_nothing_of_the_integrations() {
 
 #[tokio::test]
 async fn a_customers_delegated_token_ends_with_the_integrations_activation() {
-    let (shop, _) = with_customer().await;
+    let (shop, _) = Shop::with_customer().await;
     let app = app(shop).await;
     let token = shop.gateway.delegated_by(CUSTOMER, &app.1).await;
 
@@ -482,20 +481,6 @@ async fn a_request_token_is_no_bearer_token_either() {
     let request_token = handshake.request_token().await;
 
     assert_eq!(bearer(&shop, request_token.token()).await, (401, "bearer_invalid"));
-}
-
-const CUSTOMER: &str = "roni_cost@example.com";
-
-/// A shop with a customer, for all tests of this file that need one.
-async fn with_customer() -> (&'static Shop, u64) {
-    static SHOP: OnceCell<(Shop, u64)> = OnceCell::const_new();
-    let start = async || {
-        let shop = Shop::new().start().await;
-        let customer = shop.gateway.add_customer(CUSTOMER).await;
-        (shop, customer)
-    };
-    let (shop, customer) = SHOP.get_or_init(start).await;
-    (shop, *customer)
 }
 
 /// An integration that users delegate to; it may use products.

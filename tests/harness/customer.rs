@@ -3,12 +3,15 @@
 use std::time::Duration;
 
 use token_store::{NewAccount, OpenOptions, Role, Secret, UserKind, open};
+use tokio::sync::OnceCell;
 
+use crate::call::Call;
 use crate::gateway::Gateway;
+use crate::shop::{PASSWORD, Shop};
 use crate::sign::now;
 
 impl Gateway {
-    /// Adds a customer who signs in with [`crate::PASSWORD`], and answers the number; the gateway starts again for it.
+    /// Adds a customer who signs in with [`PASSWORD`], and answers the number; the gateway starts again for it.
     pub async fn add_customer(&self, email: &str) -> u64 {
         self.stop().await;
         let options = OpenOptions {
@@ -38,5 +41,30 @@ impl Gateway {
     }
 }
 
-/// Of [`crate::PASSWORD`], by another implementation than ours, at the least cost.
+impl Shop {
+    /// A shop with a customer, [`CUSTOMER`], for all tests that need one: the shop, and the customer's number.
+    pub async fn with_customer() -> (&'static Self, u64) {
+        static SHOP: OnceCell<(Shop, u64)> = OnceCell::const_new();
+        let start = async || {
+            let shop = Self::new().start().await;
+            let customer = shop.gateway.add_customer(CUSTOMER).await;
+            (shop, customer)
+        };
+        let (shop, customer) = SHOP.get_or_init(start).await;
+        (shop, *customer)
+    }
+
+    /// Signs [`CUSTOMER`] in: a bearer token.
+    pub async fn customer_token(&self) -> String {
+        let credentials = serde_json::json!({ "username": CUSTOMER, "password": PASSWORD });
+        let call = Call::post("/rest/V1/integration/customer/token").json(&credentials);
+        let answer = call.send(&self.gateway).await;
+        assert_eq!(answer.status, 200, "{}", answer.text());
+        answer.json().as_str().unwrap_or_default().to_owned()
+    }
+}
+
+/// The customer of [`Shop::with_customer`].
+pub const CUSTOMER: &str = "roni_cost@example.com";
+/// Of [`PASSWORD`], by another implementation than ours, at the least cost.
 const HASH: &str = "$argon2id$v=19$m=64,t=1,p=1$bDDPBZ0j8f1F6bI4TT7DTQ$kAdX78xvRl996gi32SKlkkebVxvV8W+JCHtwVlb+Q40";

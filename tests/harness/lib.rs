@@ -44,6 +44,7 @@ mod wire;
 
 pub use admin::{Admin, Integration, NewIntegration};
 pub use call::{Call, Connection, Message};
+pub use customer::CUSTOMER;
 pub use delegation::CALLBACK;
 pub use gateway::{Config, Gateway};
 pub use partner::{Handshake, Partner, PartnerAnswer, Posted};
