@@ -13,6 +13,7 @@ use tempfile::TempDir;
 
 use crate::call::Call;
 use crate::process::{Process, binary, free_port};
+use crate::sign::now;
 use crate::wait::{eventually, next_second};
 use crate::wire::Response;
 
@@ -21,6 +22,7 @@ use crate::wire::Response;
 pub struct Config {
     sections: BTreeMap<String, BTreeMap<String, String>>,
     more: String,
+    is_aged: bool,
 }
 
 impl Config {
@@ -37,6 +39,13 @@ impl Config {
     pub fn append(mut self, toml: &str) -> Self {
         self.more.push_str(toml);
         self.more.push('\n');
+        self
+    }
+
+    /// The embedded store is an hour old at the first start, so that no timestamp in the window is in doubt.
+    #[must_use]
+    pub fn aged(mut self) -> Self {
+        self.is_aged = true;
         self
     }
 
@@ -69,6 +78,9 @@ impl Gateway {
         // Between the look for a free port and its use somebody else may take it.
         for _ in 0..5 {
             let gateway = Self::prepare(config.clone(), base_url, environment);
+            if config.is_aged {
+                gateway.make_store(now() - 3600).await;
+            }
             if gateway.run().await {
                 return gateway;
             }
@@ -246,11 +258,16 @@ impl Gateway {
         fs::read_to_string(self.folder.path().join("stderr")).unwrap_or_default()
     }
 
+    /// The access log so far.
+    pub fn access_log(&self) -> String {
+        fs::read_to_string(self.folder.path().join("stdout")).unwrap_or_default()
+    }
+
     /// The access log's line of a response; it comes a moment later.
     pub async fn access_line(&self, response: &Response) -> Value {
         let id = response.header("x-request-id").unwrap().to_owned();
         eventually("a line in the access log", async || {
-            let log = fs::read_to_string(self.folder.path().join("stdout")).unwrap_or_default();
+            let log = self.access_log();
             log.lines()
                 .find(|line| line.contains(&id))
                 .map(|line| serde_json::from_str(line).unwrap())

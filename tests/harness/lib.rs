@@ -30,7 +30,6 @@
 
 mod admin;
 mod call;
-mod customer;
 mod delegation;
 mod gateway;
 mod partner;
@@ -38,19 +37,20 @@ mod process;
 pub mod redis;
 mod shop;
 mod sign;
+mod store;
 mod upstream;
 mod wait;
 mod wire;
 
 pub use admin::{Admin, Integration, NewIntegration};
 pub use call::{Call, Connection, Message};
-pub use customer::CUSTOMER;
 pub use delegation::CALLBACK;
 pub use gateway::{Config, Gateway};
 pub use partner::{Handshake, Partner, PartnerAnswer, Posted};
 pub use process::{binary, free_port};
 pub use shop::{ADMIN, PASSWORD, Shop, ShopBuilder};
 pub use sign::{Credentials, Placement, Signing, now, pairs_of_form, percent_encode};
+pub use store::CUSTOMER;
 pub use upstream::{Answer, Seen, Upstream};
 pub use wait::{background, eventually, next_second};
 pub use wire::{Refusal, Response};

@@ -48,7 +48,7 @@ impl Shop {
     /// The shop that all tests of this process share: default configuration; each test makes integrations of its own.
     pub async fn shared() -> &'static Self {
         static SHARED: OnceCell<Shop> = OnceCell::const_new();
-        SHARED.get_or_init(async || Self::new().start().await).await
+        SHARED.get_or_init(async || Self::new().aged().start().await).await
     }
 
     /// An integration, made by the first admin.
@@ -91,6 +91,13 @@ impl ShopBuilder {
             "encryption_keys",
             &format!("[\"{ENCRYPTION_KEY}\"]"),
         )
+    }
+
+    /// The store is an hour old, so that no timestamp in the window is in doubt.
+    #[must_use]
+    pub fn aged(mut self) -> Self {
+        self.config = self.config.aged();
+        self
     }
 
     /// Without the usual routes.

@@ -91,6 +91,8 @@ pub struct Signing {
     finish: fn(String) -> String,
     scheme: String,
     realm: Option<String>,
+    signature: Option<String>,
+    is_unsigned: bool,
 }
 
 impl Signing {
@@ -120,6 +122,8 @@ impl Signing {
             finish: |signature| signature,
             scheme: "OAuth".to_owned(),
             realm: None,
+            signature: None,
+            is_unsigned: false,
         }
     }
 
@@ -143,9 +147,13 @@ impl Signing {
         self.set("oauth_timestamp", &at.to_string())
     }
 
-    /// A parameter's value, before it is signed; added where there was none.
+    /// A parameter's value, before it is signed; added where there was none. A signature is sent as it is given.
     #[must_use]
     pub fn set(mut self, name: &str, value: &str) -> Self {
+        if name == "oauth_signature" {
+            self.signature = Some(value.to_owned());
+            return self;
+        }
         match self.parameters.iter_mut().find(|(one, _)| one == name) {
             Some((_, old)) => value.clone_into(old),
             None => self.parameters.push((name.to_owned(), value.to_owned())),
@@ -163,6 +171,7 @@ impl Signing {
     /// Without a parameter.
     #[must_use]
     pub fn without(mut self, name: &str) -> Self {
+        self.is_unsigned |= name == "oauth_signature";
         self.parameters.retain(|(one, _)| one != name);
         self
     }
@@ -256,10 +265,13 @@ impl Signing {
             .clone()
             .or_else(|| named("oauth_signature_method"))
             .unwrap_or_default();
-        let signature = (self.finish)(self.signature(&algorithm, &base));
         let mut parameters = self.parameters.clone();
-        if named("oauth_signature").is_none() {
-            parameters.push(("oauth_signature".to_owned(), signature));
+        if !self.is_unsigned {
+            let computed = || (self.finish)(self.signature(&algorithm, &base));
+            parameters.push((
+                "oauth_signature".to_owned(),
+                self.signature.clone().unwrap_or_else(computed),
+            ));
         }
         parameters
     }

@@ -1,28 +1,22 @@
-//! Customers, straight in an embedded store: nothing makes them from outside but the storefront.
+//! What only the store itself can be given: customers, whom nothing makes from outside but the storefront, and an age.
 
+use std::sync::Arc;
 use std::time::Duration;
 
-use token_store::{NewAccount, OpenOptions, Role, Secret, UserKind, open};
+use token_store::{NewAccount, OpenOptions, Role, Secret, Store, UserKind, open};
 use tokio::sync::OnceCell;
 
 use crate::call::Call;
 use crate::gateway::Gateway;
 use crate::shop::{PASSWORD, Shop};
 use crate::sign::now;
+use crate::wait::eventually;
 
 impl Gateway {
     /// Adds a customer who signs in with [`PASSWORD`], and answers the number; the gateway starts again for it.
     pub async fn add_customer(&self, email: &str) -> u64 {
         self.stop().await;
-        let options = OpenOptions {
-            url: format!("embedded:{}/store", self.folder().display()),
-            encryption_keys: Vec::new(),
-            timeout: Duration::from_secs(1),
-            connect_timeout: Duration::from_secs(1),
-            cache: 100,
-            now: now(),
-        };
-        let store = open(&options).await.unwrap();
+        let store = self.open_store(now()).await;
         let new = NewAccount {
             kind: UserKind::Customer,
             username: email.to_owned(),
@@ -38,6 +32,24 @@ impl Gateway {
         drop(store);
         self.start_again().await;
         made.id.0
+    }
+
+    /// Makes the store before the first start, at that time.
+    pub(crate) async fn make_store(&self, at: u64) {
+        self.open_store(at).await.close().await.unwrap();
+    }
+
+    /// Opens the embedded store while no process has it open.
+    async fn open_store(&self, at: u64) -> Arc<dyn Store> {
+        let options = OpenOptions {
+            url: format!("embedded:{}/store", self.folder().display()),
+            encryption_keys: Vec::new(),
+            timeout: Duration::from_secs(1),
+            connect_timeout: Duration::from_secs(1),
+            cache: 100,
+            now: at,
+        };
+        eventually("the store can be opened", async || open(&options).await.ok()).await
     }
 }
 
