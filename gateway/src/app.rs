@@ -128,7 +128,7 @@ impl App {
     ) -> Result<Self, StartError> {
         let live = Arc::new(Live::new(config)?);
         let tls = config.public.tls.as_ref().map(tls::server_config).transpose()?;
-        let connections = admitted(&config.public.limits)?;
+        let connections = connections(&config.public.limits)?;
         let metrics = Arc::new(Metrics::default());
         let log = AccessLog::start(config.log.access).map_err(StartError::Thread)?;
         let counts = Counts::new(connections, config.public.limits.connections_per_address);
@@ -380,29 +380,29 @@ fn sweep_gauges(metrics: &Metrics, sweeps: &Sweeps) {
     }
 }
 
-/// The connections that the system's file descriptors suffice for: each may need one toward upstream; the rest is files, the
-/// store and the admin listener. A number that somebody chose is kept or refused; the default gives way.
-fn admitted(limits: &config::Limits) -> Result<usize, StartError> {
+/// How many connections the file descriptors are for: each may need one toward upstream; the rest is files, the store and
+/// the admin listener. What was asked for is had or refused, the default is lowered.
+fn connections(limits: &config::Limits) -> Result<usize, StartError> {
     use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
-    let connections = u64::try_from(limits.connections).unwrap_or(u64::MAX);
-    let needed = connections.saturating_mul(2).saturating_add(DESCRIPTORS);
+    let needed = descriptors(limits.connections);
     let limit = getrlimit(Resource::Nofile);
     if limit.current.is_none_or(|current| current >= needed) {
         return Ok(limits.connections);
     }
-    let raise = |to| {
-        let raised = Rlimit {
-            current: Some(to),
-            maximum: limit.maximum,
-        };
-        setrlimit(Resource::Nofile, raised).is_ok()
+    let most = limit.maximum.unwrap_or(needed).min(needed);
+    let raised = Rlimit {
+        current: Some(most),
+        maximum: limit.maximum,
     };
-    if limit.maximum.is_none_or(|maximum| maximum >= needed) && raise(needed) {
+    let allowed = match setrlimit(Resource::Nofile, raised) {
+        Ok(()) => most,
+        Err(_) => limit.current.unwrap_or(most),
+    };
+    if allowed >= needed {
         return Ok(limits.connections);
     }
-    let allowed = limit.maximum.or(limit.current).unwrap_or_default();
-    let fewer = usize::try_from(allowed.saturating_sub(DESCRIPTORS) / 2).unwrap_or(usize::MAX);
-    if limits.connections != config::Limits::CONNECTIONS || fewer < LEAST_CONNECTIONS || !raise(allowed) {
+    let fitting = usize::try_from(allowed.saturating_sub(OTHER_DESCRIPTORS) / 2).unwrap_or_default();
+    if limits.connections_are_set || fitting == 0 {
         return Err(StartError::Descriptors {
             needed,
             connections: limits.connections,
@@ -410,15 +410,17 @@ fn admitted(limits: &config::Limits) -> Result<usize, StartError> {
         });
     }
     tracing::warn!(
-        connections = fewer,
-        "the system allows {allowed} file descriptors: fewer connections are admitted than the default of {}; raise the limit (ulimit -n) or set public.limits.connections",
-        limits.connections
+        allowed,
+        connections = fitting,
+        "few file descriptors are allowed, so public.limits.connections is lower than its default"
     );
-    Ok(fewer)
+    Ok(fitting)
 }
 
-/// Beside those of connections.
-const DESCRIPTORS: u64 = 256;
-/// With fewer the default is no default.
-const LEAST_CONNECTIONS: usize = 64;
+fn descriptors(connections: usize) -> u64 {
+    let connections = u64::try_from(connections).unwrap_or(u64::MAX);
+    connections.saturating_mul(2).saturating_add(OTHER_DESCRIPTORS)
+}
+
+const OTHER_DESCRIPTORS: u64 = 256;
 const TICK: std::time::Duration = std::time::Duration::from_millis(200);

@@ -8,7 +8,7 @@ use token_store::{OpenError, Role, Secret};
 
 use super::api::{Api, CallError};
 use super::open::{self, AccountError};
-use super::{ConfigFile, block_on, exit_code, fail, misused, prompt};
+use super::{ConfigFile, block_on, exit_code, fail, misused, prompt, say};
 use crate::clock::Clock;
 use crate::config::{Config, Environment};
 
@@ -94,8 +94,7 @@ fn create(arguments: &Create) -> Result<(), ExitCode> {
             .await
             .map_err(|error| fail(&error))
     })?;
-    println!("admin account {username:?} is made, number {made}");
-    Ok(())
+    say(&format!("admin account {username:?} is made, number {made}"))
 }
 
 /// A running gateway holds an embedded store: then it makes the account.

@@ -8,8 +8,8 @@ use token_store::AuditEntry;
 use token_store::audit::follows;
 
 use super::api::{AdminApi, Api, CallError};
-use super::exit_code;
-use super::table::{print_rows, text};
+use super::table::{of_rows, text};
+use super::{exit_code, say};
 
 /// The audit log: every change, who made it, what it was before and after
 #[derive(Debug, clap::Args)]
@@ -50,33 +50,35 @@ enum Format {
 }
 
 pub(super) fn run(arguments: &Arguments) -> ExitCode {
-    exit_code(arguments.api.calls(async |api| match &arguments.command {
+    let answer = arguments.api.calls(async |api| match &arguments.command {
         Command::List { after, limit, format } => list(api, *after, *limit, *format).await,
         Command::Verify => verify(api).await,
-    }))
+    });
+    exit_code(answer.and_then(|answer| say(&answer)))
 }
 
-async fn list(api: &Api, after: u64, limit: u64, format: Format) -> Result<(), CallError> {
-    let mut rows = Vec::new();
+async fn list(api: &Api, after: u64, limit: u64, format: Format) -> Result<String, CallError> {
+    let mut entries = Vec::new();
     let (mut after, mut left) = (after, limit);
     while left > 0 {
-        let (entries, more) = page(api, after, left.min(PAGE)).await?;
-        for entry in entries {
-            after = entry.number;
-            left -= 1;
-            match format {
-                Format::Json => println!("{}", serde_json::to_string(&entry).unwrap_or_default()),
-                Format::Table => rows.push(row(&entry)),
-            }
-        }
+        let (some, more) = page(api, after, left.min(PAGE)).await?;
+        after = some.last().map_or(after, |entry| entry.number);
+        left = left.saturating_sub(u64::try_from(some.len()).unwrap_or(u64::MAX));
+        entries.extend(some);
         if !more {
             break;
         }
     }
-    if format == Format::Table {
-        print_rows(&["number", "at", "who", "from", "what", "to"], &rows);
-    }
-    Ok(())
+    Ok(match format {
+        Format::Json => {
+            let lines = entries.iter().filter_map(|entry| serde_json::to_string(entry).ok());
+            lines.collect::<Vec<_>>().join("\n")
+        }
+        Format::Table => {
+            let rows: Vec<Vec<String>> = entries.iter().map(row).collect();
+            of_rows(&["number", "at", "who", "from", "what", "to"], &rows)
+        }
+    })
 }
 
 fn row(entry: &AuditEntry) -> Vec<String> {
@@ -93,7 +95,7 @@ fn row(entry: &AuditEntry) -> Vec<String> {
     ]
 }
 
-async fn verify(api: &Api) -> Result<(), CallError> {
+async fn verify(api: &Api) -> Result<String, CallError> {
     let mut before: Option<AuditEntry> = None;
     loop {
         let after = before.as_ref().map_or(0, |entry| entry.number);
@@ -111,14 +113,13 @@ async fn verify(api: &Api) -> Result<(), CallError> {
             break;
         }
     }
-    match before {
-        None => println!("the audit log is empty"),
-        Some(last) => println!(
+    Ok(match before {
+        None => "the audit log is empty".to_owned(),
+        Some(last) => format!(
             "{} entries, each bound to the one before; the last hash is {}",
             last.number, last.hash
         ),
-    }
-    Ok(())
+    })
 }
 
 async fn page(api: &Api, after: u64, limit: u64) -> Result<(Vec<AuditEntry>, bool), CallError> {

@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-use super::{ConfigFile, refuse};
+use super::{ConfigFile, exit_code, refuse, say};
 use crate::live::Live;
 
 /// Check a configuration: every fault with file, line and key
@@ -40,13 +40,12 @@ pub(super) fn run(arguments: &Arguments) -> ExitCode {
         return ExitCode::from(super::EX_CONFIG);
     }
     let counted = |count: usize, one: &str| format!("{count} {one}{}", if count == 1 { "" } else { "s" });
-    println!(
+    exit_code(say(&format!(
         "{}: ok: {}, {}, {}, {}",
         arguments.file.name(),
         counted(config.routes.len(), "route"),
         counted(config.resources.len(), "resource"),
         counted(config.upstreams.len(), "upstream"),
         counted(config.integrations.len(), "integration"),
-    );
-    ExitCode::SUCCESS
+    )))
 }

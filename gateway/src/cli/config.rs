@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
-use super::{ConfigFile, fail, refuse};
+use super::{ConfigFile, exit_code, fail, refuse, say};
 use crate::config::{Key, Takes, schema};
 use crate::random;
 
@@ -36,48 +36,49 @@ Example:
 }
 
 pub(super) fn run(command: &Command) -> ExitCode {
-    match command {
-        Command::Schema => println!("{:#}", schema::schema()),
+    exit_code(match command {
+        Command::Schema => say(&format!("{:#}", schema::schema())),
         Command::Show(file) => match file.read() {
-            Ok(loaded) => show(&loaded.keys),
-            Err(faults) => return refuse(&faults),
+            Ok(loaded) => say(&shown(&loaded.keys)),
+            Err(faults) => Err(refuse(&faults)),
         },
         Command::NewKey => {
             let mut key = [0; 32];
-            if let Err(error) = random::fill(&mut key) {
-                return fail(&error);
+            match random::fill(&mut key) {
+                Ok(()) => say(&STANDARD.encode(key)),
+                Err(error) => Err(fail(&error)),
             }
-            println!("{}", STANDARD.encode(key));
         }
-    }
-    ExitCode::SUCCESS
+    })
 }
 
 /// Table by table, in the order of reading.
-fn show(keys: &[Key]) {
+fn shown(keys: &[Key]) -> String {
     let mut tables: Vec<usize> = keys.iter().map(|key| key.table.number).collect();
     tables.sort_unstable();
     tables.dedup();
-    for number in tables {
-        let of_table = |key: &&Key| {
-            let is_scalar = !matches!(key.takes, Takes::Table | Takes::Tables | Takes::FreeTexts);
-            key.table.number == number && is_scalar
-        };
-        let lines: Vec<(String, String)> = keys.iter().filter(of_table).filter_map(line).collect();
-        let Some(table) = keys.iter().find(of_table).map(|key| &key.table) else {
-            continue;
-        };
-        if table.is_listed {
-            println!("\n[[{}]]", table.path);
+    let of_table = |number: usize| {
+        let is_scalar = |key: &&Key| !matches!(key.takes, Takes::Table | Takes::Tables | Takes::FreeTexts);
+        keys.iter()
+            .filter(is_scalar)
+            .filter(move |key| key.table.number == number)
+    };
+    let shown = tables.into_iter().filter_map(|number| {
+        let table = &of_table(number).next()?.table;
+        let head = if table.is_listed {
+            format!("[[{}]]", table.path)
         } else {
-            println!("\n[{}]", table.path);
-        }
+            format!("[{}]", table.path)
+        };
+        let lines: Vec<(String, String)> = of_table(number).filter_map(line).collect();
         let width = lines.iter().map(|(setting, _)| setting.chars().count()).max();
         let width = width.unwrap_or_default().min(WIDEST);
-        for (setting, origin) in &lines {
-            println!("{setting:<width$}  # {origin}");
-        }
-    }
+        let lines = lines
+            .iter()
+            .map(|(setting, origin)| format!("\n{setting:<width$}  # {origin}"));
+        Some(format!("{head}{}", lines.collect::<String>()))
+    });
+    shown.collect::<Vec<_>>().join("\n\n")
 }
 
 /// The key with its value, and where that comes from; nothing for one that is unset.

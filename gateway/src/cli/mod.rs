@@ -1,9 +1,5 @@
 //! The command line: one file a command.
-#![expect(
-    clippy::print_stdout,
-    clippy::print_stderr,
-    reason = "a command's answer goes to stdout, its faults to stderr"
-)]
+#![expect(clippy::print_stderr, reason = "a command's faults go to stderr")]
 
 mod admin;
 mod api;
@@ -19,11 +15,13 @@ mod route;
 mod sandbox;
 mod serve;
 mod sign;
+mod store;
 mod sweep;
 mod table;
 mod version;
 
 use std::fmt::Display;
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -55,6 +53,8 @@ enum Command {
     Reload(reload::Arguments),
     Sweep(sweep::Arguments),
     Audit(audit::Arguments),
+    #[command(subcommand)]
+    Store(store::Command),
     /// Print version and build
     Version,
 }
@@ -85,6 +85,7 @@ pub fn run() -> ExitCode {
         Command::Reload(arguments) => reload::run(&arguments),
         Command::Sweep(arguments) => sweep::run(&arguments),
         Command::Audit(arguments) => audit::run(&arguments),
+        Command::Store(command) => store::run(&command),
         Command::Version => version::run(),
     }
 }
@@ -141,6 +142,17 @@ fn refuse(faults: &Faults) -> ExitCode {
 fn block_on<T>(work: impl Future<Output = Result<T, ExitCode>>) -> Result<T, ExitCode> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     runtime.map_err(|error| fail(&error))?.block_on(work)
+}
+
+/// Prints a command's answer. A reader that has gone (`| head`) has seen enough; a disk that is full is a failure.
+fn say(answer: &dyn Display) -> Result<(), ExitCode> {
+    let mut stdout = std::io::stdout().lock();
+    match writeln!(stdout, "{answer}").and_then(|()| stdout.flush()) {
+        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => {
+            Err(fail(&format!("the answer can't be written: {error}")))
+        }
+        Ok(()) | Err(_) => Ok(()),
+    }
 }
 
 /// Prints why a command failed.

@@ -6,7 +6,7 @@ use http::Method;
 use serde_json::Value;
 
 use super::api::AdminApi;
-use super::exit_code;
+use super::{exit_code, say};
 
 /// Swap routes, resources, certificates and limits in the running gateway
 #[derive(Debug, clap::Args)]
@@ -31,10 +31,8 @@ fn reload(arguments: &Arguments) -> Result<(), ExitCode> {
     let answer = arguments
         .api
         .calls(async |api| api.call(Method::POST, "/api/v1/reload", None).await)?;
-    println!("reloaded");
     let keys = answer.get("needs_restart").and_then(Value::as_array);
-    for key in keys.into_iter().flatten() {
-        println!("needs a restart: {}", key.as_str().unwrap_or_default());
-    }
-    Ok(())
+    let keys = keys.into_iter().flatten().filter_map(Value::as_str);
+    let keys = keys.map(|key| format!("\nneeds a restart: {key}"));
+    say(&format!("reloaded{}", keys.collect::<String>()))
 }

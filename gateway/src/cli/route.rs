@@ -2,10 +2,10 @@
 
 use std::process::ExitCode;
 
-use oauth1::{Scheme, Target};
+use oauth1::Target;
 use token_store::{Grant, NewIntegration};
 
-use super::{ConfigFile, exit_code, fail, misused};
+use super::{ConfigFile, exit_code, fail, misused, say};
 use crate::authenticate::target::without_port;
 use crate::authorize::resources::ResourceTree;
 use crate::config::{Config, Requirement, Route};
@@ -47,34 +47,27 @@ fn tell(test: &Test) -> Result<(), ExitCode> {
     let config = test.file.load()?;
     let (host, path) = place(&config, &test.url).map_err(|what| misused(&what))?;
     let method = test.method.to_ascii_uppercase();
-    if let Some(endpoint) = Endpoint::of(&config.public.paths, &path) {
-        println!("endpoint    {endpoint:?}, our own: it is not forwarded");
-        return Ok(());
+    if Endpoint::of(&config.public.paths, &path).is_some() {
+        return say(&format!("endpoint    {path}: our own, not forwarded"));
     }
     let table = Routes::new(&config.routes).map_err(|_| fail(&"the routes can't be read"))?;
-    let found = match table.find(&host, &method, &path) {
-        Found::Route(index) => config.routes.get(index),
-        Found::OtherMethods(allow) => {
-            println!("decision    405 method_refused: this path takes {allow}");
-            return Err(ExitCode::FAILURE);
+    let refused = match table.find(&host, &method, &path) {
+        Found::Route(index) => {
+            let route = config.routes.get(index);
+            let route = route.ok_or_else(|| fail(&"the routes can't be read"))?;
+            let decision = decision(&config, route, test.integration.as_deref()).map_err(|what| misused(&what))?;
+            return say(&format!("{}\n{decision}", description(&config, route)));
         }
-        Found::Unknown => {
-            println!("decision    404 route_unknown: no route has this path");
-            return Err(ExitCode::FAILURE);
-        }
+        Found::OtherMethods(allow) => format!("405 method_refused: this path takes {allow}"),
+        Found::Unknown => "404 route_unknown: no route has this path".to_owned(),
         Found::Refused => {
-            println!(
-                "decision    400 target_refused: dot or empty segments, controls, backslashes, broken escapes, or %2F where"
-            );
-            println!("            the route doesn't say encoded_slash = \"allow\"");
-            return Err(ExitCode::FAILURE);
+            "400 target_refused: dot or empty segments, controls, backslashes, broken escapes, or %2F where the \
+                           route doesn't say encoded_slash = \"allow\""
+                .to_owned()
         }
     };
-    if let Some(route) = found {
-        describe(&config, route);
-        decide(&config, route, test.integration.as_deref()).map_err(|what| misused(&what))?;
-    }
-    Ok(())
+    say(&format!("decision    {refused}"))?;
+    Err(ExitCode::FAILURE)
 }
 
 /// Host and path as a route is looked up by them: without a base URL's prefix, which the proxy in front strips.
@@ -96,39 +89,44 @@ fn place(config: &Config, url: &str) -> Result<(String, String), String> {
     Ok((host, path.to_owned()))
 }
 
-fn describe(config: &Config, route: &Route) {
-    println!("route       {} {}", route.methods.join(","), route.path);
-    if let Some(host) = &route.host {
-        println!("host        {host}");
-    }
+fn description(config: &Config, route: &Route) -> String {
+    let host = route.host.as_deref().map(|host| format!("\nhost        {host}"));
     let targets = config.upstreams.get(&route.upstream).map(|upstream| &upstream.targets);
     let targets: Vec<String> = targets
         .into_iter()
         .flatten()
         .map(|target| format!("{}://{}:{}", target.scheme.as_str(), target.host, target.port))
         .collect();
-    println!("upstream    {} ({})", route.upstream, targets.join(", "));
-    println!("mode        {}", if route.observe { "observe" } else { "enforce" });
+    format!(
+        "route       {} {}{}\nupstream    {} ({})\nmode        {}",
+        route.methods.join(","),
+        route.path,
+        host.unwrap_or_default(),
+        route.upstream,
+        targets.join(", "),
+        if route.observe { "observe" } else { "enforce" },
+    )
 }
 
 /// What it takes to be served; for an integration of the configuration also whether it may.
-fn decide(config: &Config, route: &Route, integration: Option<&str>) -> Result<(), String> {
-    let urls = &config.public.base_urls;
-    if route.secure && config.public.tls.is_none() && urls.iter().all(|url| url.scheme == Scheme::Http) {
-        println!("secure      https only: every plain request is 400 https_required");
-    }
+fn decision(config: &Config, route: &Route, integration: Option<&str>) -> Result<String, String> {
     let needed = match &route.requirement {
         Requirement::Nothing => "none listed: every request is 401 resource_denied".to_owned(),
         Requirement::Anonymous => "anonymous: anybody".to_owned(),
         Requirement::Own => "self: a customer with a bearer token".to_owned(),
         Requirement::Resources(ids) => ids.iter().cloned().collect::<Vec<_>>().join(", "),
     };
-    println!("resources   {needed}");
-    let Some(name) = integration else { return Ok(()) };
-    let found = config.integrations.iter().find(|one| one.name == name);
-    let found = found.ok_or_else(|| format!("the configuration defines no integration {name:?}"))?;
-    println!("decision    {}", verdict(config, route, found));
-    Ok(())
+    let mut told = format!("resources   {needed}");
+    if route.secure {
+        told.push_str("\nsecure      https only: a plain request is 400 https_required");
+    }
+    if let Some(name) = integration {
+        let found = config.integrations.iter().find(|one| one.name == name);
+        let found = found.ok_or_else(|| format!("the configuration defines no integration {name:?}"))?;
+        told.push_str("\ndecision    ");
+        told.push_str(&verdict(config, route, found));
+    }
+    Ok(told)
 }
 
 fn verdict(config: &Config, route: &Route, integration: &NewIntegration) -> String {

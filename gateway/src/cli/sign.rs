@@ -8,7 +8,7 @@ use oauth1::{RequestParts, SignatureMethod, Target};
 use serde::Deserialize;
 use token_store::Secret;
 
-use super::{exit_code, fail, misused, prompt};
+use super::{exit_code, fail, misused, prompt, say};
 use crate::clock::Clock;
 use crate::config::Environment;
 use crate::random;
@@ -105,11 +105,10 @@ fn sign(arguments: &Arguments) -> Result<(), ExitCode> {
     );
     let header = header.ok_or_else(|| misused(&"the URL's query or the form can't be signed: a broken % escape"))?;
     if arguments.curl {
-        println!("{}", curl(arguments, &method, &header));
+        say(&curl(arguments, &method, &header))
     } else {
-        println!("Authorization: {header}");
+        say(&format!("Authorization: {header}"))
     }
-    Ok(())
 }
 
 fn stamp(method: SignatureMethod, nonce: &str) -> Stamp<'_> {

@@ -6,7 +6,7 @@ use http::Method;
 use serde_json::Value;
 
 use super::api::AdminApi;
-use super::{exit_code, misused};
+use super::{exit_code, misused, say};
 use crate::integration::sweep::Sweep;
 
 /// Remove now what has expired: failed sign-ins whose lock is over, bearer tokens
@@ -42,12 +42,14 @@ fn sweep(arguments: &Arguments) -> Result<(), ExitCode> {
             vec![sweep.as_str()]
         }
     };
-    arguments.api.calls(async |api| {
+    let lines = arguments.api.calls(async |api| {
+        let mut lines = Vec::new();
         for name in names {
             let answer = api.call(Method::POST, &format!("/api/v1/sweeps/{name}"), None).await?;
             let removed = answer.get("removed").and_then(Value::as_u64).unwrap_or_default();
-            println!("{name}: {removed} removed");
+            lines.push(format!("{name}: {removed} removed"));
         }
-        Ok(())
-    })
+        Ok(lines)
+    })?;
+    say(&lines.join("\n"))
 }

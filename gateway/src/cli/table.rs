@@ -3,7 +3,7 @@
 use serde_json::{Map, Value};
 
 /// Rows under the titles of the columns.
-pub(super) fn print_rows(titles: &[&str], rows: &[Vec<String>]) {
+pub(super) fn of_rows(titles: &[&str], rows: &[Vec<String>]) -> String {
     let titles: Vec<String> = titles.iter().map(|title| (*title).to_owned()).collect();
     let all: Vec<&Vec<String>> = std::iter::once(&titles).chain(rows).collect();
     let widths: Vec<usize> = (0..titles.len())
@@ -12,18 +12,15 @@ pub(super) fn print_rows(titles: &[&str], rows: &[Vec<String>]) {
             cells.map(|cell| cell.chars().count()).max().unwrap_or_default()
         })
         .collect();
-    for row in all {
-        let cells: Vec<String> = row
-            .iter()
-            .zip(&widths)
-            .map(|(cell, width)| format!("{cell:<width$}"))
-            .collect();
-        println!("{}", cells.join("  ").trim_end());
-    }
+    let line = |row: &Vec<String>| {
+        let cells = row.iter().zip(&widths).map(|(cell, width)| format!("{cell:<width$}"));
+        cells.collect::<Vec<_>>().join("  ").trim_end().to_owned()
+    };
+    all.into_iter().map(line).collect::<Vec<_>>().join("\n")
 }
 
 /// Fields beside their names: those of `first` in its order, then the others.
-pub(super) fn print_fields(fields: &Map<String, Value>, first: &[&str]) {
+pub(super) fn of_fields(fields: &Map<String, Value>, first: &[&str]) -> String {
     let others = fields.keys().map(String::as_str).filter(|name| !first.contains(name));
     let names = first
         .iter()
@@ -31,15 +28,26 @@ pub(super) fn print_fields(fields: &Map<String, Value>, first: &[&str]) {
         .filter(|name| fields.contains_key(*name))
         .chain(others);
     let width = fields.keys().map(String::len).max().unwrap_or_default();
-    for name in names {
-        println!("{name:<width$}  {}", fields.get(name).map(text).unwrap_or_default());
-    }
+    let line = |name: &str| {
+        let value = fields.get(name).unwrap_or(&Value::Null);
+        let is_time = name.ends_with("_at") || name.ends_with("_until");
+        let time = value
+            .as_i64()
+            .filter(|_| is_time)
+            .and_then(|secs| jiff::Timestamp::from_second(secs).ok());
+        format!(
+            "{name:<width$}  {}",
+            time.map_or_else(|| text(value), |time| time.to_string())
+        )
+    };
+    names.map(line).collect::<Vec<_>>().join("\n")
 }
 
 /// A value in one line.
 pub(super) fn text(value: &Value) -> String {
     let text = match value {
         Value::Null => "-".to_owned(),
+        Value::String(text) if text.is_empty() => "-".to_owned(),
         Value::String(text) => text.clone(),
         Value::Array(items) if items.is_empty() => "-".to_owned(),
         Value::Array(items) => items.iter().map(text).collect::<Vec<_>>().join(", "),

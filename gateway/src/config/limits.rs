@@ -39,6 +39,8 @@ pub struct Limits {
     pub tls_handshake_timeout: Duration,
     /// Connections in all.
     pub connections: usize,
+    /// Whether that was asked for: then too few file descriptors stop the start; the default is lowered to what they allow.
+    pub connections_are_set: bool,
     /// Connections of one address (trusted proxies aren't counted).
     pub connections_per_address: usize,
     /// Requests being served.
@@ -59,13 +61,8 @@ pub struct Limits {
     pub drain_timeout: Duration,
 }
 
-impl Limits {
-    /// Connections where nobody chose a number.
-    pub const CONNECTIONS: usize = 10_000;
-}
-
 pub(super) fn limits(section: Section<'_, '_>) -> Limits {
-    let limits = Limits {
+    let mut limits = Limits {
         head: section.octets("head", "32KiB", ("8KiB", "1MiB")),
         headers: section.count("headers", 100, 1..=100),
         target: section.octets("target", "8KiB", ("256B", "60KiB")),
@@ -81,7 +78,8 @@ pub(super) fn limits(section: Section<'_, '_>) -> Limits {
         idle_timeout: section.duration("idle_timeout", "60s", ("100ms", "1d")),
         requests_per_connection: section.number("requests_per_connection", 10_000, 1..=u64::MAX),
         tls_handshake_timeout: section.duration("tls_handshake_timeout", "10s", ("100ms", "1h")),
-        connections: section.count("connections", Limits::CONNECTIONS, 1..=1_000_000),
+        connections: section.count("connections", 10_000, 1..=1_000_000),
+        connections_are_set: false,
         connections_per_address: section.count("connections_per_address", 1024, 1..=1_000_000),
         in_flight: section.count("in_flight", 1024, 1..=1_000_000),
         in_flight_wait: section.duration("in_flight_wait", "1s", ("0ms", "1m")),
@@ -92,6 +90,7 @@ pub(super) fn limits(section: Section<'_, '_>) -> Limits {
         h2_local_resets: section.count("h2_local_resets", 500, 1..=10_000),
         drain_timeout: section.duration("drain_timeout", "30s", ("0ms", "1d")),
     };
+    limits.connections_are_set = section.is_set("connections");
     section.finish();
     limits
 }

@@ -76,11 +76,12 @@ pub(super) fn store(section: Section<'_, '_>) -> Store {
 }
 
 fn is_store(url: &str) -> Result<(), String> {
-    const SCHEMES: [&str; 6] = [
+    const SCHEMES: [&str; 7] = [
         "embedded:",
         "redis://",
         "rediss://",
         "redis-sentinel://",
+        "rediss-sentinel://",
         "redis-cluster://",
         "rediss-cluster://",
     ];
@@ -89,8 +90,6 @@ fn is_store(url: &str) -> Result<(), String> {
         return Ok(());
     }
     // The URL itself isn't shown: it may hold a password.
-    Err(
-        "is not a store: embedded:PATH, redis://HOST, rediss://HOST, redis-sentinel://HOSTS or redis-cluster://HOSTS"
-            .to_owned(),
-    )
+    let known = "embedded:FOLDER, redis://HOST, redis-sentinel://HOSTS/NAME or redis-cluster://HOSTS; rediss… for TLS";
+    Err(format!("is not a store: {known}"))
 }

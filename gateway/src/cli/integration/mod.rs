@@ -6,8 +6,8 @@ use std::process::ExitCode;
 
 use serde_json::Value;
 
-use super::table::{print_fields, print_rows, text};
-use super::{ConfigFile, block_on, exit_code, fail};
+use super::table::{of_fields, of_rows, text};
+use super::{ConfigFile, block_on, exit_code, fail, say};
 
 /// Integrations, through the admin API
 #[derive(Debug, clap::Args)]
@@ -163,31 +163,29 @@ fn call(arguments: &Arguments) -> Result<(), ExitCode> {
         let called = calls::call(&url, &arguments.command).await;
         called.map_err(|error| fail(&error))
     })?;
-    print(&answer, arguments.format);
+    say(&shown(&answer, arguments.format))?;
+    if arguments.format == Format::Table && answer.get("exchange").and_then(Value::as_bool) == Some(true) {
+        eprintln!("The verifier was posted; the integration is active once it has fetched its access token.");
+    }
     Ok(())
 }
 
-fn print(answer: &Value, format: Format) {
+fn shown(answer: &Value, format: Format) -> String {
     match (format, answer) {
-        (Format::Json, answer) => println!("{answer:#}"),
+        (Format::Json, answer) => format!("{answer:#}"),
         (Format::Table, Value::Array(rows)) => {
             let cells = |row: &Value| {
                 COLUMNS
                     .map(|(_, key)| row.get(key).map_or_else(String::new, text))
                     .to_vec()
             };
-            print_rows(
+            of_rows(
                 &COLUMNS.map(|(title, _)| title),
                 &rows.iter().map(cells).collect::<Vec<_>>(),
-            );
+            )
         }
-        (Format::Table, Value::Object(fields)) => {
-            print_fields(fields, &FIELDS);
-            if fields.get("exchange").and_then(Value::as_bool) == Some(true) {
-                eprintln!("The verifier was posted; the integration is active once it has fetched its access token.");
-            }
-        }
-        (Format::Table, other) => println!("{other}"),
+        (Format::Table, Value::Object(fields)) => of_fields(fields, &FIELDS),
+        (Format::Table, other) => text(other),
     }
 }
 

@@ -29,9 +29,9 @@ fn sign(sandbox: &Sandbox, path: &str) -> String {
     oauth1_request::get(format!("http://{}{path}", sandbox.public), &(), &token, HMAC_SHA1)
 }
 
-/// Prints each step; whether all went as they must.
-pub(super) async fn run(sandbox: &Sandbox) -> bool {
-    println!("ok    handshake: verifier posted, request token, access token, integration active");
+/// What came of each step, a line a step; and whether all went as they must.
+pub(super) async fn run(sandbox: &Sandbox) -> (String, bool) {
+    let mut told = "ok    handshake: verifier posted, request token, access token, integration active".to_owned();
     let product = "/rest/V1/products/24-MB01";
     let signed = sign(sandbox, product);
     let denied = "/rest/V1/customers/1";
@@ -54,17 +54,18 @@ pub(super) async fn run(sandbox: &Sandbox) -> bool {
     ];
     let mut passed = true;
     for (step, outcome, (status, part)) in steps {
-        match outcome {
-            Ok((answered, body)) if answered == status && body.contains(part) => println!("ok    {step} ({status})"),
+        let line = match outcome {
+            Ok((answered, body)) if answered == status && body.contains(part) => format!("\nok    {step} ({status})"),
             Ok((answered, body)) => {
-                println!("FAIL  {step}: {answered} {body}");
                 passed = false;
+                format!("\nFAIL  {step}: {answered} {body}")
             }
             Err(error) => {
-                println!("FAIL  {step}: {error}");
                 passed = false;
+                format!("\nFAIL  {step}: {error}")
             }
-        }
+        };
+        told.push_str(&line);
     }
-    passed
+    (told, passed)
 }

@@ -20,13 +20,13 @@ use token_store::{Grant, NewIntegration, Role, Secret, Setup, Store};
 use tokio::signal::unix::{SignalKind, signal};
 
 use self::partner::Partner;
-use super::fail;
 use super::open;
 use super::sign::quoted;
+use super::{fail, say};
 use crate::admin::Serving;
-use crate::app::App;
+use crate::app::{App, StartError};
 use crate::clock::Clock;
-use crate::config::{Config, Environment};
+use crate::config::{Config, Environment, Faults};
 use crate::integration::Integrations;
 use crate::integration::activation::Renewal;
 use crate::integration::address::OwnAddresses;
@@ -81,16 +81,23 @@ pub(super) fn run(arguments: &Arguments) -> ExitCode {
 
 async fn checked() -> Result<ExitCode, Trouble> {
     let sandbox = start(true).await?;
-    let passed = check::run(&sandbox).await;
+    let (told, passed) = check::run(&sandbox).await;
     stop(sandbox).await;
-    Ok(if passed { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    Ok(match say(&told) {
+        Ok(()) if passed => ExitCode::SUCCESS,
+        Ok(()) => ExitCode::FAILURE,
+        Err(code) => code,
+    })
 }
 
 async fn served() -> Result<ExitCode, Trouble> {
     let mut term = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
     let sandbox = start(false).await?;
-    say(&sandbox)?;
+    if let Err(code) = say(&introduction(&sandbox)?) {
+        stop(sandbox).await;
+        return Ok(code);
+    }
     tokio::select! {
         _ = term.recv() => {}
         _ = interrupt.recv() => {}
@@ -104,19 +111,37 @@ async fn served() -> Result<ExitCode, Trouble> {
 async fn start(quiet: bool) -> Result<Sandbox, Trouble> {
     let clock = Clock::system();
     let scratch = tempfile::Builder::new().prefix("countersign-sandbox-").tempdir()?;
-    let storefront = storefront::start(free_port(8081)?).await?;
+    let storefront = storefront::start().await?;
     let partner = Partner::start().await?;
-    let (public, admin) = (free_port(8080)?, free_port(9090)?);
-    let text = configuration(scratch.path(), [public, admin, storefront, partner.address()]);
-    let (config, _) = Config::parse(&text, "sandbox", &Environment::default())?;
+    let mut addresses = Addresses {
+        public: free_port(8080)?,
+        admin: free_port(9090)?,
+        storefront,
+        partner: partner.address(),
+    };
+    let mut config = addresses.configuration(scratch.path())?;
     if !quiet {
         super::serve::log(&config.log);
     }
     let store = open::store(&config, clock).await?;
     let password = random::secret()?;
     open::create_admin(&store, clock, ("admin", ""), &password, Role::Admin).await?;
-    let app = App::start(&config, None, Arc::clone(&store), clock)?;
-    let (serving, _integrations) = open::admin(app.parts(), &config, app.addresses()).await?;
+    // Another sandbox that starts at the same moment may be faster at a port.
+    let app = loop {
+        match App::start(&config, None, Arc::clone(&store), clock) {
+            Err(StartError::InUse(taken)) => addresses.public = free_port(taken.port().saturating_add(1))?,
+            started => break started?,
+        }
+        config = addresses.configuration(scratch.path())?;
+    };
+    let (serving, _integrations) = loop {
+        match open::admin(app.parts(), &config, app.addresses()).await {
+            Err(error) if error.kind() == std::io::ErrorKind::AddrInUse => {
+                config.admin.listen = free_port(config.admin.listen.port().saturating_add(1))?;
+            }
+            opened => break opened?,
+        }
+    };
     // The first start of a store has a second of its own that nothing signed in it may be served in.
     Partner::expect_handshake();
     activate(&app, &store, clock, partner.address()).await?;
@@ -129,7 +154,7 @@ async fn start(quiet: bool) -> Result<Sandbox, Trouble> {
         app,
         serving,
         store,
-        public,
+        public: addresses.public,
         storefront,
         password,
         tokens,
@@ -192,10 +217,25 @@ fn free_port(from: u16) -> Result<SocketAddr, Trouble> {
     free.ok_or_else(|| format!("no port is free from {from} on").into())
 }
 
-fn configuration(scratch: &Path, [public, admin, storefront, partner]: [SocketAddr; 4]) -> String {
-    let store = scratch.join("store");
-    format!(
-        r#"
+/// Who listens where.
+struct Addresses {
+    public: SocketAddr,
+    admin: SocketAddr,
+    storefront: SocketAddr,
+    partner: SocketAddr,
+}
+
+impl Addresses {
+    fn configuration(&self, scratch: &Path) -> Result<Config, Faults> {
+        let Self {
+            public,
+            admin,
+            storefront,
+            partner,
+        } = self;
+        let store = scratch.join("store");
+        let text = format!(
+            r#"
 [public]
 listen = ["{public}"]
 base_url = "http://{public}"
@@ -214,10 +254,13 @@ level = "warn"
 [upstreams.storefront]
 targets = ["http://{storefront}"]
 {}"#,
-        store.display(),
-        partner.port(),
-        include_str!("routes.toml")
-    )
+            store.display(),
+            partner.port(),
+            include_str!("routes.toml")
+        );
+        let (config, _) = Config::parse(&text, "sandbox", &Environment::default())?;
+        Ok(config)
+    }
 }
 
 fn write_profile(path: &Path, tokens: &partner::Tokens) -> std::io::Result<()> {
@@ -234,7 +277,8 @@ fn write_profile(path: &Path, tokens: &partner::Tokens) -> std::io::Result<()> {
     writeln!(file, "token_secret = \"{}\"", tokens.token_secret.expose())
 }
 
-fn say(sandbox: &Sandbox) -> Result<(), Trouble> {
+/// The URLs, the credentials, and lines to paste.
+fn introduction(sandbox: &Sandbox) -> std::io::Result<String> {
     let executable: PathBuf = std::env::current_exe()?;
     let executable = quoted(&executable.display().to_string());
     let profile = quoted(&sandbox.scratch.path().join(PROFILE).display().to_string());
@@ -245,44 +289,52 @@ fn say(sandbox: &Sandbox) -> Result<(), Trouble> {
             "curl -s -g -X {method} -H \"$({executable} sign {method} {url} --profile {profile})\"{more} {url}; echo"
         )
     };
-    println!("The sandbox is open. Press Ctrl-C to end it.\n");
-    println!("  public listener   {base}/   (integrations call and sign this)");
-    println!(
-        "  admin listener    http://{}/   (API under /api/v1)",
-        sandbox.serving.address()
-    );
-    println!(
-        "  demo storefront   http://{}/   (what is protected)",
-        sandbox.storefront
-    );
-    println!("  admin account     admin / {}", sandbox.password.expose());
-    println!("  integration       Demo integration: handshake done, active");
-    println!("    consumer key    {}", sandbox.tokens.consumer_key);
-    println!("    consumer secret {}", sandbox.tokens.consumer_secret.expose());
-    println!("    access token    {}", sandbox.tokens.token);
-    println!("    token secret    {}", sandbox.tokens.token_secret.expose());
-    println!("\nPaste these into another terminal, as often as you like: each time they sign afresh.\n");
-    println!("  # a product\n  {}\n", signed("GET", "/rest/V1/products/24-MB01", ""));
-    println!(
-        "  # orders, with brackets in the query\n  {}\n",
-        signed("GET", "/rest/V1/orders?searchCriteria[pageSize]=2", "")
-    );
-    let order = " -H 'Content-Type: application/json' -d '{\"entity\":{\"increment_id\":\"100000099\"}}'";
-    println!("  # a new order\n  {}\n", signed("POST", "/rest/V1/orders", order));
-    println!(
-        "  # a customer: refused, the integration has no grant for it\n  {}\n",
-        signed("GET", "/rest/V1/customers/1", "")
-    );
-    println!("  # an admin's token, and what it opens");
-    let body = format!(
-        "{{\"username\":\"admin\",\"password\":\"{}\"}}",
-        sandbox.password.expose()
-    );
-    println!(
-        "  curl -s -X POST -H 'Content-Type: application/json' -d {} '{base}/rest/V1/integration/admin/token'; echo",
-        quoted(&body)
-    );
-    Ok(())
+    let json = "-H 'Content-Type: application/json' -d";
+    let order = format!(" {json} '{{\"entity\":{{\"increment_id\":\"100000099\"}}}}'");
+    let password = sandbox.password.expose();
+    let body = quoted(&format!("{{\"username\":\"admin\",\"password\":\"{password}\"}}"));
+    let token = format!("curl -s -X POST {json} {body} '{base}/rest/V1/integration/admin/token' | tr -d '\"'");
+    Ok(format!(
+        "\
+The sandbox is open. Press Ctrl-C to end it.
+
+  public listener   {base}/   (integrations call and sign this)
+  admin listener    http://{admin}/   (API under /api/v1)
+  demo storefront   http://{storefront}/   (what is protected)
+  admin account     admin / {password}
+  integration       Demo integration: handshake done, active
+    consumer key    {consumer_key}
+    consumer secret {consumer_secret}
+    access token    {access_token}
+    token secret    {token_secret}
+
+Paste these into another terminal, as often as you like: each time they sign afresh.
+
+  # a product
+  {product}
+
+  # orders, with brackets in the query
+  {orders}
+
+  # a new order
+  {new_order}
+
+  # a customer: refused, the integration has no grant for it
+  {refused}
+
+  # the same with an admin's token, which opens everything
+  curl -s -H \"Authorization: Bearer $({token})\" '{base}/rest/V1/customers/1'; echo",
+        admin = sandbox.serving.address(),
+        storefront = sandbox.storefront,
+        consumer_key = sandbox.tokens.consumer_key,
+        consumer_secret = sandbox.tokens.consumer_secret.expose(),
+        access_token = sandbox.tokens.token,
+        token_secret = sandbox.tokens.token_secret.expose(),
+        product = signed("GET", "/rest/V1/products/24-MB01", ""),
+        orders = signed("GET", "/rest/V1/orders?searchCriteria[pageSize]=2", ""),
+        new_order = signed("POST", "/rest/V1/orders", &order),
+        refused = signed("GET", "/rest/V1/customers/1", ""),
+    ))
 }
 
 const PROFILE: &str = "profile.toml";

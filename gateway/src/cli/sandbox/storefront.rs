@@ -8,9 +8,17 @@ use http::{HeaderValue, Method, Request, Response, StatusCode};
 use http_body_util::Full;
 use serde_json::{Value, json};
 
-/// Starts it; answers its address.
-pub(super) async fn start(address: SocketAddr) -> std::io::Result<SocketAddr> {
-    super::server::start(address, answer).await
+/// Starts it where the default configuration looks for a storefront, or on the next port that is free.
+pub(super) async fn start() -> std::io::Result<SocketAddr> {
+    let mut address = SocketAddr::from(([127, 0, 0, 1], 8081));
+    loop {
+        match super::server::start(address, answer).await {
+            Err(error) if error.kind() == std::io::ErrorKind::AddrInUse => {
+                address.set_port(address.port().saturating_add(1));
+            }
+            started => return started,
+        }
+    }
 }
 
 async fn answer(request: Request<Bytes>) -> Response<Full<Bytes>> {

@@ -12,6 +12,8 @@ if redis.call('HEXISTS', KEYS[1], 'identity') == 0 then
   if ARGV[4] == 'find' then return redis.error_reply('IDENTITY there is no store') end
   redis.call('HSET', KEYS[1], 'identity', ARGV[5], 'canary', ARGV[6], 'origin', ARGV[4], 'version', 0, 'floor', 0, 'floor_at', 0)
 end
+-- Somebody said that this store is the one from now on: gateways that knew another accept it.
+if ARGV[4] == 'init' then redis.call('HSET', KEYS[1], 'origin', 'init') end
 local had = tonumber(redis.call('HGET', KEYS[1], 'floor'))
 local floor = math.max(had, tonumber(ARGV[3]))
 if ARGV[1] ~= '' then
