@@ -102,8 +102,8 @@ fn body(refusal: &Refusal, status: StatusCode, answer: &Answer<'_>) -> (&'static
     match answer.dialect {
         Dialect::Rfc => (FORM, rfc_form(refusal)),
         Dialect::Token => (FORM, token_form(refusal)),
-        Dialect::Rest if prefers_xml(accept) => ("application/xml; charset=utf-8", xml(&rest_json(refusal))),
-        Dialect::Rest => ("application/json; charset=utf-8", rest_json(refusal).to_string()),
+        Dialect::Rest if prefers_xml(accept) => ("application/xml; charset=utf-8", rest_xml(refusal)),
+        Dialect::Rest => ("application/json; charset=utf-8", rest_text(refusal)),
     }
 }
 
@@ -121,22 +121,49 @@ pub(crate) fn prefers_xml(accept: &str) -> bool {
 }
 
 pub(super) fn rest_json(refusal: &Refusal) -> Value {
-    let fault = |name: &str| json!({"message": FIELD_REQUIRED, "parameters": {"fieldName": name}});
+    let members = rest_members(refusal).into_iter();
+    Value::Object(members.map(|(name, member)| (name.to_owned(), member)).collect())
+}
+
+/// In Magento's order.
+fn rest_members(refusal: &Refusal) -> Vec<(&'static str, Value)> {
     match &refusal.message {
-        Message::Plain(sentence) => json!({ "message": sentence }),
-        Message::Positional(sentence, value) => json!({"message": sentence, "parameters": [value]}),
+        Message::Plain(sentence) => vec![("message", json!(sentence))],
+        Message::Positional(sentence, value) => vec![("message", json!(sentence)), ("parameters", json!([value]))],
         Message::Named(sentence, name, value) => {
             let parameters = Map::from_iter([((*name).to_owned(), Value::from(value.as_str()))]);
-            json!({"message": sentence, "parameters": parameters})
+            vec![("message", json!(sentence)), ("parameters", Value::Object(parameters))]
         }
         Message::Absent(names) => match names.as_slice() {
-            [name] => fault(name),
-            names => json!({
-                "message": "One or more input exceptions have occurred.",
-                "errors": names.iter().map(|name| fault(name)).collect::<Vec<_>>(),
-            }),
+            [name] => vec![
+                ("message", json!(FIELD_REQUIRED)),
+                ("parameters", json!({ "fieldName": name })),
+            ],
+            names => {
+                let fault = |name: &String| json!({"message": FIELD_REQUIRED, "parameters": {"fieldName": name}});
+                vec![
+                    ("message", json!("One or more input exceptions have occurred.")),
+                    ("errors", names.iter().map(fault).collect()),
+                ]
+            }
         },
     }
+}
+
+fn rest_text(refusal: &Refusal) -> String {
+    let members: Vec<String> = rest_members(refusal)
+        .iter()
+        .map(|(name, member)| format!("\"{name}\":{member}"))
+        .collect();
+    format!("{{{}}}", members.join(","))
+}
+
+fn rest_xml(refusal: &Refusal) -> String {
+    let mut inner = String::new();
+    for (name, member) in rest_members(refusal) {
+        xml_element(&mut inner, name, &member);
+    }
+    xml_document(&inner)
 }
 
 fn token_form(refusal: &Refusal) -> String {
@@ -218,22 +245,26 @@ pub(crate) fn form_encode(text: &str) -> String {
 
 /// Magento's XML of a JSON answer: members as elements, list entries and numbered keys as `<item>`.
 pub(crate) fn xml(value: &Value) -> String {
-    let mut text = String::from("<?xml version=\"1.0\"?>\n<response>");
-    xml_node(&mut text, value);
-    text.push_str("</response>\n");
-    text
+    let mut inner = String::new();
+    xml_node(&mut inner, value);
+    xml_document(&inner)
+}
+
+fn xml_document(inner: &str) -> String {
+    format!("<?xml version=\"1.0\"?>\n<response>{inner}</response>\n")
+}
+
+fn xml_element(text: &mut String, name: &str, value: &Value) {
+    text.push('<');
+    text.push_str(name);
+    text.push('>');
+    xml_node(text, value);
+    text.push_str("</");
+    text.push_str(name);
+    text.push('>');
 }
 
 fn xml_node(text: &mut String, value: &Value) {
-    let mut element = |name: &str, value: &Value| {
-        text.push('<');
-        text.push_str(name);
-        text.push('>');
-        xml_node(text, value);
-        text.push_str("</");
-        text.push_str(name);
-        text.push('>');
-    };
     match value {
         Value::Null => {}
         Value::Bool(flag) => text.push_str(if *flag { "true" } else { "false" }),
@@ -251,8 +282,10 @@ fn xml_node(text: &mut String, value: &Value) {
                 }
             }
         }
-        Value::Array(items) => items.iter().for_each(|item| element("item", item)),
-        Value::Object(members) => members.iter().for_each(|(name, member)| element(name, member)),
+        Value::Array(items) => items.iter().for_each(|item| xml_element(text, "item", item)),
+        Value::Object(members) => members
+            .iter()
+            .for_each(|(name, member)| xml_element(text, name, member)),
     }
 }
 
