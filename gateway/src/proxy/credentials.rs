@@ -30,8 +30,17 @@ impl UpstreamCredential {
         Some(Self { name, value })
     }
 
-    /// Replaces whatever stands under that name.
+    /// Replaces whatever stands under that name, or under one that a CGI-like upstream reads as that name.
     pub fn apply(&self, headers: &mut HeaderMap) {
+        let folded = |name: &HeaderName| {
+            let pairs = || name.as_str().bytes().zip(self.name.as_str().bytes());
+            name.as_str().len() == self.name.as_str().len()
+                && pairs().all(|(theirs, ours)| theirs == ours || (b"-_".contains(&theirs) && b"-_".contains(&ours)))
+        };
+        let claimed: Vec<HeaderName> = headers.keys().filter(|name| folded(name)).cloned().collect();
+        for name in claimed {
+            headers.remove(name);
+        }
         headers.insert(self.name.clone(), self.value.clone());
     }
 }
