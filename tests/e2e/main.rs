@@ -1,10 +1,17 @@
 //! End-to-end tests: the real binary, real sockets. One file a behaviour; each test is one sentence.
 
 mod base_strings;
+mod body_hash;
+mod delegation;
 mod forgery;
 mod grants;
+mod headers;
+mod hints;
+mod listeners;
 mod methods;
+mod observe;
 mod parameters;
+mod refusals;
 mod replay;
 mod timestamps;
 mod tokens;

@@ -245,12 +245,12 @@ impl Gateway {
         ready.try_send().await.is_ok_and(|answer| answer.status == 200)
     }
 
-    /// A sample of `/metrics`: the value of the series that begins so.
-    pub async fn metric(&self, series: &str) -> f64 {
+    /// A counter of `/metrics`: the value of the series that begins so.
+    pub async fn metric(&self, series: &str) -> u64 {
         let text = self.admin_call(Call::get("/metrics")).await.text();
         let line = text.lines().find(|line| line.starts_with(series));
         line.and_then(|line| line.rsplit(' ').next())
-            .map_or(0.0, |value| value.parse().unwrap())
+            .map_or(0, |value| value.parse().unwrap())
     }
 
     /// The application's log so far.

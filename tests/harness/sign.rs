@@ -87,7 +87,7 @@ pub struct Signing {
     algorithm: Option<String>,
     key: Option<String>,
     rsa_key: Option<PathBuf>,
-    reorder: fn(&mut Vec<(String, String)>),
+    reorder: fn(&mut [(String, String)]),
     finish: fn(String) -> String,
     scheme: String,
     realm: Option<String>,
@@ -220,7 +220,7 @@ impl Signing {
 
     /// Changes the order of the encoded pairs before they are joined.
     #[must_use]
-    pub fn reordered(mut self, reorder: fn(&mut Vec<(String, String)>)) -> Self {
+    pub fn reordered(mut self, reorder: fn(&mut [(String, String)])) -> Self {
         self.reorder = reorder;
         self
     }
