@@ -8,6 +8,7 @@ pub mod cli;
 pub mod clock;
 pub mod config;
 pub mod exchange;
+pub mod import;
 pub mod integration;
 pub mod limit;
 pub mod listen;
