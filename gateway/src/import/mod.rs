@@ -1,17 +1,24 @@
 //! A Magento store's declarations and credentials become ours (product.md 9, magento.md 9).
 //!
-//! Pure: octets of XML files come in; routes, resources and integrations come out, with a list of all that could not be
-//! carried. Which files there are, and where the result is written, is the command's part (`cli::import`).
+//! Pure: octets of XML files and of a database export come in; routes, resources, integrations and consumer records come
+//! out, with a list of all that could not be carried. Only [`settle`] touches a store. Which files there are, and where the
+//! result is written, is the command's part (`cli::import`).
 //!
 //! The way of a declaration: [`xml`] → [`webapi`], [`acl`] or [`integrations`] (merged over modules in [`sequence`]) →
-//! [`routes`] (what the gateway needs) → [`write`].
+//! [`routes`] (what the gateway needs) → [`write`]. The way of a credential: [`sql`] → [`dump`] → [`live`] (opened by
+//! [`crypt`]) → [`settle`].
 
 pub mod acl;
+pub mod crypt;
+pub mod dump;
 pub mod integrations;
+pub mod live;
 pub mod own;
 pub mod php;
 pub mod routes;
 pub mod sequence;
+pub mod settle;
+pub mod sql;
 pub mod webapi;
 pub mod write;
 pub mod xml;
