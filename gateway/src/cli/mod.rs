@@ -6,6 +6,7 @@ mod api;
 mod audit;
 mod check;
 mod config;
+mod import;
 mod integration;
 mod notify;
 mod open;
@@ -49,6 +50,8 @@ enum Command {
     #[command(subcommand)]
     Admin(admin::Command),
     Integration(integration::Arguments),
+    #[command(subcommand)]
+    Import(import::Command),
     Sign(sign::Arguments),
     Reload(reload::Arguments),
     Sweep(sweep::Arguments),
@@ -81,6 +84,7 @@ pub fn run() -> ExitCode {
         Command::Route(command) => route::run(&command),
         Command::Admin(command) => admin::run(&command),
         Command::Integration(arguments) => integration::run(&arguments),
+        Command::Import(command) => import::run(&command),
         Command::Sign(arguments) => sign::run(&arguments),
         Command::Reload(arguments) => reload::run(&arguments),
         Command::Sweep(arguments) => sweep::run(&arguments),

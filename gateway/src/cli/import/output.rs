@@ -1,0 +1,158 @@
+//! The files that are made: written beside their places, then moved there, so that no reader sees half of one.
+
+use std::collections::BTreeMap;
+use std::io::Write as _;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::{Path, PathBuf};
+
+use tempfile::NamedTempFile;
+use toml::{Table, Value};
+
+use super::Arguments;
+use super::file::FileError;
+use crate::import::write::is_made_here;
+
+/// What became of the files.
+#[derive(Debug, Default)]
+pub(super) struct Written {
+    pub(super) folder: String,
+    pub(super) new: usize,
+    pub(super) changed: usize,
+    pub(super) unchanged: usize,
+    pub(super) removed: Vec<String>,
+}
+
+/// Why they were not written.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum OutputError {
+    #[error(transparent)]
+    File(#[from] FileError),
+    #[error("{} is there already and differs, as {more} more do: --force replaces what an earlier import made", path.display())]
+    Exists { path: PathBuf, more: usize },
+}
+
+/// Writes what is new or differs. With `--code`, files of an earlier import that are made no more go.
+pub(super) fn write(
+    folder: &Path,
+    texts: &BTreeMap<String, String>,
+    arguments: &Arguments,
+) -> Result<Written, OutputError> {
+    let mut written = Written {
+        folder: folder.file_name().map_or_else(
+            || folder.display().to_string(),
+            |name| name.to_string_lossy().into_owned(),
+        ),
+        ..Written::default()
+    };
+    let mut differing = Vec::new();
+    let mut to_write = Vec::new();
+    for (name, text) in texts {
+        let path = folder.join(name);
+        match std::fs::read(&path) {
+            Ok(old) if old == text.as_bytes() => written.unchanged += 1,
+            Ok(old) => {
+                if !is_made_here(&String::from_utf8_lossy(&old)) {
+                    return Err(FileError::new(&path, "is there already, and no import made it: move it away").into());
+                }
+                written.changed += 1;
+                differing.push(path.clone());
+                to_write.push((path, text));
+            }
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+                written.new += 1;
+                to_write.push((path, text));
+            }
+            Err(error) => return Err(FileError::new(&path, error).into()),
+        }
+    }
+    let stale = if arguments.code.is_some() {
+        stale(folder, texts)
+    } else {
+        Vec::new()
+    };
+    differing.extend(stale.iter().cloned());
+    if let Some(first) = differing.first()
+        && !arguments.force
+        && !arguments.dry_run
+    {
+        let (path, more) = (first.clone(), differing.len() - 1);
+        return Err(OutputError::Exists { path, more });
+    }
+    written.removed = stale.iter().map(|path| path.display().to_string()).collect();
+    if !arguments.dry_run {
+        carry_out(folder, &to_write, &stale)?;
+    }
+    Ok(written)
+}
+
+fn carry_out(folder: &Path, to_write: &[(PathBuf, &String)], stale: &[PathBuf]) -> Result<(), FileError> {
+    let fault = |path: &Path| {
+        let path = path.to_owned();
+        move |error: std::io::Error| FileError::new(&path, error)
+    };
+    if to_write.is_empty() && stale.is_empty() {
+        return Ok(());
+    }
+    std::fs::create_dir_all(folder).map_err(fault(folder))?;
+    let mut ready: Vec<(NamedTempFile, &Path)> = Vec::new();
+    for (path, text) in to_write {
+        let mut file = tempfile::Builder::new()
+            .prefix(".import-")
+            .permissions(std::fs::Permissions::from_mode(0o644))
+            .tempfile_in(folder)
+            .map_err(fault(folder))?;
+        file.write_all(text.as_bytes()).map_err(fault(path))?;
+        file.as_file().sync_all().map_err(fault(path))?;
+        ready.push((file, path));
+    }
+    for (file, path) in ready {
+        file.persist(path).map_err(|error| FileError::new(path, error.error))?;
+    }
+    for path in stale {
+        std::fs::remove_file(path).map_err(fault(path))?;
+    }
+    Ok(())
+}
+
+/// Files that an earlier import made and this one doesn't.
+fn stale(folder: &Path, texts: &BTreeMap<String, String>) -> Vec<PathBuf> {
+    let is_stale = |path: &PathBuf| {
+        let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+        !texts.contains_key(name) && std::fs::read_to_string(path).is_ok_and(|text| is_made_here(&text))
+    };
+    configuration_files(folder).into_iter().filter(is_stale).collect()
+}
+
+/// The `*.toml` in a folder.
+pub(super) fn configuration_files(folder: &Path) -> Vec<PathBuf> {
+    let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
+    let paths = entries.map(|entry| entry.path());
+    let mut files: Vec<PathBuf> = paths
+        .filter(|path| path.extension().is_some_and(|end| end == "toml"))
+        .collect();
+    files.sort();
+    files
+}
+
+/// The folders' files that a configuration includes: more than it reads do no harm here.
+pub(super) fn included(config: &Path) -> Vec<PathBuf> {
+    let folder = config.parent().unwrap_or_else(|| Path::new("."));
+    let text = std::fs::read_to_string(config).unwrap_or_default();
+    let root = text.parse::<Table>().unwrap_or_default();
+    let patterns = root
+        .get("include")
+        .and_then(Value::as_array)
+        .into_iter()
+        .flatten()
+        .filter_map(Value::as_str);
+    patterns
+        .flat_map(|pattern| {
+            let path = folder.join(pattern);
+            if pattern.contains('*') {
+                path.parent().map(configuration_files).unwrap_or_default()
+            } else {
+                vec![path]
+            }
+        })
+        .collect()
+}
