@@ -35,6 +35,8 @@ pub struct Line<'a> {
     pub side: Option<&'static str>,
     /// Whether the refusal was recorded only (`mode = "observe"`).
     pub observed: bool,
+    /// Whether the response was cut before its end.
+    pub cut: bool,
     /// Octets of the response body.
     pub octets: u64,
     /// From the head's arrival to the end of the response.
@@ -150,7 +152,6 @@ fn write_out(receiver: &Receiver<Vec<u8>>) {
 }
 
 fn push_line(out: &mut Vec<u8>, line: &Line<'_>) {
-    let start = out.len();
     // Writing to a Vec can't fail.
     let _written = write!(
         out,
@@ -178,29 +179,27 @@ fn push_line(out: &mut Vec<u8>, line: &Line<'_>) {
     if line.observed {
         out.extend_from_slice(b",\"observed\":true");
     }
+    if line.cut {
+        out.extend_from_slice(b",\"cut\":true");
+    }
     if let Some(after) = line.authenticated_after {
         let _written = write!(out, ",\"t_auth\":{}", after.as_micros());
     }
     let _written = write!(out, ",\"octets\":{},\"t\":{}}}", line.octets, line.took.as_micros());
-    out.truncate(start + (out.len() - start).min(LONGEST_LINE));
     out.push(b'\n');
 }
 
-/// JSON string escapes; other controls and what isn't printable ASCII as `\u00XX` of its octet would hide the real path,
-/// so UTF-8 stays as it is.
+/// JSON string escapes, and `\u00XX` for all controls; UTF-8 stays as it is. A field is cut at its bound once escaped, so
+/// that a line stays one JSON object within its own.
 fn push_escaped(out: &mut Vec<u8>, text: &str) {
-    let cut = (0..=LONGEST_FIELD.min(text.len()))
-        .rev()
-        .find(|at| text.is_char_boundary(*at));
-    let text = text.get(..cut.unwrap_or_default()).unwrap_or_default();
-    if text
-        .bytes()
-        .all(|byte| byte >= b' ' && byte != b'"' && byte != b'\\' && byte != 0x7F)
-    {
+    let plain = |byte: u8| byte >= b' ' && byte != b'"' && byte != b'\\' && byte != 0x7F && byte != 0xC2;
+    if text.len() <= LONGEST_FIELD && text.bytes().all(plain) {
         out.extend_from_slice(text.as_bytes());
         return;
     }
+    let end = out.len() + LONGEST_FIELD;
     for character in text.chars() {
+        let before = out.len();
         match character {
             '"' => out.extend_from_slice(b"\\\""),
             '\\' => out.extend_from_slice(b"\\\\"),
@@ -211,6 +210,10 @@ fn push_escaped(out: &mut Vec<u8>, text: &str) {
                 let _written = write!(out, "{other}");
             }
         }
+        if out.len() > end {
+            out.truncate(before);
+            return;
+        }
     }
 }
 
@@ -218,30 +221,59 @@ fn push_escaped(out: &mut Vec<u8>, text: &str) {
 const QUEUE: usize = 256;
 const CHUNK: usize = 16 * 1024;
 const LONGEST_LINE: usize = 8 * 1024;
+/// Three fields of it, and all else of a line, are less than a line's bound.
 const LONGEST_FIELD: usize = 2 * 1024;
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    #[test]
-    fn a_line_is_one_json_object_whatever_the_path_holds() {
-        let line = Line {
+    fn line(path: &str) -> Line<'_> {
+        Line {
             at: Duration::from_millis(1_700_000_000_123),
             request_id: "r1",
             client: std::net::IpAddr::from([192, 0, 2, 1]),
             method: "GET",
-            path: "/a\"b\\c\n\u{7f}é",
+            path,
             route: "/a{x}",
             consumer: Some(7),
             status: 401,
             cause: Some("nonce_used"),
             side: Some("client"),
             observed: false,
+            cut: false,
             octets: 12,
             took: Duration::from_micros(34),
             authenticated_after: Some(Duration::from_micros(5)),
-        };
+        }
+    }
+
+    #[test]
+    fn a_line_stays_one_json_object_within_its_bound_whatever_its_fields_grow_to() {
+        for path in [
+            "\u{80}".repeat(5000),
+            "\"".repeat(9000),
+            "é".repeat(9000),
+            "/".repeat(9000),
+        ] {
+            let fields = Line {
+                method: &path,
+                route: &path,
+                ..line(&path)
+            };
+            let mut out = Vec::new();
+
+            push_line(&mut out, &fields);
+
+            assert!(out.len() <= LONGEST_LINE, "{}", out.len());
+            let parsed: serde_json::Value = serde_json::from_slice(&out).unwrap();
+            assert!(path.starts_with(parsed["path"].as_str().unwrap()));
+        }
+    }
+
+    #[test]
+    fn a_line_is_one_json_object_whatever_the_path_holds() {
+        let line = line("/a\"b\\c\n\u{7f}é");
         let mut out = Vec::new();
 
         push_line(&mut out, &line);
