@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
+use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use token_store::Store;
@@ -18,7 +19,7 @@ use crate::exchange::user_token::UserTokens;
 use crate::integration::handshake::Handshakes;
 use crate::integration::sweep::{Sweep, Sweeps};
 use crate::listen::count::Counts;
-use crate::listen::{Accept, bind, in_use, tls};
+use crate::listen::{Accept, Stop, bind, in_use};
 use crate::live::{Live, LiveError};
 use crate::observe::access_log::AccessLogWriter;
 use crate::observe::{AccessLog, Metrics};
@@ -32,7 +33,7 @@ pub struct App {
     addresses: Vec<SocketAddr>,
     workers: Vec<JoinHandle<()>>,
     log: AccessLogWriter,
-    stop: CancellationToken,
+    stop: Stop,
 }
 
 /// What the admin listener, the control socket and signals work on; cheap to clone.
@@ -61,6 +62,8 @@ pub struct Parts {
 struct Reload {
     path: Option<PathBuf>,
     started_with: Config,
+    workers: usize,
+    counts: Arc<Counts>,
     /// One reload at a time.
     running: Mutex<()>,
 }
@@ -89,9 +92,6 @@ pub enum StartError {
     /// The configuration can't be put to work.
     #[error(transparent)]
     Live(#[from] LiveError),
-    /// TLS of the public listener.
-    #[error(transparent)]
-    Tls(#[from] tls::TlsError),
     /// No randomness.
     #[error(transparent)]
     NoRandomness(#[from] NoRandomness),
@@ -126,15 +126,13 @@ impl App {
         store: Arc<dyn Store>,
         clock: Clock,
     ) -> Result<Self, StartError> {
-        let live = Arc::new(Live::new(config)?);
-        let tls = config.public.tls.as_ref().map(tls::server_config).transpose()?;
-        let connections = connections(&config.public.limits)?;
+        let threads = threads(config.public.threads);
+        let live = Arc::new(Live::new(config, threads)?);
+        let counts = Counts::new(connections(&config.public.limits)?);
         let metrics = Arc::new(Metrics::default());
         let log = AccessLog::start(config.log.access).map_err(StartError::Thread)?;
-        let counts = Counts::new(connections, config.public.limits.connections_per_address);
         gauges(&metrics, &counts, &log);
         let users = Arc::new(UserTokens::new(Arc::clone(&store), clock, config)?);
-        let threads = threads(config.public.threads);
         let sockets = listen(&config.public.listen, threads)?;
         let live = Arc::new(ArcSwap::from(live));
         let sweeps = Sweeps::new(Arc::clone(&store), clock, Arc::clone(&live))?;
@@ -146,6 +144,8 @@ impl App {
             reload: Arc::new(Reload {
                 path: path.map(Path::to_owned),
                 started_with: config.clone(),
+                workers: threads,
+                counts: Arc::clone(&counts),
                 running: Mutex::new(()),
             }),
             store,
@@ -154,7 +154,7 @@ impl App {
             users,
             handshakes: Arc::default(),
         };
-        let stop = CancellationToken::new();
+        let stop = Stop::default();
         let mut workers = Vec::with_capacity(threads);
         for (number, listeners) in sockets.listeners.into_iter().enumerate() {
             let worker = WorkerParts {
@@ -165,14 +165,14 @@ impl App {
                 users: Arc::clone(&parts.users),
                 handshakes: Arc::clone(&parts.handshakes),
                 live: Arc::clone(&parts.live),
-                in_flight: config.public.limits.in_flight.div_ceil(threads),
+                threads,
                 cache: config.store.cache,
                 ids: RequestIds::new()?,
             };
-            let (tls, counts, stop) = (tls.clone(), Arc::clone(&counts), stop.clone());
+            let (counts, stop) = (Arc::clone(&counts), stop.clone());
             let thread = std::thread::Builder::new()
                 .name(format!("worker-{number}"))
-                .spawn(move || work(worker, listeners, tls, counts, stop))
+                .spawn(move || work(worker, listeners, &counts, &stop))
                 .map_err(StartError::Thread)?;
             workers.push(thread);
         }
@@ -195,26 +195,39 @@ impl App {
         self.parts.clone()
     }
 
-    /// Stops accepting, lets requests that are being served end, at most until the drain's timeout. `false`: some were cut.
+    /// Says that no more requests should come, waits as long as balancers take to hear it, then accepts no more and lets
+    /// the requests that are being served end, at most until the drain's timeout. `false`: some were cut.
     pub async fn drain(self) -> bool {
         self.parts.draining.cancel();
-        self.stop.cancel();
-        let timeout = self.parts.live.load().public.limits.drain_timeout;
-        let workers = self.workers;
-        let joined = tokio::task::spawn_blocking(move || {
+        let limits = self.parts.live.load().public.limits.clone();
+        tokio::time::sleep(limits.drain_delay).await;
+        self.stop.drain.cancel();
+        let (workers, log) = (self.workers, self.log);
+        // Not a task: the runtime would wait for it at its end, however long a worker or a blocked stdout takes.
+        let (ended, end) = tokio::sync::oneshot::channel();
+        let (finished, finish) = tokio::sync::oneshot::channel();
+        let joining = std::thread::Builder::new().name("drain".to_owned()).spawn(move || {
             for worker in workers {
                 if worker.join().is_err() {
                     tracing::error!("a worker died");
                 }
             }
-        });
-        let drained = tokio::time::timeout(timeout, joined).await.is_ok();
-        if drained {
+            // Nobody listens any more where the time was up.
+            let _told = ended.send(());
             // Every end is gone, so the writer ends with its last line.
-            let log = self.log;
-            if tokio::task::spawn_blocking(move || log.finish()).await.is_err() {
-                tracing::error!("the access log was not written to its end");
-            }
+            log.finish();
+            let _told = finished.send(());
+        });
+        if let Err(error) = joining {
+            tracing::error!(%error, "can't wait for the workers");
+            return false;
+        }
+        let mut end = end;
+        let drained = tokio::time::timeout(limits.drain_timeout, &mut end).await.is_ok();
+        self.stop.cut.cancel();
+        let ended = drained || tokio::time::timeout(CUT, end).await.is_ok();
+        if ended && tokio::time::timeout(LAST_LINES, finish).await.is_err() {
+            tracing::error!("the access log was not written to its end");
         }
         drained
     }
@@ -244,8 +257,17 @@ impl Parts {
             }
             Err(faults) => return Reloaded::Refused { faults: faults.lines() },
         };
-        match Live::new(&config) {
+        let connections = match connections(&config.public.limits) {
+            Ok(connections) => connections,
+            Err(error) => {
+                return Reloaded::Refused {
+                    faults: vec![error.to_string()],
+                };
+            }
+        };
+        match Live::new(&config, self.reload.workers) {
             Ok(live) => {
+                self.reload.counts.admit_at_most(connections);
                 self.users.reload(&config);
                 self.live.store(Arc::new(live));
                 Reloaded::Done {
@@ -287,13 +309,7 @@ fn listen(wanted: &[SocketAddr], threads: usize) -> Result<Sockets, StartError> 
 }
 
 /// A worker's thread: one runtime, nothing shared on the way of a request.
-fn work(
-    parts: WorkerParts,
-    listeners: Vec<std::net::TcpListener>,
-    tls: Option<Arc<rustls::ServerConfig>>,
-    counts: Arc<Counts>,
-    stop: CancellationToken,
-) {
+fn work(parts: WorkerParts, listeners: Vec<std::net::TcpListener>, counts: &Arc<Counts>, stop: &Stop) {
     let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => {
@@ -309,8 +325,7 @@ fn work(
         for listener in listeners {
             let accept = Accept {
                 worker: Rc::clone(&worker),
-                tls: tls.clone(),
-                counts: Arc::clone(&counts),
+                counts: Arc::clone(counts),
                 stop: stop.clone(),
             };
             accepting.spawn_local(accept.run(listener));
@@ -423,4 +438,8 @@ fn descriptors(connections: usize) -> u64 {
 }
 
 const OTHER_DESCRIPTORS: u64 = 256;
-const TICK: std::time::Duration = std::time::Duration::from_millis(200);
+const TICK: Duration = Duration::from_millis(200);
+/// For connections that are cut to end.
+const CUT: Duration = Duration::from_secs(1);
+/// For the access log to be written to its end.
+const LAST_LINES: Duration = Duration::from_secs(1);

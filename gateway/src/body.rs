@@ -7,7 +7,7 @@ use bytes::Bytes;
 use http_body_util::Full;
 use hyper::body::{Body, Frame, SizeHint};
 
-use crate::proxy::forward::UpstreamBody;
+use crate::proxy::response_body::UpstreamBody;
 
 /// What the public listener answers with.
 pub enum ResponseBody {

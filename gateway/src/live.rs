@@ -5,14 +5,16 @@ use std::sync::Arc;
 
 use oauth1::Rules;
 use token_store::NewIntegration;
+use tokio::sync::Semaphore;
 
 use crate::authenticate::signature::rules;
 use crate::authorize::resources::ResourceTree;
 use crate::config::{self, Config};
 use crate::limit::RateLimits;
-use crate::listen::tls::{TlsError, authorities};
+use crate::listen::tls::{TlsError, authorities, server_config};
 use crate::proxy::credentials::UpstreamCredential;
 use crate::proxy::route::Routes;
+use crate::service::in_flight::Shares;
 use crate::upstream::connect::{client_config, system_roots};
 
 /// The configuration at work.
@@ -43,6 +45,10 @@ pub struct Live {
     pub sweeps: config::Sweeps,
     /// `[[limits]]` at work.
     pub rates: RateLimits,
+    /// The part of the requests in flight that all workers share.
+    pub in_flight: Arc<Semaphore>,
+    /// TLS of the public listener.
+    pub tls: Option<Arc<rustls::ServerConfig>>,
     /// The realm of `WWW-Authenticate`.
     pub realm: String,
 }
@@ -85,8 +91,8 @@ pub enum LiveError {
 }
 
 impl Live {
-    /// Prepares a configuration.
-    pub fn new(config: &Config) -> Result<Self, LiveError> {
+    /// Prepares a configuration for so many workers.
+    pub fn new(config: &Config, workers: usize) -> Result<Self, LiveError> {
         let table = Routes::new(&config.routes).map_err(|faults| {
             let (index, reason) = faults
                 .into_iter()
@@ -150,6 +156,8 @@ impl Live {
             ),
             callback_tls: callback_tls(&config.callbacks, system)?,
             callbacks: config.callbacks.clone(),
+            in_flight: Shares::of(config.public.limits.in_flight, workers).shared(),
+            tls: config.public.tls.as_ref().map(server_config).transpose()?,
             oauth: config.oauth.clone(),
             public: config.public.clone(),
         })

@@ -24,12 +24,38 @@ pub struct Origin<'a> {
 pub struct Claimed<'a> {
     /// Whether this connection is TLS.
     pub tls: bool,
-    /// Whether the peer is a trusted proxy, whose `X-Forwarded-*` count.
-    pub trusted: bool,
     /// The one valid `Host` (or `:authority`).
     pub host: &'a str,
-    /// All headers.
-    pub headers: &'a HeaderMap,
+    /// What a trusted proxy says; nobody else's word counts.
+    pub forwarded: Option<&'a Forwarded>,
+}
+
+/// What a proxy in front saw, by its `X-Forwarded-*`.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Forwarded {
+    is_https: Option<bool>,
+    host: Option<String>,
+    port: Option<u16>,
+}
+
+impl Forwarded {
+    /// The last entry of each header: the nearest proxy appended it, and vouches for no other. What isn't a scheme, a host
+    /// or a port is not taken.
+    pub fn of(headers: &HeaderMap) -> Self {
+        let last = |name| {
+            let value = headers.get_all(name).iter().next_back()?.to_str().ok()?;
+            value.rsplit(',').next().map(str::trim)
+        };
+        Self {
+            is_https: match last("x-forwarded-proto") {
+                Some(proto) if proto.eq_ignore_ascii_case("https") => Some(true),
+                Some(proto) if proto.eq_ignore_ascii_case("http") => Some(false),
+                Some(_) | None => None,
+            },
+            host: last("x-forwarded-host").filter(|host| is_host(host)).map(str::to_owned),
+            port: last("x-forwarded-port").and_then(|port| port.parse().ok()),
+        }
+    }
 }
 
 impl<'a> Origin<'a> {
@@ -72,32 +98,16 @@ impl<'a> Origin<'a> {
 impl<'a> Claimed<'a> {
     /// The address that the request came to, by its own word and its trusted proxy's.
     pub fn seen(&self) -> Origin<'a> {
-        let forwarded = |name| {
-            let value = self.headers.get_all(name).iter().next_back()?.to_str().ok()?;
-            // The nearest proxy appended the last entry: the only one it vouches for.
-            value
-                .rsplit(',')
-                .next()
-                .map(str::trim)
-                .filter(|value| !value.is_empty())
+        let (is_https, host, port) = match self.forwarded {
+            None => (None, None, None),
+            Some(forwarded) => (forwarded.is_https, forwarded.host.as_deref(), forwarded.port),
         };
-        let (proto, host, port) = if self.trusted {
-            (
-                forwarded("x-forwarded-proto"),
-                forwarded("x-forwarded-host"),
-                forwarded("x-forwarded-port"),
-            )
-        } else {
-            (None, None, None)
-        };
-        let https = proto.map_or(self.tls, |proto| proto.eq_ignore_ascii_case("https"));
         let host = host.unwrap_or(self.host);
         let authority = match port {
-            Some(port) if port.bytes().all(|byte| byte.is_ascii_digit()) => {
-                Cow::Owned(format!("{}:{port}", without_port(host)))
-            }
-            _ => Cow::Borrowed(host),
+            Some(port) => Cow::Owned(format!("{}:{port}", without_port(host))),
+            None => Cow::Borrowed(host),
         };
+        let https = is_https.unwrap_or(self.tls);
         Origin {
             scheme: if https { Scheme::Https } else { Scheme::Http },
             authority,
@@ -134,6 +144,13 @@ pub fn host<'a>(uri: &'a http::Uri, headers: &'a HeaderMap, http2: bool) -> Resu
     };
     let authority = uri.authority().map(http::uri::Authority::as_str);
     let host = match (authority, header) {
+        // An absolute target of another scheme is another resource, which nothing here serves (RFC 9112 section 3.2.2).
+        _ if uri
+            .scheme_str()
+            .is_some_and(|scheme| scheme != "http" && scheme != "https") =>
+        {
+            return Err(Cause::TargetRefused);
+        }
         (Some(authority), Some(header)) if authority.eq_ignore_ascii_case(header) => header,
         (Some(authority), None) if http2 => authority,
         (None, Some(header)) => header,
@@ -194,22 +211,20 @@ mod tests {
         }
     }
 
-    fn claimed<'a>(host: &'a str, headers: &'a HeaderMap, trusted: bool) -> Claimed<'a> {
+    fn claimed<'a>(host: &'a str, forwarded: Option<&'a Forwarded>) -> Claimed<'a> {
         Claimed {
             tls: false,
-            trusted,
             host,
-            headers,
+            forwarded,
         }
     }
 
     #[test]
     fn the_host_picks_its_base_url_and_the_first_serves_all_others() {
         let urls = [base("https://shop.example"), base("https://b2b.example:8443")];
-        let headers = HeaderMap::new();
 
-        let second = Origin::of(&urls, &claimed("B2B.example:8443", &headers, false));
-        let other = Origin::of(&urls, &claimed("10.0.0.1", &headers, false));
+        let second = Origin::of(&urls, &claimed("B2B.example:8443", None));
+        let other = Origin::of(&urls, &claimed("10.0.0.1", None));
 
         assert_eq!(second.authority, "b2b.example:8443");
         assert_eq!(other.authority, "shop.example");
@@ -228,14 +243,27 @@ mod tests {
             ),
         ]);
 
-        let trusted = Origin::of(&[], &claimed("inner", &headers, true));
-        let stranger = Origin::of(&[], &claimed("inner", &headers, false));
+        let forwarded = Forwarded::of(&headers);
+        let trusted = Origin::of(&[], &claimed("inner", Some(&forwarded)));
+        let stranger = Origin::of(&[], &claimed("inner", None));
 
         assert_eq!(
             (trusted.scheme, trusted.authority.as_ref()),
             (Scheme::Https, "shop.example")
         );
         assert_eq!((stranger.scheme, stranger.authority.as_ref()), (Scheme::Http, "inner"));
+    }
+
+    #[test]
+    fn what_a_proxy_forwards_of_a_host_that_is_none_is_not_taken() {
+        let headers = HeaderMap::from_iter([(
+            http::HeaderName::from_static("x-forwarded-host"),
+            http::HeaderValue::from_static("shop.example\";for=evil"),
+        )]);
+
+        let forwarded = Forwarded::of(&headers);
+
+        assert_eq!(claimed("inner", Some(&forwarded)).seen().authority, "inner");
     }
 
     #[test]

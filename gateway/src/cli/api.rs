@@ -18,7 +18,7 @@ use tokio::net::UnixStream;
 use super::prompt::{self, Unanswered};
 use super::{ConfigFile, block_on, fail, open};
 use crate::config::{Environment, UpstreamTarget};
-use crate::listen::connection::Stream;
+use crate::listen::Stream;
 use crate::upstream::connect::{client_config, connect, system_roots};
 
 /// Where the API is, and the token that opens it.

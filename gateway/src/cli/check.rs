@@ -29,7 +29,7 @@ pub(super) fn run(arguments: &Arguments) -> ExitCode {
         eprintln!("warning: {warning}");
     }
     let config = loaded.config;
-    if let Err(error) = Live::new(&config) {
+    if let Err(error) = Live::new(&config, 1) {
         eprintln!("{error}\n1 fault in the configuration");
         return ExitCode::from(super::EX_CONFIG);
     }

@@ -57,6 +57,8 @@ pub struct Limits {
     pub h2_pending_resets: usize,
     /// Resets that we may be made to send.
     pub h2_local_resets: usize,
+    /// On TERM, between readiness saying no and the listener's close: for balancers to hear it.
+    pub drain_delay: Duration,
     /// For a drain on TERM.
     pub drain_timeout: Duration,
 }
@@ -88,6 +90,7 @@ pub(super) fn limits(section: Section<'_, '_>) -> Limits {
         h2_connection_window: window(&section, "h2_connection_window", "1MiB"),
         h2_pending_resets: section.count("h2_pending_resets", 20, 1..=10_000),
         h2_local_resets: section.count("h2_local_resets", 500, 1..=10_000),
+        drain_delay: section.duration("drain_delay", "0s", ("0ms", "1h")),
         drain_timeout: section.duration("drain_timeout", "30s", ("0ms", "1d")),
     };
     limits.connections_are_set = section.is_set("connections");

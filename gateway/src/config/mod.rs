@@ -88,16 +88,10 @@ pub struct Config {
 
 /// Static keys that differ: a reload can't change them.
 pub fn needs_restart(running: &Config, loaded: &Config) -> Vec<String> {
-    let ((was, is), (before, after)) = ((running, loaded), (&running.public.limits, &loaded.public.limits));
+    let (was, is) = (running, loaded);
     let changed = [
         ("public.listen", was.public.listen != is.public.listen),
         ("public.threads", was.public.threads != is.public.threads),
-        ("public.limits.connections", before.connections != after.connections),
-        (
-            "public.limits.connections_per_address",
-            before.connections_per_address != after.connections_per_address,
-        ),
-        ("public.limits.in_flight", before.in_flight != after.in_flight),
         ("admin.listen", was.admin.listen != is.admin.listen),
         ("store.url", was.store.url != is.store.url),
         (

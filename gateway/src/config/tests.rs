@@ -379,11 +379,6 @@ fn a_reload_says_which_keys_need_a_restart() {
 
     assert_eq!(
         needs_restart(&running, &loaded),
-        [
-            "public.listen",
-            "public.limits.connections",
-            "store.cache",
-            "log.access"
-        ]
+        ["public.listen", "store.cache", "log.access"]
     );
 }

@@ -122,7 +122,7 @@ pub async fn serve(
         timeout: limits.body_timeout,
         rate: limits.body_rate,
     };
-    let octets = body::read(incoming, bound).await?;
+    let octets = exchange.served.turn.while_waiting(body::read(incoming, bound)).await?;
     match endpoint {
         Endpoint::TokenRequest => token_request(exchange, &parts, &octets).await,
         Endpoint::TokenAccess => token_access(exchange, &parts, &octets).await,

@@ -41,7 +41,7 @@ impl Bench {
         })
         .await
         .unwrap();
-        let live = Arc::new(ArcSwap::from_pointee(Live::new(&config).unwrap()));
+        let live = Arc::new(ArcSwap::from_pointee(Live::new(&config, 1).unwrap()));
         let own = OwnAddresses::default();
         Self {
             integrations: Integrations::new(store, clock, live, own, Arc::default()),

@@ -2,13 +2,13 @@
 
 use std::collections::HashMap;
 use std::net::IpAddr;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
-/// The counts and their bounds.
+/// The counts, and how many there may be in all.
 #[derive(Debug)]
 pub struct Counts {
-    most: usize,
-    most_per_address: usize,
+    most: AtomicUsize,
     open: Mutex<Open>,
 }
 
@@ -26,27 +26,32 @@ pub struct Counted {
 }
 
 impl Counts {
-    /// With these bounds.
-    pub fn new(most: usize, most_per_address: usize) -> Arc<Self> {
+    /// At most so many at once.
+    pub fn new(most: usize) -> Arc<Self> {
         Arc::new(Self {
-            most,
-            most_per_address,
+            most: AtomicUsize::new(most),
             open: Mutex::default(),
         })
     }
 
-    /// Lets a connection in, unless a bound is reached. `None` as address: no cap by address (a trusted proxy).
-    pub fn admit(counts: &Arc<Self>, address: Option<IpAddr>) -> Option<Counted> {
+    /// From now on.
+    pub fn admit_at_most(&self, most: usize) {
+        self.most.store(most, Ordering::Relaxed);
+    }
+
+    /// Lets a connection in, unless there are as many already in all, or `of_address` of its address. `None` as address: no
+    /// cap by address (a trusted proxy).
+    pub fn admit(counts: &Arc<Self>, of_address: usize, address: Option<IpAddr>) -> Option<Counted> {
         let mut open = counts.open.lock().unwrap_or_else(PoisonError::into_inner);
-        if open.all >= counts.most {
+        if open.all >= counts.most.load(Ordering::Relaxed) {
             return None;
         }
         if let Some(address) = address {
-            let of_address = open.by_address.entry(address).or_default();
-            if *of_address >= counts.most_per_address {
+            let open = open.by_address.entry(address).or_default();
+            if *open >= of_address {
                 return None;
             }
-            *of_address += 1;
+            *open += 1;
         }
         open.all += 1;
         Some(Counted {
@@ -82,13 +87,13 @@ mod tests {
 
     #[test]
     fn an_address_is_let_in_again_when_one_of_its_connections_has_gone() {
-        let counts = Counts::new(10, 1);
+        let counts = Counts::new(10);
         let address = Some(IpAddr::from([192, 0, 2, 1]));
-        let first = Counts::admit(&counts, address);
+        let first = Counts::admit(&counts, 1, address);
 
-        let refused = Counts::admit(&counts, address);
+        let refused = Counts::admit(&counts, 1, address);
         drop(first);
-        let admitted = Counts::admit(&counts, address);
+        let admitted = Counts::admit(&counts, 1, address);
 
         assert!(refused.is_none());
         assert!(admitted.is_some());
@@ -97,9 +102,9 @@ mod tests {
 
     #[test]
     fn a_trusted_proxy_is_bound_by_the_whole_count_only() {
-        let counts = Counts::new(2, 1);
+        let counts = Counts::new(2);
 
-        let admitted = [(); 3].map(|()| Counts::admit(&counts, None));
+        let admitted = [(); 3].map(|()| Counts::admit(&counts, 1, None));
 
         assert_eq!(admitted.iter().filter(|one| one.is_some()).count(), 2);
     }

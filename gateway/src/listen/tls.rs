@@ -1,9 +1,10 @@
 //! TLS of the public listener: certificates by SNI, ALPN for HTTP/2, client certificates where an authority is named.
 
+use std::collections::HashMap;
 use std::path::Path;
 use std::sync::Arc;
 
-use rustls::server::{ResolvesServerCert, ResolvesServerCertUsingSni, WebPkiClientVerifier};
+use rustls::server::{ResolvesServerCert, WebPkiClientVerifier};
 use rustls::sign::CertifiedKey;
 use rustls::{RootCertStore, ServerConfig, version};
 use rustls_pki_types::pem::PemObject;
@@ -61,26 +62,23 @@ pub fn authorities(path: &Path) -> Result<RootCertStore, TlsError> {
     Ok(roots)
 }
 
-/// The first certificate serves every name that no other one is for.
+/// Certificates by the names that they are for; the first one serves every other name, and clients that send none.
 #[derive(Debug)]
 struct Certificates {
-    by_name: ResolvesServerCertUsingSni,
+    by_name: HashMap<String, Arc<CertifiedKey>>,
     first: Arc<CertifiedKey>,
 }
 
 impl Certificates {
     fn load(tls: &Tls) -> Result<Self, TlsError> {
-        let mut by_name = ResolvesServerCertUsingSni::new();
+        let mut by_name = HashMap::new();
         let mut first = None;
         for (cert_path, key_path) in &tls.certificates {
-            let key = certified(cert_path, key_path)?;
+            let key = Arc::new(certified(cert_path, key_path)?);
             for name in names(&key) {
-                // A name that SNI can't carry (an address, a wildcard) is served by the first certificate.
-                if let Err(error) = by_name.add(&name, key.clone()) {
-                    tracing::debug!(name, %error, "certificate name is not usable for SNI");
-                }
+                by_name.entry(name).or_insert_with(|| Arc::clone(&key));
             }
-            first.get_or_insert_with(|| Arc::new(key));
+            first.get_or_insert(key);
         }
         let first = first.ok_or_else(|| TlsError {
             path: "[public.tls]".to_owned(),
@@ -88,11 +86,20 @@ impl Certificates {
         })?;
         Ok(Self { by_name, first })
     }
+
+    /// The certificate for exactly this name, else the one whose wildcard stands for its first label (RFC 9525, 6.3).
+    fn find(&self, name: &str) -> Option<&Arc<CertifiedKey>> {
+        let wildcard = || self.by_name.get(&format!("*.{}", name.split_once('.')?.1));
+        self.by_name.get(name).or_else(wildcard)
+    }
 }
 
 impl ResolvesServerCert for Certificates {
     fn resolve(&self, hello: rustls::server::ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
-        self.by_name.resolve(hello).or_else(|| Some(Arc::clone(&self.first)))
+        let named = hello
+            .server_name()
+            .and_then(|name| self.find(&name.to_ascii_lowercase()));
+        Some(Arc::clone(named.unwrap_or(&self.first)))
     }
 }
 

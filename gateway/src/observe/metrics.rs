@@ -31,6 +31,7 @@ pub struct Shard {
     authentication_sum_micros: AtomicU64,
     connections_refused: AtomicU64,
     host_mismatch: AtomicU64,
+    panics: AtomicU64,
 }
 
 impl Default for Shard {
@@ -45,6 +46,7 @@ impl Default for Shard {
             authentication_sum_micros: AtomicU64::new(0),
             connections_refused: AtomicU64::new(0),
             host_mismatch: AtomicU64::new(0),
+            panics: AtomicU64::new(0),
         }
     }
 }
@@ -78,6 +80,16 @@ impl Shard {
     /// A connection over its bound was closed.
     pub fn connection_refused(&self) {
         self.connections_refused.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// A request or a connection met a defect of ours.
+    pub fn panicked(&self) {
+        self.panics.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// How often that happened.
+    pub fn panics(&self) -> u64 {
+        self.panics.load(Ordering::Relaxed)
     }
 
     /// A request's Host or scheme isn't the one that clients sign. Answers how often before.
@@ -165,6 +177,9 @@ impl Metrics {
             "Connections closed at a bound.",
             &refused.to_string(),
         );
+        let panics = total(&shards, Shard::panics);
+        let help = "Requests and connections that met a defect of the gateway.";
+        text.single("panics_total", "counter", help, &panics.to_string());
         let mismatched = total(&shards, |one| one.host_mismatch.load(Ordering::Relaxed));
         let help = "Requests whose Host or scheme isn't the one that clients sign.";
         text.single("host_mismatch_total", "counter", help, &mismatched.to_string());

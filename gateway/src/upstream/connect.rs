@@ -10,7 +10,7 @@ use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 
 use crate::config::UpstreamTarget;
-use crate::listen::connection::Stream;
+use crate::listen::Stream;
 
 /// TLS toward upstreams: the system's roots, or one authority's.
 pub fn client_config(roots: RootCertStore) -> Result<Arc<ClientConfig>, rustls::Error> {

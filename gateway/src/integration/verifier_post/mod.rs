@@ -17,7 +17,7 @@ use tokio_rustls::TlsConnector;
 
 use super::address::{self, AddressRefused, OwnAddresses};
 use crate::config::AllowedCallback;
-use crate::listen::connection::Stream;
+use crate::listen::Stream;
 use crate::refusal::form_encode;
 
 /// How callbacks are called.

@@ -1,0 +1,192 @@
+//! Where a chunked body ends (RFC 9112 section 7.1), read more strictly than hyper does, so that the two can't disagree
+//! about where the next head begins.
+
+/// A place in a chunked body.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Chunks {
+    state: State,
+    /// Octets of extensions and trailers so far: both are dropped, neither may go on for ever.
+    aside: usize,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum State {
+    /// In a chunk's size: its digits, and the value so far.
+    Size(u32, u64),
+    /// After the size, before its line ends.
+    Extension(u64),
+    /// A CR came; LF ends the size's line.
+    SizeEnd(u64),
+    /// So many octets of data.
+    Data(u64),
+    /// CR LF ends the data.
+    DataCr,
+    DataLf,
+    /// At the start of a trailer's line: an empty one ends the body.
+    TrailerStart,
+    Trailer,
+    TrailerEnd,
+    LastLf,
+}
+
+/// Where it goes on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Progress {
+    /// All octets belong to the body, which goes on.
+    More,
+    /// The body ends after so many octets.
+    End(usize),
+    /// Not chunks, or too much beside them.
+    Broken,
+}
+
+impl Chunks {
+    /// Before the first chunk.
+    pub fn new() -> Self {
+        Self {
+            state: State::Size(0, 0),
+            aside: 0,
+        }
+    }
+
+    /// Goes on with `bytes`.
+    pub fn run(&mut self, bytes: &[u8]) -> Progress {
+        let mut at = 0;
+        while let Some(byte) = bytes.get(at) {
+            if let State::Data(left) = self.state {
+                let here = u64::try_from(bytes.len() - at).unwrap_or(u64::MAX).min(left);
+                at += usize::try_from(here).unwrap_or_default();
+                self.state = if here == left {
+                    State::DataCr
+                } else {
+                    State::Data(left - here)
+                };
+                continue;
+            }
+            at += 1;
+            match self.step(*byte) {
+                Some(Some(state)) => self.state = state,
+                Some(None) => return Progress::End(at),
+                None => return Progress::Broken,
+            }
+        }
+        Progress::More
+    }
+
+    /// One octet that is not data. `None`: broken; `Some(None)`: the body ended.
+    fn step(&mut self, byte: u8) -> Option<Option<State>> {
+        let next = match (self.state, byte) {
+            (State::Size(digits @ 1.., size), b'\r') if digits <= MOST_DIGITS => State::SizeEnd(size),
+            (State::Size(1.., size), b';' | b' ' | b'\t') => State::Extension(size),
+            (State::Size(digits, size), byte) => {
+                let digit = char::from(byte).to_digit(16)?;
+                if digits == MOST_DIGITS {
+                    return None;
+                }
+                State::Size(digits + 1, size * 16 + u64::from(digit))
+            }
+            (State::Extension(size), b'\r') => State::SizeEnd(size),
+            (State::SizeEnd(0), b'\n') => State::TrailerStart,
+            (State::SizeEnd(size), b'\n') => State::Data(size),
+            (State::DataCr, b'\r') => State::DataLf,
+            (State::DataLf, b'\n') => State::Size(0, 0),
+            (State::TrailerStart, b'\r') => State::LastLf,
+            (State::LastLf, b'\n') => return Some(None),
+            (State::Trailer, b'\r') => State::TrailerEnd,
+            (State::TrailerEnd, b'\n') => State::TrailerStart,
+            // A control within a line, bare CR and LF among them, is read differently by others.
+            (State::Extension(_) | State::TrailerStart | State::Trailer, 0..=8 | 10..=31 | 0x7F) => return None,
+            (State::Extension(size), _) => State::Extension(size),
+            (State::TrailerStart | State::Trailer, _) => State::Trailer,
+            (State::SizeEnd(_) | State::DataCr | State::DataLf | State::LastLf | State::TrailerEnd, _) => return None,
+            (State::Data(_), _) => return None,
+        };
+        if matches!(next, State::Extension(_) | State::Trailer) {
+            self.aside += 1;
+            if self.aside > MOST_ASIDE {
+                return None;
+            }
+        }
+        Some(Some(next))
+    }
+}
+
+/// 16 hexadecimal digits fit 64 bits.
+const MOST_DIGITS: u32 = 16;
+/// Octets of extensions and trailers together.
+const MOST_ASIDE: usize = 16 * 1024;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn run(body: &[u8]) -> Progress {
+        Chunks::new().run(body)
+    }
+
+    #[test]
+    fn a_body_ends_after_its_last_chunk_and_its_trailers() {
+        assert_eq!(run(b"5\r\nhello\r\n0\r\n\r\nGET"), Progress::End(15));
+        assert_eq!(run(b"a;x=\"y\"\r\n0123456789\r\n0\r\nA: b\r\n\r\n"), Progress::End(32));
+        assert_eq!(run(b"5\r\nhel"), Progress::More);
+    }
+
+    #[test]
+    fn a_body_that_comes_octet_by_octet_ends_where_it_ends_in_one_piece() {
+        let body = b"3 \r\nabc\r\n000\r\nTrailer: 1\r\n\r\n";
+        let mut chunks = Chunks::new();
+
+        let ends: Vec<Progress> = body.chunks(1).map(|byte| chunks.run(byte)).collect();
+
+        let (last, before) = ends.split_last().unwrap();
+        assert_eq!(*last, Progress::End(1));
+        assert!(before.iter().all(|one| *one == Progress::More));
+    }
+
+    #[test]
+    fn a_size_or_a_line_end_that_others_read_differently_is_broken() {
+        let broken: [&[u8]; 22] = [
+            b"-1\r\n",
+            b"+1\r\na\r\n",
+            b"0x1\r\na\r\n",
+            b"1_0\r\n",
+            b"\r\n",
+            b";x\r\n",
+            b" 1\r\n",
+            b"g\r\n",
+            b"00000000000000001\r\n",
+            b"fffffffffffffffff\r\n",
+            b"1\na\n0\n\n",
+            b"1\ra",
+            b"1\r\rn",
+            b"1\r\nab\r\n",
+            b"1\r\na\n",
+            b"1\r\na0\r\n",
+            b"1;a\nb\r\n",
+            b"1;a\rb\r\n",
+            b"1;a\0b\r\n",
+            b"0\r\n\n",
+            b"0\r\nA: b\n\r\n",
+            b"0\r\nA: \0\r\n",
+        ];
+
+        for body in broken {
+            assert_eq!(run(body), Progress::Broken, "{}", body.escape_ascii());
+        }
+    }
+
+    #[test]
+    fn extensions_and_trailers_are_bounded() {
+        let long = "x".repeat(MOST_ASIDE);
+        let within = format!("1;{}\r\na\r\n0\r\n\r\n", "x".repeat(MOST_ASIDE - 1));
+
+        assert_eq!(run(format!("1;{long}\r\n").as_bytes()), Progress::Broken);
+        assert_eq!(run(format!("0\r\na{long}\r\n").as_bytes()), Progress::Broken);
+        assert!(matches!(run(within.as_bytes()), Progress::End(_)));
+    }
+
+    #[test]
+    fn a_size_up_to_64_bits_is_one_number() {
+        assert_eq!(run(b"ffffffffffffffff\r\nabc"), Progress::More);
+    }
+}

@@ -1,0 +1,125 @@
+//! A request being served: what its log line will say.
+
+use std::cell::{Cell, RefCell};
+use std::net::IpAddr;
+use std::rc::Rc;
+use std::time::{Duration, Instant};
+
+use http::{HeaderValue, Method};
+
+use super::in_flight::Turn;
+use super::worker::Worker;
+use crate::limit::{self, RateLimits, Subject};
+use crate::listen::activity::Activity;
+use crate::observe::Line;
+use crate::refusal::{Cause, Refusal};
+
+/// The other end of a connection.
+pub struct Peer {
+    /// Its address.
+    pub address: IpAddr,
+    /// Whether the connection is TLS.
+    pub tls: bool,
+    /// Whether it speaks HTTP/2.
+    pub http2: bool,
+    /// What moves the connection's deadlines.
+    pub activity: Rc<Activity>,
+}
+
+/// A request, from its head to the end of its response.
+pub struct Served {
+    /// The worker that serves it.
+    pub worker: Rc<Worker>,
+    /// The connection it came on.
+    pub peer: Rc<Peer>,
+    /// When its head was complete.
+    pub started: Instant,
+    /// `X-Request-Id`
+    pub request_id: HeaderValue,
+    /// Who a trusted proxy says the client is, else the peer.
+    pub client: IpAddr,
+    /// Its place among the requests in flight.
+    pub turn: Turn,
+    /// Filled in as it becomes known.
+    pub facts: RefCell<Facts>,
+    /// Of the limits of concurrency; they end with the response.
+    pub(super) limited: RefCell<Vec<limit::Turn>>,
+    pub(super) method: Method,
+    pub(super) path: String,
+    pub(super) is_finished: Cell<bool>,
+}
+
+/// What becomes known of a request on its way.
+#[derive(Clone, Debug, Default)]
+pub struct Facts {
+    /// The route's template, or our own endpoint's path.
+    pub route: String,
+    /// The consumer that signed.
+    pub consumer: Option<u64>,
+    /// Why it was refused, or would have been.
+    pub cause: Option<Cause>,
+    /// Whether the refusal was recorded only.
+    pub observed: bool,
+    /// Whether the response was cut before its end.
+    pub cut: bool,
+    /// Until the caller was known.
+    pub authenticated_after: Option<Duration>,
+}
+
+impl Served {
+    /// Whether it got its line.
+    pub fn is_finished(&self) -> bool {
+        self.is_finished.get()
+    }
+
+    /// Counts the request for one of its subjects.
+    pub fn admit(&self, rates: &RateLimits, subject: Subject<'_>) -> Result<(), Refusal> {
+        rates.admit(subject, self.worker.clock.monotonic(), &mut self.limited.borrow_mut())
+    }
+
+    /// One line and one count, when the response has ended.
+    pub fn finish(&self, status: u16, octets: u64) {
+        if self.is_finished.replace(true) {
+            return;
+        }
+        let now = self.worker.clock.instant();
+        let took = now.duration_since(self.started);
+        let facts = self.facts.borrow();
+        if let Some(cause) = facts.cause {
+            self.worker.metrics.refused(cause, facts.observed);
+        }
+        self.worker.metrics.answered(status, took, facts.authenticated_after);
+        self.worker.log.write(&Line {
+            at: self.worker.clock.wall(),
+            request_id: self.request_id.to_str().unwrap_or_default(),
+            client: self.client,
+            method: self.method.as_str(),
+            path: &self.path,
+            route: &facts.route,
+            consumer: facts.consumer,
+            status,
+            cause: facts.cause.map(Cause::as_str),
+            side: facts.cause.map(Cause::side),
+            observed: facts.observed,
+            cut: facts.cut,
+            octets,
+            took,
+            authenticated_after: facts.authenticated_after,
+        });
+        self.peer.activity.end(now);
+    }
+}
+
+/// Given up by its client before it was answered: it gets its line all the same.
+impl Drop for Served {
+    fn drop(&mut self) {
+        if !self.is_finished.get() {
+            self.peer.activity.abandon();
+            self.facts.get_mut().cut = true;
+            self.finish(CLIENT_CLOSED_REQUEST, 0);
+        }
+    }
+}
+
+/// What proxies log for a request whose client went away; nobody is ever sent it.
+const CLIENT_CLOSED_REQUEST: u16 = 499;
