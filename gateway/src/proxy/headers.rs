@@ -4,11 +4,12 @@
 //! added, so it can't name them.
 
 use http::header::{
-    AUTHORIZATION, CONNECTION, CONTENT_LENGTH, FORWARDED, HOST, HeaderMap, HeaderName, HeaderValue, PROXY_AUTHENTICATE,
-    PROXY_AUTHORIZATION, TE, TRAILER, TRANSFER_ENCODING, UPGRADE,
+    AUTHORIZATION, CONNECTION, CONTENT_LENGTH, EXPECT, FORWARDED, HOST, HeaderMap, HeaderName, HeaderValue,
+    PROXY_AUTHENTICATE, PROXY_AUTHORIZATION, TE, TRAILER, TRANSFER_ENCODING, UPGRADE,
 };
 
 use crate::authenticate::Authenticated;
+use crate::listen::head::folds_to;
 
 /// What the identity headers say besides who calls.
 pub struct Hop<'a> {
@@ -32,7 +33,14 @@ pub fn rewrite(headers: &mut HeaderMap, caller: &Authenticated, hop: Hop<'_>, ke
         .get(&TRACEPARENT)
         .filter(|value| is_traceparent(value.as_bytes()))
         .cloned();
+    if traceparent.is_none() {
+        // What goes with a parent that is not valid is not valid either (W3C Trace Context, 3.3.1).
+        headers.remove(TRACESTATE);
+    }
     remove_hop_by_hop(headers);
+    // We answered it, and send the body as it comes.
+    headers.remove(EXPECT);
+    headers.remove(TRAILER);
     remove_claimed(headers);
     if !keep_authorization {
         headers.remove(AUTHORIZATION);
@@ -85,7 +93,6 @@ pub fn remove_hop_by_hop(headers: &mut HeaderMap) {
         &KEEP_ALIVE,
         &PROXY_CONNECTION,
         &TE,
-        &TRAILER,
         &TRANSFER_ENCODING,
         &UPGRADE,
         &HTTP2_SETTINGS,
@@ -97,6 +104,53 @@ pub fn remove_hop_by_hop(headers: &mut HeaderMap) {
     }
 }
 
+/// What a client said of trailers, which goes on although it concerns one hop: we pass trailers on.
+#[derive(Debug, Default)]
+pub struct Trailers {
+    accepted: bool,
+    announced: Vec<HeaderValue>,
+}
+
+impl Trailers {
+    /// Whether they are accepted, and over HTTP/2 which ones come (HTTP/1's are dropped).
+    pub fn of(headers: &HeaderMap, http2: bool) -> Self {
+        let lists_trailers = |value: &HeaderValue| {
+            let mut codings = value.as_bytes().split(|byte| *byte == b',');
+            codings.any(|coding| coding.trim_ascii().eq_ignore_ascii_case(b"trailers"))
+        };
+        Self {
+            accepted: headers.get_all(TE).iter().any(lists_trailers),
+            announced: if http2 {
+                headers.get_all(TRAILER).iter().cloned().collect()
+            } else {
+                Vec::new()
+            },
+        }
+    }
+
+    /// Says it to upstream.
+    pub fn restore(self, headers: &mut HeaderMap) {
+        if self.accepted {
+            headers.insert(TE, HeaderValue::from_static("trailers"));
+            headers.insert(CONNECTION, HeaderValue::from_static("te"));
+        }
+        for names in self.announced {
+            headers.append(TRAILER, names);
+        }
+    }
+}
+
+/// Trailers without what would frame, route or identify (RFC 9110 section 6.5.1), should a recipient merge them into the
+/// head.
+pub fn keep_trailers(mut trailers: HeaderMap) -> HeaderMap {
+    remove_hop_by_hop(&mut trailers);
+    remove_claimed(&mut trailers);
+    for name in [CONTENT_LENGTH, HOST, AUTHORIZATION, TRAILER, EXPECT] {
+        trailers.remove(name);
+    }
+    trailers
+}
+
 /// Removes whatever a client sent under a name of ours, in any spelling: CGI-like upstreams read `X_User_Id` as `X-User-Id`.
 fn remove_claimed(headers: &mut HeaderMap) {
     let claimed: Vec<HeaderName> = headers.keys().filter(|name| is_ours(name.as_str())).cloned().collect();
@@ -105,30 +159,20 @@ fn remove_claimed(headers: &mut HeaderMap) {
     }
 }
 
-/// Whether a (lower-case) name folds to one that only we may set.
+/// Whether a (lower-case) name folds to one that only we may set, or is a misspelt one that means framing or credentials.
 fn is_ours(name: &str) -> bool {
-    let fold = |ours: &str| {
-        name.len() == ours.len()
-            && name
-                .bytes()
-                .zip(ours.bytes())
-                .all(|(theirs, ours)| theirs == ours || (theirs == b'_' && ours == b'-'))
-    };
-    match name.as_bytes() {
+    let name = name.as_bytes();
+    let folds = |ours: &str| folds_to(name, ours.as_bytes());
+    match name {
         [b'x', b'-' | b'_', ..] => {
-            OURS.into_iter().any(fold)
-                || PREFIXES.into_iter().any(|prefix| {
-                    name.get(..prefix.len()).is_some_and(|start| {
-                        start
-                            .bytes()
-                            .zip(prefix.bytes())
-                            .all(|(theirs, ours)| theirs == ours || (theirs == b'_' && ours == b'-'))
-                    })
-                })
+            let begins = |prefix: &str| {
+                name.get(..prefix.len())
+                    .is_some_and(|start| folds_to(start, prefix.as_bytes()))
+            };
+            OURS.into_iter().any(folds) || PREFIXES.into_iter().any(begins)
         }
-        [b'f', ..] => name == "forwarded",
-        [b't', ..] => name == "traceparent",
-        _ => false,
+        b"forwarded" | b"traceparent" => true,
+        _ => name.contains(&b'_') && MISSPELT.into_iter().any(folds),
     }
 }
 
@@ -153,7 +197,7 @@ fn is_traceparent(value: &[u8]) -> bool {
     version == "00" && hex(trace, 32) && hex(parent, 16) && hex(flags, 2) && some(trace) && some(parent)
 }
 
-const OURS: [&str; 8] = [
+const OURS: [&str; 11] = [
     "x-user-type",
     "x-user-id",
     "x-request-id",
@@ -162,6 +206,9 @@ const OURS: [&str; 8] = [
     "x-original-url",
     "x-rewrite-url",
     "x-http-method-override",
+    "x-http-method",
+    "x-method-override",
+    "x-forwarded",
 ];
 const PREFIXES: [&str; 5] = [
     "x-consumer-",
@@ -169,6 +216,17 @@ const PREFIXES: [&str; 5] = [
     "x-forwarded-",
     "x-countersign-",
     "x-debug-countersign-",
+];
+/// Names that a server behind CGI's rules can't tell from the same with `_`.
+const MISSPELT: [&str; 8] = [
+    "content-length",
+    "transfer-encoding",
+    "proxy-authorization",
+    "proxy-connection",
+    "keep-alive",
+    "http2-settings",
+    "content-type",
+    "content-encoding",
 ];
 const X_CONSUMER_ID: HeaderName = HeaderName::from_static("x-consumer-id");
 const X_CONSUMER_KEY: HeaderName = HeaderName::from_static("x-consumer-key");
@@ -182,6 +240,7 @@ const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 const X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
 const X_FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
 const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
+const TRACESTATE: HeaderName = HeaderName::from_static("tracestate");
 const KEEP_ALIVE: HeaderName = HeaderName::from_static("keep-alive");
 const PROXY_CONNECTION: HeaderName = HeaderName::from_static("proxy-connection");
 const HTTP2_SETTINGS: HeaderName = HeaderName::from_static("http2-settings");

@@ -1,23 +1,25 @@
 //! The hot path: a request for a route, from head to response, as one screen of straight calls.
 
 pub mod credentials;
-pub mod forward;
 pub mod headers;
+pub mod request_body;
+pub mod response_body;
 pub mod route;
 
-use std::cell::Cell;
 use std::rc::Rc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use http::header::{CONTENT_LENGTH, TRANSFER_ENCODING};
 use http::request::Parts;
-use http::{HeaderValue, Request, Response, StatusCode, Uri};
+use http::{HeaderMap, HeaderValue, Request, Response, StatusCode, Uri};
 use http_body_util::Full;
 use hyper::body::{Body as _, Incoming};
 use oauth1::{OauthRequest, Placement, RequestParts};
 
-use self::forward::{Broken, RequestBody, Streamed, UpstreamBody};
-use self::headers::{Hop, remove_hop_by_hop, rewrite};
+use self::headers::{Hop, Trailers, remove_hop_by_hop, rewrite};
+use self::request_body::{RequestBody, Streamed, Upload};
+use self::response_body::UpstreamBody;
 use self::route::Found;
 use crate::authenticate::body::{self, Bound};
 use crate::authenticate::signature::{Proven, Verifier};
@@ -28,7 +30,9 @@ use crate::body::ResponseBody;
 use crate::limit::Subject;
 use crate::live::Route;
 use crate::refusal::{Cause, Refusal};
+use crate::service::in_flight::Turn;
 use crate::service::{Local, Served};
+use crate::upstream::Answer;
 
 /// One request on its way through the gateway.
 #[derive(Clone, Copy)]
@@ -190,7 +194,7 @@ async fn read_form(exchange: &Exchange<'_>, parts: &Parts, payload: &mut Payload
     }
     let limits = &exchange.local.live.public.limits;
     let size = u64::try_from(limits.signed_form).unwrap_or(u64::MAX);
-    let form = read(payload, Bound { size, ..bound(limits) }).await?;
+    let form = read(&exchange.served.turn, payload, Bound { size, ..bound(limits) }).await?;
     if !form.is_empty() && body::is_encoded(&parts.headers) {
         return Err(Cause::FormEncoded.into());
     }
@@ -212,6 +216,7 @@ async fn check_body_hash(
     }
     let limits = &exchange.local.live.public.limits;
     let octets = read(
+        &exchange.served.turn,
         payload,
         Bound {
             size: limits.body,
@@ -224,10 +229,10 @@ async fn check_body_hash(
     oauth1::body_hash::check(&octets, declared, sha1_allowed).map_err(Refusal::from)
 }
 
-async fn read(payload: &mut Payload, bound: Bound) -> Result<Bytes, Refusal> {
+async fn read(turn: &Turn, payload: &mut Payload, bound: Bound) -> Result<Bytes, Refusal> {
     let read = match std::mem::replace(payload, Payload::Read(Bytes::new())) {
         Payload::Read(bytes) => bytes,
-        Payload::Unread(incoming) => body::read(incoming, bound).await?,
+        Payload::Unread(incoming) => turn.while_waiting(body::read(incoming, bound)).await?,
     };
     *payload = Payload::Read(read.clone());
     Ok(read)
@@ -281,73 +286,112 @@ async fn forward(
     payload: Payload,
 ) -> Result<Response<ResponseBody>, Refusal> {
     let (served, local) = (exchange.served, exchange.local);
-    let broken = Rc::new(Cell::new(None));
     let now = served.worker.clock.instant();
+    let is_read = match &payload {
+        Payload::Read(_) => true,
+        Payload::Unread(incoming) => incoming.is_end_stream(),
+    };
+    let upload = Upload::new(now, is_read);
     let body = match payload {
         Payload::Read(bytes) => RequestBody::Read(Full::new(bytes)),
-        Payload::Unread(incoming) if incoming.is_end_stream() => RequestBody::Read(Full::new(Bytes::new())),
-        Payload::Unread(incoming) => RequestBody::Streamed(Streamed::new(
-            incoming,
-            bound(&local.live.public.limits),
-            now,
-            Rc::clone(&broken),
-        )),
+        Payload::Unread(_) if is_read => RequestBody::Read(Full::new(Bytes::new())),
+        Payload::Unread(incoming) => {
+            let bound = bound(&local.live.public.limits);
+            RequestBody::Streamed(Streamed::new(
+                incoming,
+                bound,
+                now,
+                Rc::clone(&upload),
+                Rc::clone(served),
+            ))
+        }
     };
+    let request = toward_upstream(exchange, route, &permitted, parts, body)?;
+    let upstream = local.upstreams.get(route.upstream).ok_or(Cause::UpstreamUnhealthy)?;
+    let consumer = permitted.caller().credential().map(|one| one.record().consumer.id.0);
+    let hash = consumer.unwrap_or_else(|| hash_of(served.client));
+    let sent = upstream.send(request, hash, &upload.upstream_since).await;
+    let answer = sent.map_err(|cause| upload.broken().unwrap_or(cause))?;
+    // Upstream's time began when it had the request.
+    let whole = upstream.config().request_timeout;
+    let since = upload.upstream_since.get().unwrap_or(now);
+    let spent = served.worker.clock.instant().duration_since(since);
+    downstream(served, answer, &upload, whole.saturating_sub(spent))
+}
+
+/// The request as upstream gets it.
+fn toward_upstream(
+    exchange: &Exchange<'_>,
+    route: &Route,
+    permitted: &Permitted,
+    parts: Parts,
+    body: RequestBody,
+) -> Result<Request<RequestBody>, Refusal> {
     let target = parts.uri.path_and_query().map_or("/", http::uri::PathAndQuery::as_str);
+    let is_unbounded = body.size_hint().exact().is_none();
     let mut request = Request::new(body);
     *request.method_mut() = parts.method;
     *request.uri_mut() = Uri::try_from(target).map_err(|_| Cause::RequestMalformed)?;
     *request.headers_mut() = parts.headers;
+    let headers = request.headers_mut();
     // hyper frames what is sent from the body's own length.
-    request.headers_mut().remove(http::header::CONTENT_LENGTH);
-    rewrite(
-        request.headers_mut(),
-        permitted.caller(),
-        hop(exchange),
-        route.config.keep_oauth,
-    );
-    if let Some(credential) = local
-        .live
-        .upstreams
-        .get(route.upstream)
-        .and_then(|one| one.credential.as_ref())
-    {
-        credential.apply(request.headers_mut());
+    headers.remove(CONTENT_LENGTH);
+    let trailers = Trailers::of(headers, exchange.served.peer.http2);
+    rewrite(headers, permitted.caller(), hop(exchange), route.config.keep_oauth);
+    trailers.restore(headers);
+    if is_unbounded {
+        // hyper takes it for granted that a GET has no body, and would drop it.
+        headers.insert(TRANSFER_ENCODING, HeaderValue::from_static("chunked"));
     }
-    let upstream = local.upstreams.get(route.upstream).ok_or(Cause::UpstreamUnhealthy)?;
-    let hash = permitted
-        .caller()
-        .credential()
-        .map_or(0, |one| one.record().consumer.id.0);
-    let whole = upstream.config().request_timeout;
-    let answer = upstream.send(request, hash).await.map_err(|cause| match broken.get() {
-        None => Refusal::from(cause),
-        Some(Broken::TooLarge) => Cause::BodyTooLarge.into(),
-        Some(Broken::TooSlow) => Cause::RequestTimeout.into(),
-        Some(Broken::Client) => Cause::RequestMalformed.into(),
-    })?;
-    let spent = served.worker.clock.instant().duration_since(now);
-    Ok(downstream(served, answer, whole.saturating_sub(spent)))
+    let upstream = exchange.local.live.upstreams.get(route.upstream);
+    if let Some(credential) = upstream.and_then(|one| one.credential.as_ref()) {
+        credential.apply(headers);
+    }
+    Ok(request)
 }
 
 /// Upstream's response, without what concerns its connection, streaming back.
 fn downstream(
     served: &Rc<Served>,
-    answer: crate::upstream::Answer<RequestBody>,
+    mut answer: Answer<RequestBody>,
+    upload: &Rc<Upload>,
     left: Duration,
-) -> Response<ResponseBody> {
-    let (mut parts, incoming) = answer.response.into_parts();
-    remove_hop_by_hop(&mut parts.headers);
-    parts.version = http::Version::HTTP_11;
+) -> Result<Response<ResponseBody>, Refusal> {
+    let status = answer.response.status();
+    let mut headers = std::mem::take(answer.response.headers_mut());
     // Without an upgrade asked for, an upgrade answered is nonsense.
-    if parts.status == StatusCode::SWITCHING_PROTOCOLS {
-        parts.status = StatusCode::BAD_GATEWAY;
+    if status == StatusCode::SWITCHING_PROTOCOLS || is_framed_twice(&headers) {
+        tracing::warn!(%status, "upstream's answer is not one that can be passed on");
+        return Err(Cause::UpstreamBroken.into());
     }
-    let status = parts.status.as_u16();
-    let served = Rc::clone(served);
-    let finished = Box::new(move |octets| served.finish(status, octets));
-    let body = UpstreamBody::new(incoming, answer.lease, answer.active, left, finished);
-    Response::from_parts(parts, ResponseBody::Upstream(Box::new(body)))
+    remove_hop_by_hop(&mut headers);
+    let reason = answer.response.extensions_mut().remove::<hyper::ext::ReasonPhrase>();
+    let body = UpstreamBody::new(answer, Rc::clone(upload), Rc::clone(served), left);
+    let mut response = Response::new(ResponseBody::Upstream(Box::new(body)));
+    *response.status_mut() = status;
+    *response.headers_mut() = headers;
+    if let Some(reason) = reason {
+        response.extensions_mut().insert(reason);
+    }
+    Ok(response)
+}
+
+/// Both framings, or a coding that ends elsewhere: what the body is depends on who reads (RFC 9112 section 6.3).
+fn is_framed_twice(headers: &HeaderMap) -> bool {
+    let mut codings = headers.get_all(TRANSFER_ENCODING).iter();
+    match (codings.next(), codings.next()) {
+        (None, _) => false,
+        (Some(only), None) => headers.contains_key(CONTENT_LENGTH) || !only.as_bytes().eq_ignore_ascii_case(b"chunked"),
+        (Some(_), Some(_)) => true,
+    }
+}
+
+/// Guests are told apart by their address where the balance is by consumer.
+fn hash_of(client: std::net::IpAddr) -> u64 {
+    use std::hash::{DefaultHasher, Hash as _, Hasher as _};
+    let mut hasher = DefaultHasher::new();
+    client.hash(&mut hasher);
+    hasher.finish()
 }
 
 fn hop<'a>(exchange: &Exchange<'a>) -> Hop<'a> {
@@ -360,22 +404,21 @@ fn hop<'a>(exchange: &Exchange<'a>) -> Hop<'a> {
     } else {
         client.to_string()
     };
-    let id = served.request_id.to_str().unwrap_or_default();
-    let trace = if id.len() == 32 && id.bytes().all(|byte| byte.is_ascii_hexdigit()) {
-        id
-    } else {
-        TRACE
-    };
+    let host = &exchange.seen.authority;
+    // A proxy's own id need not be a trace id; one of ours is.
+    let is_trace = |id: &&HeaderValue| id.len() == 32 && id.as_bytes().iter().all(|byte| HEX.contains(byte));
+    let trace = Some(&served.request_id).filter(is_trace).cloned();
+    let trace = trace.unwrap_or_else(|| served.worker.next_id());
+    let trace = trace.to_str().unwrap_or_default();
     let span = trace.get(16..).unwrap_or_default();
     Hop {
         request_id: &served.request_id,
         forwarded_for: value(client.to_string()),
         proto,
-        host: exchange.host,
-        forwarded: value(format!("for={node};host=\"{}\";proto={proto}", exchange.host)),
+        host,
+        forwarded: value(format!("for={node};host=\"{host}\";proto={proto}")),
         traceparent: value(format!("00-{trace}-{span}-01")),
     }
 }
 
-/// For requests whose id a proxy gave in another form.
-const TRACE: &str = "00000000000000010000000000000001";
+const HEX: &[u8] = b"0123456789abcdef";

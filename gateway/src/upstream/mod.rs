@@ -7,6 +7,7 @@ use std::cell::Cell;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use hyper::body::{Body, Incoming};
@@ -23,6 +24,9 @@ pub struct Upstream<B> {
     config: Arc<config::Upstream>,
     targets: Vec<Target<B>>,
     next: Cell<usize>,
+    clock: Clock,
+    /// Tenths of a try on another target: each request earns one.
+    tries: Cell<u32>,
 }
 
 struct Target<B> {
@@ -31,6 +35,8 @@ struct Target<B> {
     host: http::HeaderValue,
     /// Requests under way.
     active: Rc<Cell<usize>>,
+    /// Until then others are asked first: it refused a connection.
+    down_until: Cell<Option<Instant>>,
     /// The same over all workers, for the admin's view.
     shared_active: Arc<AtomicUsize>,
 }
@@ -85,6 +91,7 @@ where
                     pool: Rc::new(Pool::new(target.clone(), config, Arc::clone(tls), clock)),
                     host: http::HeaderValue::from_str(&host).ok()?,
                     active: Rc::default(),
+                    down_until: Cell::new(None),
                     shared_active: Arc::default(),
                 })
             })
@@ -93,6 +100,8 @@ where
             config: Arc::clone(config),
             targets,
             next: Cell::new(0),
+            clock,
+            tries: Cell::new(MOST_TRIES),
         }
     }
 
@@ -102,17 +111,51 @@ where
     }
 
     /// Forwards a request whose URI is in origin form; `Host` is set here. `hash` picks the target where the balance is by
-    /// consumer.
-    pub async fn send(&self, mut request: Request<B>, hash: u64) -> Result<Answer<B>, Cause> {
-        let target = self.pick(hash).ok_or(Cause::UpstreamUnhealthy)?;
-        request.headers_mut().insert(http::header::HOST, target.host.clone());
-        let active = Active::begin(target);
-        let (response, lease) = target.pool.send(request).await?;
-        Ok(Answer {
-            response,
-            lease,
-            active,
-        })
+    /// consumer. A target that can't be reached is passed over for another, where the request may be sent to either.
+    pub async fn send(
+        &self,
+        mut request: Request<B>,
+        hash: u64,
+        upstream_since: &Cell<Option<Instant>>,
+    ) -> Result<Answer<B>, Cause> {
+        self.tries.set((self.tries.get() + 1).min(MOST_TRIES));
+        let may_move = self.config.retry_broken && request.method().is_idempotent();
+        let mut first = None;
+        loop {
+            let target = self.pick(hash).ok_or(Cause::UpstreamUnhealthy)?;
+            request.headers_mut().insert(http::header::HOST, target.host.clone());
+            let active = Active::begin(target);
+            let failed = match target.pool.send(request, upstream_since).await {
+                Ok((response, lease)) => {
+                    target.down_until.set(None);
+                    return Ok(Answer {
+                        response,
+                        lease,
+                        active,
+                    });
+                }
+                Err(failed) => failed,
+            };
+            let cause = *first.get_or_insert(failed.cause);
+            if failed.cause == Cause::UpstreamConnect {
+                target.down_until.set(Some(self.clock.instant() + PASSED_OVER));
+            }
+            match failed.unsent {
+                Some(unsent) if may_move && self.has_another() && self.spend_try() => request = *unsent,
+                Some(_) | None => return Err(cause),
+            }
+        }
+    }
+
+    fn has_another(&self) -> bool {
+        let now = self.clock.instant();
+        self.targets.iter().any(|target| !target.is_down(now))
+    }
+
+    fn spend_try(&self) -> bool {
+        let left = self.tries.get().checked_sub(10);
+        self.tries.set(left.unwrap_or(self.tries.get()));
+        left.is_some()
     }
 
     /// Ends connections that idled too long.
@@ -122,25 +165,45 @@ where
         }
     }
 
+    /// The next target by the balance; one that is down only where all are.
     fn pick(&self, hash: u64) -> Option<&Target<B>> {
         let count = self.targets.len();
         if count <= 1 {
             return self.targets.first();
         }
-        match self.config.balance {
-            config::Balance::RoundRobin => {
-                let turn = self.next.get();
+        let turn = self.next.get();
+        let first = match self.config.balance {
+            config::Balance::RoundRobin | config::Balance::LeastRequests => {
                 self.next.set(turn.wrapping_add(1));
-                self.targets.get(turn % count)
+                turn % count
             }
-            config::Balance::LeastRequests => self.targets.iter().min_by_key(|target| target.active.get()),
             config::Balance::Hash => {
                 let count = u64::try_from(count).unwrap_or(1);
-                self.targets.get(usize::try_from(hash % count).unwrap_or_default())
+                usize::try_from(hash % count).unwrap_or_default()
             }
-        }
+        };
+        let now = self.clock.instant();
+        // In turn from the first on, so that equals share the load, too.
+        let in_turn = || self.targets.iter().cycle().skip(first).take(count);
+        let up = in_turn().filter(|target| !target.is_down(now));
+        let picked = match self.config.balance {
+            config::Balance::RoundRobin | config::Balance::Hash => up.into_iter().next(),
+            config::Balance::LeastRequests => up.min_by_key(|target| target.active.get()),
+        };
+        picked.or_else(|| in_turn().next())
     }
 }
+
+impl<B> Target<B> {
+    fn is_down(&self, now: Instant) -> bool {
+        self.down_until.get().is_some_and(|until| now < until)
+    }
+}
+
+/// For how long a target that refused a connection is passed over.
+const PASSED_OVER: Duration = Duration::from_secs(1);
+/// Ten tries at once; in the long run one for ten requests.
+const MOST_TRIES: u32 = 100;
 
 /// `host:port`, without the port where it is the scheme's own.
 fn authority(target: &config::UpstreamTarget) -> String {

@@ -3,7 +3,7 @@
 //! Own because it is on the hot path: nothing is locked, nothing is shared with other threads, and taking a connection
 //! is a pop. The general client pools check connections out behind a mutex and were measured 11 % dearer a request.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::rc::{Rc, Weak};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -31,6 +31,8 @@ pub(super) struct Pool<B> {
     idle_most: usize,
     retry_broken: bool,
     clock: Clock,
+    /// Whether it could not be reached when last tried.
+    is_away: Cell<bool>,
     idle: RefCell<Vec<Idle<B>>>,
 }
 
@@ -43,6 +45,26 @@ struct Idle<B> {
 pub struct Lease<B> {
     sender: SendRequest<B>,
     pool: Weak<Pool<B>>,
+}
+
+/// What became of a request that got no response.
+pub(super) struct Failed<B> {
+    pub(super) cause: Cause,
+    /// The request, where nothing of it was sent.
+    pub(super) unsent: Option<Box<Request<B>>>,
+}
+
+impl<B> Failed<B> {
+    fn sent(cause: Cause) -> Self {
+        Self { cause, unsent: None }
+    }
+
+    fn unsent(cause: Cause, request: Request<B>) -> Self {
+        Self {
+            cause,
+            unsent: Some(Box::new(request)),
+        }
+    }
 }
 
 impl<B> Lease<B> {
@@ -73,14 +95,12 @@ where
         tls: Arc<rustls::ClientConfig>,
         clock: Clock,
     ) -> Self {
-        let name = config.host.as_deref().unwrap_or(&target.host);
-        // A configured host may carry a port; the certificate is for the name alone.
-        let name = name
-            .rsplit_once(':')
-            .filter(|(_, port)| port.parse::<u16>().is_ok())
-            .map_or(name, |(name, _)| name);
         Self {
-            name: name.to_owned(),
+            name: config
+                .host
+                .as_deref()
+                .map_or(&*target.host, certificate_name)
+                .to_owned(),
             target,
             tls,
             connect_timeout: config.connect_timeout,
@@ -89,48 +109,66 @@ where
             idle_most: config.idle_connections,
             retry_broken: config.retry_broken,
             clock,
+            is_away: Cell::new(false),
             idle: RefCell::default(),
         }
     }
 
     /// Sends on an idle connection or a new one. A connection that closed while it idled gives the request back unsent:
-    /// it is sent on another; what was sent once is never sent again.
+    /// it is sent on another; what was sent once is never sent again. `upstream_since`: since when upstream is waited for.
     pub(super) async fn send(
         self: &Rc<Self>,
         mut request: Request<B>,
-    ) -> Result<(Response<Incoming>, Lease<B>), Cause> {
-        let deadline = self.clock.instant() + self.first_byte_timeout;
+        upstream_since: &Cell<Option<Instant>>,
+    ) -> Result<(Response<Incoming>, Lease<B>), Failed<B>> {
         loop {
             let (mut sender, reused) = match self.take() {
                 Some(sender) => (sender, true),
-                None => (self.connect().await?, false),
+                None => match self.connect().await {
+                    Ok(sender) => (sender, false),
+                    Err(cause) => return Err(Failed::unsent(cause, request)),
+                },
             };
-            if sender.ready().await.is_err() {
-                if reused {
-                    continue;
-                }
-                return Err(Cause::UpstreamConnect);
+            // One that is still busy with its last request, or gone, is left alone.
+            match tokio::time::timeout(READY, sender.ready()).await {
+                Ok(Ok(())) => {}
+                Ok(Err(_)) | Err(_) if reused => continue,
+                Ok(Err(_)) | Err(_) => return Err(Failed::unsent(Cause::UpstreamConnect, request)),
             }
-            let sent = tokio::time::timeout_at(deadline.into(), sender.try_send_request(request)).await;
+            let sent = self.first_byte(sender.try_send_request(request), upstream_since).await;
             match sent {
-                Err(_) => return Err(Cause::UpstreamTimeout),
-                Ok(Ok(response)) => {
-                    return Ok((
-                        response,
-                        Lease {
-                            sender,
-                            pool: Rc::downgrade(self),
-                        },
-                    ));
+                None => return Err(Failed::sent(Cause::UpstreamTimeout)),
+                Some(Ok(response)) => {
+                    let pool = Rc::downgrade(self);
+                    return Ok((response, Lease { sender, pool }));
                 }
-                Ok(Err(mut error)) => match error.take_message() {
+                Some(Err(mut error)) => match error.take_message() {
                     Some(unsent) if reused && self.retry_broken => request = unsent,
-                    _ => {
-                        let error = error.into_error();
-                        tracing::warn!(target = %self.target.host, %error, "upstream broke the exchange");
-                        return Err(Cause::UpstreamBroken);
+                    Some(unsent) => return Err(Failed::unsent(Cause::UpstreamBroken, unsent)),
+                    None => {
+                        tracing::debug!(target = %self.target.host, error = %error.into_error(), "exchange broken");
+                        return Err(Failed::sent(Cause::UpstreamBroken));
                     }
                 },
+            }
+        }
+    }
+
+    /// Waits for the head of the response: upstream's time runs while it is the one that is waited for. `None`: it is up.
+    async fn first_byte<T>(
+        &self,
+        sending: impl Future<Output = T>,
+        upstream_since: &Cell<Option<Instant>>,
+    ) -> Option<T> {
+        let mut sending = std::pin::pin!(sending);
+        loop {
+            let since = upstream_since.get();
+            let deadline = since.unwrap_or_else(|| self.clock.instant()) + self.first_byte_timeout;
+            match tokio::time::timeout_at(deadline.into(), sending.as_mut()).await {
+                Ok(sent) => return Some(sent),
+                Err(_) if since.is_some() && upstream_since.get() == since => return None,
+                // The client sent more meanwhile, or is the one that is waited for.
+                Err(_) => {}
             }
         }
     }
@@ -162,19 +200,26 @@ where
 
     async fn connect(&self) -> Result<SendRequest<B>, Cause> {
         let connecting = connect(&self.target, &self.name, Arc::clone(&self.tls));
-        let stream = match tokio::time::timeout(self.connect_timeout, connecting).await {
-            Ok(Ok(stream)) => stream,
-            Ok(Err(error)) => {
-                tracing::warn!(host = %self.target.host, port = self.target.port, %error, "upstream can't be reached");
-                return Err(Cause::UpstreamConnect);
-            }
-            Err(_) => {
-                tracing::warn!(host = %self.target.host, port = self.target.port, "upstream did not accept in time");
+        let connected = tokio::time::timeout(self.connect_timeout, connecting).await;
+        let connected = connected.unwrap_or_else(|_| Err(std::io::ErrorKind::TimedOut.into()));
+        let stream = match connected {
+            Ok(stream) => stream,
+            Err(error) => {
+                let (host, port) = (&self.target.host, self.target.port);
+                // Said once, not for each request that finds out.
+                if self.is_away.replace(true) {
+                    tracing::debug!(%host, port, %error, "upstream can't be reached");
+                } else {
+                    tracing::warn!(%host, port, %error, "upstream can't be reached");
+                }
                 return Err(Cause::UpstreamConnect);
             }
         };
+        if self.is_away.replace(false) {
+            tracing::info!(host = %self.target.host, port = self.target.port, "upstream can be reached again");
+        }
         let (sender, connection) = Builder::new()
-            .preserve_header_case(false)
+            .max_buf_size(LARGEST_HEAD)
             .handshake(TokioIo::new(stream))
             .await
             .map_err(|_| Cause::UpstreamBroken)?;
@@ -185,5 +230,43 @@ where
             }
         });
         Ok(sender)
+    }
+}
+
+/// The name of a configured host, which may carry a port: a certificate is for the name alone.
+fn certificate_name(host: &str) -> &str {
+    let name = host
+        .rsplit_once(':')
+        .filter(|(name, port)| port.parse::<u16>().is_ok() && (!name.contains(':') || name.ends_with(']')))
+        .map_or(host, |(name, _)| name);
+    name.strip_prefix('[')
+        .and_then(|name| name.strip_suffix(']'))
+        .unwrap_or(name)
+}
+
+/// For a connection that was given back a moment ago to see that its last exchange has ended.
+const READY: Duration = Duration::from_millis(50);
+/// Octets of a response's head.
+const LARGEST_HEAD: usize = 128 * 1024;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_certificate_is_verified_for_the_name_without_its_port() {
+        let names = [
+            "shop.example",
+            "shop.example:8443",
+            "::1",
+            "[::1]:443",
+            "[::1]",
+            "192.0.2.1:443",
+        ];
+
+        assert_eq!(
+            names.map(certificate_name),
+            ["shop.example", "shop.example", "::1", "::1", "::1", "192.0.2.1"]
+        );
     }
 }

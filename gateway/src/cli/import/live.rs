@@ -143,7 +143,10 @@ pub(super) fn settle(
     arguments: &Arguments,
     (say, notes): (&Voice, &mut Vec<Note>),
 ) -> Result<(), ExportError> {
-    let runtime = super::super::runtime().map_err(ExportError::Runtime)?;
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(ExportError::Runtime)?;
     let clock = Clock::system();
     runtime.block_on(async {
         // A dry run doesn't make a store that isn't there.

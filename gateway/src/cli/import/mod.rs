@@ -146,7 +146,7 @@ fn import(arguments: &Arguments) -> Result<Vec<Note>, ExitCode> {
     say.summary(&imported, &texts);
     match &out {
         _ if files.is_empty() => {}
-        None => print!("{}", texts.values().cloned().collect::<Vec<_>>().join("\n")),
+        None => super::say(&texts.values().cloned().collect::<Vec<_>>().join("\n").trim_end())?,
         Some(folder) => {
             let written = output::write(folder, &texts, arguments).map_err(|error| fail(&error))?;
             say.written(folder, &written, arguments.dry_run);

@@ -32,7 +32,7 @@ impl Voice {
 
     /// Says how far it is, on a terminal five times a second, elsewhere every five seconds.
     pub(super) fn progress(&self, text: impl FnOnce() -> String) {
-        let now = self.clock.monotonic_millis();
+        let now = u64::try_from(self.clock.monotonic().as_millis()).unwrap_or(u64::MAX);
         let pause = if self.is_terminal { 200 } else { 5000 };
         if now.saturating_sub(self.last.get()) < pause {
             return;
@@ -52,8 +52,9 @@ impl Voice {
         }
         if self.to_stderr {
             eprintln!("{line}");
-        } else {
-            println!("{line}");
+        } else if super::super::say(&line).is_err() {
+            // It said why itself; the exit code follows from what was done.
+            tracing::debug!("stdout can't be written");
         }
     }
 
