@@ -261,30 +261,83 @@ fn judge(segment: &str) -> Option<Cow<'_, str>> {
         return None;
     }
     let decoded = decode(segment)?;
-    let odd =
-        |character: char| character.is_control() || matches!(character, '\\' | '\u{FF0F}' | '\u{2215}' | '\u{29F8}');
-    if decoded.contains(odd) || is_dots(&decoded) {
-        return None;
-    }
-    // A second decoding upstream must not find what the first one here did not.
-    if decoded.contains('%')
-        && let Some(twice) = decode(&decoded)
-        && (is_dots(&twice) || twice.contains(['\\', '/']) || twice.chars().any(char::is_control))
-    {
-        return None;
-    }
-    Some(decoded)
+    let is_refused = is_odd(&decoded) || (decoded.contains('%') && hides(&decoded));
+    (!is_refused).then_some(decoded)
 }
 
-/// `.` and `..`, also before `;` (path parameters) or a decoded slash, and in the characters that fold to a dot.
+/// Whether a decoded segment holds what no segment may: controls, backslashes, what folds to a slash, only dots.
+fn is_odd(segment: &str) -> bool {
+    let odd = |character: char| character.is_control() || LIKE_SLASHES.contains(&character);
+    segment.contains(odd) || is_dots(segment)
+}
+
+/// Whether a server that decodes more often than once would find what the first decoding did not.
+fn hides(decoded: &str) -> bool {
+    let mut octets = decoded.as_bytes().to_vec();
+    for _ in 0..MOST_DECODINGS {
+        let next = decode_again(&octets);
+        if next == octets {
+            return false;
+        }
+        let text = String::from_utf8_lossy(&next);
+        if text.contains('/') || is_odd(&text) || is_overlong(&next) {
+            return true;
+        }
+        octets = next;
+    }
+    // Nobody escapes an escape that often.
+    true
+}
+
+/// As the most liberal server decodes: `%XX`, `%uXXXX`, and what is neither stays.
+fn decode_again(octets: &[u8]) -> Vec<u8> {
+    let digits = |from: usize, count: usize| {
+        let digits = std::str::from_utf8(octets.get(from..from + count)?).ok()?;
+        let all_digits = digits.bytes().all(|byte| byte.is_ascii_hexdigit());
+        all_digits.then(|| u32::from_str_radix(digits, 16).ok()).flatten()
+    };
+    let mut decoded = Vec::with_capacity(octets.len());
+    let mut at = 0;
+    while let Some(byte) = octets.get(at) {
+        let wide = || matches!(octets.get(at + 1), Some(b'u' | b'U')).then(|| digits(at + 2, 4)).flatten();
+        let (length, escaped) = match byte {
+            b'%' => match (digits(at + 1, 2), wide()) {
+                (Some(octet), _) => (3, u8::try_from(octet).ok().map(|octet| vec![octet])),
+                (None, Some(code)) => (6, char::from_u32(code).map(|one| one.to_string().into_bytes())),
+                (None, None) => (1, None),
+            },
+            _ => (1, None),
+        };
+        match escaped {
+            Some(escaped) => decoded.extend(escaped),
+            None => decoded.extend(octets.iter().skip(at).take(length)),
+        }
+        at += length;
+    }
+    decoded
+}
+
+/// Whether octets hold a character in more octets than it needs: some servers read `C0 AE` as a dot.
+fn is_overlong(octets: &[u8]) -> bool {
+    octets.windows(2).any(|pair| {
+        matches!(
+            pair,
+            [0xC0 | 0xC1, _] | [0xE0, 0x80..=0x9F] | [0xF0, 0x80..=0x8F] | [0xF8, 0x80..=0x87] | [0xFC, 0x80..=0x83]
+        )
+    })
+}
+
+/// `.` and `..`, also before `;` (path parameters) or a decoded slash, and in the characters that fold to dots.
 fn is_dots(segment: &str) -> bool {
+    let dots = |character: char| match character {
+        '.' | '\u{FF0E}' | '\u{2024}' | '\u{FE52}' => Some(1),
+        '\u{2025}' => Some(2),
+        _ => None,
+    };
     segment.split('/').any(|part| {
-        let name = part.split(';').next().unwrap_or_default().trim_end();
-        let dots = name
-            .chars()
-            .filter(|character| matches!(character, '.' | '\u{FF0E}' | '\u{2024}'))
-            .count();
-        (1..=2).contains(&dots) && name.chars().count() == dots
+        let name = part.split(';').next().unwrap_or_default().trim();
+        let all: Option<usize> = name.chars().map(dots).sum();
+        matches!(all, Some(1 | 2))
     })
 }
 
@@ -306,6 +359,13 @@ fn decode(text: &str) -> Option<Cow<'_, str>> {
     }
     String::from_utf8(octets).ok().map(Cow::Owned)
 }
+
+/// Characters that some server folds to a slash or a backslash.
+const LIKE_SLASHES: [char; 9] = [
+    '\\', '\u{FF0F}', '\u{2215}', '\u{29F8}', '\u{2044}', '\u{FF3C}', '\u{FE68}', '\u{29F5}', '\u{2216}',
+];
+/// Past the first.
+const MOST_DECODINGS: usize = 4;
 
 #[cfg(test)]
 mod tests;
