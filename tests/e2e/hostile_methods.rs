@@ -82,14 +82,19 @@ async fn an_upgrade_is_never_made_and_never_asked_of_upstream() {
 async fn the_go_ahead_comes_only_after_the_head_was_judged() {
     let shop = Shop::shared().await;
     let head = |target: &str, fields: &str| {
-        format!("POST {target} HTTP/1.1\r\nHost: shop.example\r\nContent-Length: 5\r\nExpect: 100-continue\r\n{fields}\r\n")
+        format!(
+            "POST {target} HTTP/1.1\r\nHost: shop.example\r\nContent-Length: 5\r\nExpect: 100-continue\r\n{fields}\r\n"
+        )
     };
     let refused = [
         (head("/rest/V1/products", "Content-Type: application/json\r\n"), 401),
         (head("/rest/V1/unknown", ""), 404),
         (head(&format!("{ANONYMOUS}/../x"), ""), 400),
         (head(&format!("{ANONYMOUS}/expect"), "Content-Length: 5\r\n"), 400),
-        (head(&format!("{ANONYMOUS}/expect"), "").replace("Length: 5", "Length: 99999999"), 413),
+        (
+            head(&format!("{ANONYMOUS}/expect"), "").replace("Length: 5", "Length: 99999999"),
+            413,
+        ),
     ];
 
     for (head, status) in refused {
@@ -117,7 +122,15 @@ async fn the_go_ahead_comes_only_after_the_head_was_judged() {
 #[tokio::test]
 async fn other_expectations_are_not_passed_on() {
     let shop = Shop::shared().await;
-    let junk = ["200-ok", "100-continue, x", "\"100-continue\"", "100-continue;q=1", "", "x".repeat(500).as_str()].map(str::to_owned);
+    let junk = [
+        "200-ok",
+        "100-continue, x",
+        "\"100-continue\"",
+        "100-continue;q=1",
+        "",
+        "x".repeat(500).as_str(),
+    ]
+    .map(str::to_owned);
 
     for (number, value) in junk.into_iter().enumerate() {
         let seen = seen_with(shop, &format!("expect-{number}-junk"), &format!("Expect: {value}\r\n")).await;
@@ -136,7 +149,16 @@ async fn headers_of_one_hop_end_here_with_all_that_connection_names() {
     let seen = seen_with(shop, "one-hop", fields).await;
 
     let gone = [
-        "connection", "x-hop", "x-other", "cookie", "keep-alive", "proxy-connection", "proxy-authorization", "proxy-authenticate", "te", "trailer",
+        "connection",
+        "x-hop",
+        "x-other",
+        "cookie",
+        "keep-alive",
+        "proxy-connection",
+        "proxy-authorization",
+        "proxy-authenticate",
+        "te",
+        "trailer",
         "transfer-encoding",
     ];
     for name in gone {
@@ -150,8 +172,19 @@ async fn connection_cannot_name_what_we_say() {
     let shop = Shop::shared().await;
     let reader = shop.reader().await;
     let ours = [
-        "X-Consumer-Id", "X-Consumer-Key", "X-Integration-Id", "X-Integration-Name", "X-User-Type", "X-User-Id", "X-Request-Id",
-        "X-Forwarded-For", "X-Forwarded-Proto", "X-Forwarded-Host", "Forwarded", "Traceparent", "Host",
+        "X-Consumer-Id",
+        "X-Consumer-Key",
+        "X-Integration-Id",
+        "X-Integration-Name",
+        "X-User-Type",
+        "X-User-Id",
+        "X-Request-Id",
+        "X-Forwarded-For",
+        "X-Forwarded-Proto",
+        "X-Forwarded-Host",
+        "Forwarded",
+        "Traceparent",
+        "Host",
     ];
     for (number, name) in ours.into_iter().enumerate() {
         let target = format!("/rest/V1/products/named-{number}-by-connection");
@@ -170,10 +203,29 @@ async fn a_claim_of_identity_never_arrives_however_it_is_spelled() {
     let shop = Shop::shared().await;
     let reader = shop.reader().await;
     let names = [
-        "X-Consumer-Id", "X-Consumer-Key", "X-Consumer-Custom", "X-Integration-Id", "X-Integration-Name", "X-User-Type", "X-User-Id", "X-Request-Id",
-        "X-Forwarded-For", "X-Forwarded-Proto", "X-Forwarded-Host", "X-Forwarded-Port", "X-Forwarded-Prefix", "X-Forwarded-Uri", "Forwarded",
-        "X-Countersign-Assertion", "X-Countersign-Debug", "X-Real-IP", "X-Original-URL", "X-Rewrite-URL", "X-HTTP-Method-Override",
-        "X-HTTP-Method", "X-Method-Override",
+        "X-Consumer-Id",
+        "X-Consumer-Key",
+        "X-Consumer-Custom",
+        "X-Integration-Id",
+        "X-Integration-Name",
+        "X-User-Type",
+        "X-User-Id",
+        "X-Request-Id",
+        "X-Forwarded-For",
+        "X-Forwarded-Proto",
+        "X-Forwarded-Host",
+        "X-Forwarded-Port",
+        "X-Forwarded-Prefix",
+        "X-Forwarded-Uri",
+        "Forwarded",
+        "X-Countersign-Assertion",
+        "X-Countersign-Debug",
+        "X-Real-IP",
+        "X-Original-URL",
+        "X-Rewrite-URL",
+        "X-HTTP-Method-Override",
+        "X-HTTP-Method",
+        "X-Method-Override",
     ];
     for (number, name) in names.into_iter().enumerate() {
         let mark = format!("claimed-{number}-identity");
@@ -197,7 +249,10 @@ async fn a_claim_of_identity_never_arrives_however_it_is_spelled() {
         for (field, value) in &seen.headers {
             assert!(!value.contains("forged"), "{field}: {value}");
         }
-        let folded = seen.headers.iter().filter(|(field, _)| field.replace('_', "-").eq_ignore_ascii_case(name));
+        let folded = seen
+            .headers
+            .iter()
+            .filter(|(field, _)| field.replace('_', "-").eq_ignore_ascii_case(name));
         assert!(folded.count() <= 1, "{name}");
     }
 }
@@ -207,7 +262,10 @@ async fn a_get_with_a_body_is_forwarded_with_it() {
     let shop = Shop::shared().await;
     let bodies = [
         ("get-length", "Content-Length: 5\r\n\r\nhello"),
-        ("get-chunked", "Transfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n"),
+        (
+            "get-chunked",
+            "Transfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n",
+        ),
     ];
     for (mark, rest) in bodies {
         let (_, response) = send(shop, &format!("GET {ANONYMOUS}/{mark} HTTP/1.1\r\nHost: a\r\n{rest}")).await;
@@ -223,11 +281,16 @@ async fn an_http_1_0_request_is_answered_and_its_connection_closed() {
     let mut socket = tokio::net::TcpStream::connect(shop.gateway.public()).await.unwrap();
     let head = format!("GET {ANONYMOUS}/old HTTP/1.0\r\nHost: shop.example\r\n\r\n");
 
-    tokio::io::AsyncWriteExt::write_all(&mut socket, head.as_bytes()).await.unwrap();
+    tokio::io::AsyncWriteExt::write_all(&mut socket, head.as_bytes())
+        .await
+        .unwrap();
     let mut all = Vec::new();
     socket.read_to_end(&mut all).await.unwrap();
 
     let text = String::from_utf8_lossy(&all).into_owned();
-    assert!(text.starts_with("HTTP/1.0 200") || text.starts_with("HTTP/1.1 200"), "{text}");
+    assert!(
+        text.starts_with("HTTP/1.0 200") || text.starts_with("HTTP/1.1 200"),
+        "{text}"
+    );
     assert!(!text.to_lowercase().contains("transfer-encoding"), "{text}");
 }

@@ -11,6 +11,7 @@ mod hostile_corpus;
 mod hostile_framing;
 mod hostile_heads;
 mod listeners;
+mod hostile_limits;
 mod hostile_methods;
 mod hostile_targets;
 mod methods;

@@ -130,6 +130,7 @@ async fn judge(
     let authorization = bearer::authorization(&parts.headers)?;
     let is_bearer = authorization.is_some_and(bearer::is_bearer);
     let form = read_form(exchange, parts, payload).await?;
+    check_parameters(parts.uri.query(), form.as_deref(), live.public.limits.parameters)?;
     let path = exchange.origin.path(parts.uri.path());
     let request = RequestParts {
         method: parts.method.as_str(),
@@ -185,6 +186,22 @@ async fn bearer_or_guest(exchange: &Exchange<'_>, authorization: Option<&[u8]>) 
         worker.clock.now(),
     )
     .await
+}
+
+/// Query and form have so many parameters at most, signed or not: upstream has to take them apart, too.
+fn check_parameters(query: Option<&str>, form: Option<&[u8]>, most: usize) -> Result<(), Cause> {
+    let pairs = |octets: &[u8]| {
+        octets
+            .split(|octet| *octet == b'&')
+            .filter(|pair| !pair.is_empty())
+            .count()
+    };
+    let (query, form) = (query.unwrap_or_default().as_bytes(), form.unwrap_or_default());
+    // Each is an octet at least: most requests need no look at all.
+    if query.len() + form.len() > most && pairs(query) + pairs(form) > most {
+        return Err(Cause::RequestMalformed);
+    }
+    Ok(())
 }
 
 /// Form fields are part of the signature (RFC 5849 section 3.4.1.3.1): a form is read whole before anything is judged.

@@ -299,7 +299,11 @@ fn decode_again(octets: &[u8]) -> Vec<u8> {
     let mut decoded = Vec::with_capacity(octets.len());
     let mut at = 0;
     while let Some(byte) = octets.get(at) {
-        let wide = || matches!(octets.get(at + 1), Some(b'u' | b'U')).then(|| digits(at + 2, 4)).flatten();
+        let wide = || {
+            matches!(octets.get(at + 1), Some(b'u' | b'U'))
+                .then(|| digits(at + 2, 4))
+                .flatten()
+        };
         let (length, escaped) = match byte {
             b'%' => match (digits(at + 1, 2), wide()) {
                 (Some(octet), _) => (3, u8::try_from(octet).ok().map(|octet| vec![octet])),
