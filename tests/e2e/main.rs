@@ -1,5 +1,6 @@
 //! End-to-end tests: the real binary, real sockets. One file a behaviour; each test is one sentence.
 
+mod access_token;
 mod base_strings;
 mod body_hash;
 mod delegation;
@@ -19,5 +20,6 @@ mod observe;
 mod parameters;
 mod refusals;
 mod replay;
+mod request_token;
 mod timestamps;
 mod tokens;

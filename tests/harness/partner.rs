@@ -206,6 +206,16 @@ impl Handshake {
         }
     }
 
+    /// With a consumer that was made by hand and so never posted.
+    pub fn of_consumer(consumer: &Credentials, gateway: &Gateway) -> Self {
+        Self {
+            consumer: consumer.clone(),
+            verifier: String::new(),
+            address: gateway.public(),
+            base_url: gateway.base_url().to_owned(),
+        }
+    }
+
     /// How a request for a request token is signed.
     pub fn request_signing(&self) -> Signing {
         Signing::with(&self.consumer)

@@ -87,7 +87,7 @@ fn step(record: &ConsumerRecord, verifier: &Verifier<'_>, proven: &Proven<'_>) -
             let grace = verifier.oauth.exchange_grace.as_secs();
             let from = own
                 .exchanged_from(named)
-                .filter(|from| now <= from.at.saturating_add(grace));
+                .filter(|from| grace > 0 && now <= from.at.saturating_add(grace));
             let from = from.ok_or_else(unknown)?;
             check_verifier(proven, &from.verifier)?;
             Ok(Step::Again(token.clone(), secret.clone()))
