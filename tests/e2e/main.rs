@@ -1,8 +1,10 @@
 //! End-to-end tests: the real binary, real sockets. One file a behaviour; each test is one sentence.
 
 mod access_token;
+mod activation;
 mod base_strings;
 mod body_hash;
+mod callbacks;
 mod delegation;
 mod forgery;
 mod grants;

@@ -120,8 +120,8 @@ pub(crate) fn is_url(text: &str) -> bool {
         && parsed.password().is_none()
         && parsed.fragment().is_none()
         && text
-            .get(..parsed.scheme().len() + 3)
-            .is_some_and(|start| start.ends_with("://"))
+            .split_once("://")
+            .is_some_and(|(scheme, rest)| scheme.eq_ignore_ascii_case(parsed.scheme()) && !rest.starts_with('/'))
 }
 
 const FLAGS: [&str; 3] = ["accept_version_1_0A", "collapse_identical_pairs", "mastercard"];
@@ -142,6 +142,7 @@ mod tests {
             "https://partner.example/#f",
             "https://partner.example\\@evil.example/",
             "https:/partner.example/",
+            "https:///partner.example/",
             "https://",
             "ftp://partner.example/",
             "https://partner.example/\r\nX: y",

@@ -277,5 +277,5 @@ impl Integrations {
     }
 }
 
-/// How often a change is tried again that another one overtook.
-const TRIES: usize = 5;
+/// How often a change is tried again that another one overtook. Of those that race one wins each time, so this many may.
+const TRIES: usize = 64;
