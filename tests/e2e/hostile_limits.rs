@@ -232,7 +232,7 @@ async fn connections_past_the_cap_of_their_address_are_closed_and_counted_and_a_
 
     let mut past = Connection::open(address).await.unwrap();
     assert!(past.closes().await);
-    assert_eq!(shop.gateway.metric("countersign_connections_refused_total").await, 1.0);
+    assert_eq!(shop.gateway.metric("countersign_connections_refused_total").await, 1);
     held.pop();
 
     eventually("a place is free", async || {
