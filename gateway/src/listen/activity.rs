@@ -55,9 +55,9 @@ impl Activity {
         self.active.get() > 0
     }
 
-    /// Whether no request has come yet.
-    pub fn is_new(&self) -> bool {
-        self.begun.get() == 0
+    /// Requests begun so far.
+    pub fn begun(&self) -> u64 {
+        self.begun.get()
     }
 
     /// Since when nothing is being served.

@@ -173,7 +173,7 @@ impl Connection {
         if let Some(since) = self.stalled_since {
             return Some(since + self.deadlines.write);
         }
-        if self.activity.is_serving() {
+        if self.is_serving() {
             return self.activity.waiting_since().map(|since| since + self.deadlines.write);
         }
         let idle = self.activity.idle_since();
@@ -181,9 +181,18 @@ impl Connection {
             // A head that came while the one before was being served gets its time from then on.
             Some(since) => Some(since.max(idle) + self.deadlines.head),
             // Before its first request a client gets the time of a head: it connected to send one.
-            None if self.activity.is_new() => Some(idle + self.deadlines.head),
+            None if self.activity.begun() == 0 => Some(idle + self.deadlines.head),
             None => Some(idle + self.deadlines.idle),
         }
+    }
+
+    /// Whether a request is being served, or is on its way to the service.
+    fn is_serving(&self) -> bool {
+        let handed_over = match &self.inbound {
+            Inbound::Http1(messages) => messages.handed_over(),
+            Inbound::Http2(_) => 0,
+        };
+        self.activity.is_serving() || handed_over > self.activity.begun()
     }
 
     /// Ready once the deadline has passed; otherwise the task will be woken when it may have.

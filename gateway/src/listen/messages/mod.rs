@@ -102,6 +102,11 @@ impl Messages {
         matches!(self.state, State::Broken)
     }
 
+    /// Heads that were handed over, one that stands for a refused one among them.
+    pub fn handed_over(&self) -> u64 {
+        self.heads + u64::from(self.refused.is_some())
+    }
+
     /// Which head was refused, counted from 0, and why.
     pub fn refused(&self) -> Option<(u64, Cause)> {
         self.refused
