@@ -44,7 +44,7 @@ async fn a_message_with_both_framings_is_refused_and_the_connection_closed() {
         old.replacen("HTTP/1.1", "HTTP/1.0", 1).into_bytes(),
     ));
 
-    refused_all(Shop::shared().await, &cases).await;
+    refused_all(Shop::attacked().await, &cases).await;
 }
 
 #[tokio::test]
@@ -86,7 +86,7 @@ async fn a_transfer_encoding_in_any_spelling_but_its_own_is_refused() {
         })
         .collect();
 
-    refused_all(Shop::shared().await, &cases).await;
+    refused_all(Shop::attacked().await, &cases).await;
 }
 
 #[tokio::test]
@@ -137,7 +137,7 @@ async fn a_content_length_that_is_not_digits_once_is_refused() {
         post("cl-under", "Content_Length: 5", "hello"),
     ));
 
-    refused_all(Shop::shared().await, &cases).await;
+    refused_all(Shop::attacked().await, &cases).await;
 }
 
 #[tokio::test]
@@ -188,12 +188,12 @@ async fn chunks_that_are_none_are_refused_and_nothing_after_them_is_read() {
         })
         .collect();
 
-    refused_all(Shop::shared().await, &cases).await;
+    refused_all(Shop::attacked().await, &cases).await;
 }
 
 #[tokio::test]
 async fn chunk_extensions_and_trailers_end_here() {
-    let shop = Shop::shared().await;
+    let shop = Shop::attacked().await;
     let trailers =
         "Content-Length: 3\r\nX-User-Id: 1\r\nAuthorization: Bearer x\r\nX-Consumer-Id: 7\r\nHost: other\r\n";
     let message = format!(
@@ -215,15 +215,15 @@ async fn chunk_extensions_and_trailers_end_here() {
 
 #[tokio::test]
 async fn pipelined_messages_are_served_in_order_each_judged_by_itself() {
-    let shop = Shop::shared().await;
+    let shop = Shop::attacked().await;
     let get = |mark: &str| format!("GET {ANONYMOUS}/{mark} HTTP/1.1\r\nHost: shop.example\r\n\r\n");
     let with_body = format!(
-        "POST {ANONYMOUS}/line-2 HTTP/1.1\r\nHost: shop.example\r\nContent-Length: {}\r\n\r\n{}",
+        "POST {ANONYMOUS}/queued-2 HTTP/1.1\r\nHost: shop.example\r\nContent-Length: {}\r\n\r\n{}",
         get("not-a-request").len(),
         get("not-a-request")
     );
-    let bad = format!("GET {ANONYMOUS}/line-4 HTTP/1.1\r\nHost: shop.example\r\nContent-Length: 5,5\r\n\r\n");
-    let octets = [get("line-1"), with_body, get("line-3"), bad, get("line-5")].concat();
+    let bad = format!("GET {ANONYMOUS}/queued-4 HTTP/1.1\r\nHost: shop.example\r\nContent-Length: 5,5\r\n\r\n");
+    let octets = [get("queued-1"), with_body, get("queued-3"), bad, get("queued-5")].concat();
     let mut connection = Connection::open(shop.gateway.public()).await.unwrap();
 
     connection.write(octets.as_bytes()).await.unwrap();
@@ -236,7 +236,7 @@ async fn pipelined_messages_are_served_in_order_each_judged_by_itself() {
     assert_eq!(statuses, [200, 200, 200, 400]);
     assert!(connection.closes().await);
     assert_eq!(
-        (shop.upstream.count("line-"), shop.upstream.count("not-a-request")),
+        (shop.upstream.count("queued-"), shop.upstream.count("not-a-request")),
         (3, 0)
     );
 }

@@ -44,7 +44,7 @@ fn header<'a>(response: &'a Response<Incoming>, name: &str) -> &'a str {
 
 #[tokio::test]
 async fn a_client_with_prior_knowledge_is_served() {
-    let shop = Shop::shared().await;
+    let shop = Shop::attacked().await;
     let mut client = connect(shop.gateway.public()).await;
 
     let got = send(&mut client, request(&format!("{ANONYMOUS}/prior-1?a=b")), "").await;
@@ -61,7 +61,7 @@ async fn a_client_with_prior_knowledge_is_served() {
 
 #[tokio::test]
 async fn a_signature_holds_over_either_version() {
-    let shop = Shop::shared().await;
+    let shop = Shop::attacked().await;
     let reader = shop.reader().await;
     let signed = Call::get("/rest/V1/products/over-h2?b=1&a=2").signed_by(&reader).to(&shop.gateway);
     let mut client = connect(shop.gateway.public()).await;
@@ -108,7 +108,7 @@ async fn over_tls_the_client_chooses_its_version() {
 
 #[tokio::test]
 async fn heads_have_the_same_bounds_as_over_http_1() {
-    let shop = Shop::shared().await;
+    let shop = Shop::attacked().await;
     let mut client = connect(shop.gateway.public()).await;
     let long = |length: usize| "x".repeat(length);
     let many = |count: usize| (0..count).fold(request(&format!("{ANONYMOUS}/bounds")), |request, _| request.header("a", "b"));
@@ -133,7 +133,7 @@ async fn heads_have_the_same_bounds_as_over_http_1() {
 
 #[tokio::test]
 async fn methods_paths_and_hosts_are_judged_as_over_http_1() {
-    let shop = Shop::shared().await;
+    let shop = Shop::attacked().await;
     let path = format!("{ANONYMOUS}/judged-2");
     let with = |fields: &[(&'static str, &'static str)]| [pseudo("GET", &path).as_slice(), fields].concat();
     let (traversal, nul) = (format!("{ANONYMOUS}/../admin/judged-2"), format!("{ANONYMOUS}/%00/judged-2"));
@@ -188,7 +188,7 @@ async fn methods_paths_and_hosts_are_judged_as_over_http_1() {
 
 #[tokio::test]
 async fn identity_of_a_clients_making_never_arrives() {
-    let shop = Shop::shared().await;
+    let shop = Shop::attacked().await;
     let mut client = connect(shop.gateway.public()).await;
     let names = ["x-user-id", "x_user_id", "x-consumer-key", "x_consumer_key", "x-forwarded-for", "forwarded", "x-request-id"];
     let forged = names.iter().fold(request(&format!("{ANONYMOUS}/forged-2")), |request, name| request.header(*name, "forged"));
@@ -237,7 +237,7 @@ async fn floods(shop: &Shop, what: &str, mut octets: impl FnMut(u32) -> Vec<u8>)
 
 #[tokio::test]
 async fn a_flood_of_any_cheap_frame_ends_its_connection() {
-    let shop = Shop::shared().await;
+    let shop = Shop::attacked().await;
     shop.upstream.answers("rapid-reset", Answer::Late(Duration::from_millis(200)));
     let path = format!("{ANONYMOUS}/rapid-reset");
     let open = frame(HEADERS, END_HEADERS, 1, &block(&pseudo("POST", &format!("{ANONYMOUS}/empty-data"))));
@@ -261,7 +261,7 @@ async fn a_flood_of_any_cheap_frame_ends_its_connection() {
 
 #[tokio::test]
 async fn a_header_block_without_end_ends_its_connection() {
-    let shop = Shop::shared().await;
+    let shop = Shop::attacked().await;
     let first = frame(HEADERS, 0, 1, &block(&pseudo("GET", &format!("{ANONYMOUS}/continued"))));
     let (small, large) = (block(&[("a", "b")]), block(&[("a", &"b".repeat(16_000))]));
 
@@ -274,7 +274,7 @@ async fn a_header_block_without_end_ends_its_connection() {
 
 #[tokio::test]
 async fn requests_given_up_again_and_again_end_their_connection_however_slowly() {
-    let shop = Shop::shared().await;
+    let shop = Shop::attacked().await;
     shop.upstream.answers("given-up", Answer::Never);
     let mut raw = Raw::open(shop.gateway.public(), &[]).await;
     let path = format!("{ANONYMOUS}/given-up");
@@ -346,7 +346,7 @@ async fn a_window_that_never_opens_ends_the_connection() {
 
 #[tokio::test]
 async fn what_is_no_frame_ends_the_connection() {
-    let shop = Shop::shared().await;
+    let shop = Shop::attacked().await;
     let junk: [(&str, Vec<u8>); 9] = [
         ("letters", b"GET / HTTP/1.1\r\nHost: a\r\n\r\n".repeat(10)),
         ("a frame that is too large", frame(DATA, 0, 1, &[0; 20_000])),
@@ -421,7 +421,7 @@ async fn a_connection_ends_politely_after_its_last_request() {
 
 #[tokio::test]
 async fn trailers_of_a_response_pass_without_those_that_frame_or_identify() {
-    let shop = Shop::shared().await;
+    let shop = Shop::attacked().await;
     let answer = "HTTP/1.1 200 OK\r\nContent-Type: application/grpc\r\nTransfer-Encoding: chunked\r\nTrailer: grpc-status\r\n\r\n\
                   5\r\nhello\r\n0\r\ngrpc-status: 0\r\nContent-Length: 3\r\nX-User-Id: 7\r\n\r\n";
     shop.upstream.answers("grpc-call", Answer::Raw(answer.as_bytes().to_vec()));

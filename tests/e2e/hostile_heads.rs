@@ -50,7 +50,7 @@ async fn lines_and_names_that_others_read_differently_are_refused() {
         "\u{feff}A: b\r\n",
     ];
 
-    refused_all(Shop::shared().await, &numbered("line", &fields, with_fields)).await;
+    refused_all(Shop::attacked().await, &numbered("line", &fields, with_fields)).await;
 }
 
 #[tokio::test]
@@ -97,7 +97,7 @@ async fn a_request_names_exactly_one_valid_host() {
         "GET /rest/V1/store/host-1-0 HTTP/1.0\r\n\r\n",
     ));
 
-    refused_all(Shop::shared().await, &cases).await;
+    refused_all(Shop::attacked().await, &cases).await;
 }
 
 fn with_host(mark: &str, host: &str) -> Vec<u8> {
@@ -106,7 +106,7 @@ fn with_host(mark: &str, host: &str) -> Vec<u8> {
 
 #[tokio::test]
 async fn connection_cannot_take_the_host_away() {
-    let shop = Shop::shared().await;
+    let shop = Shop::attacked().await;
     let head = format!(
         "GET {ANONYMOUS}/kept-host HTTP/1.1\r\nHost: shop.example\r\nConnection: Host, X-Forwarded-Host, X-Request-Id\r\n\r\n"
     );
@@ -172,7 +172,7 @@ async fn a_request_line_is_a_method_a_target_and_a_version() {
         format!("GET {ANONYMOUS}/bare-lf HTTP/1.1\nHost: a\n\n"),
     ));
 
-    refused_all(Shop::shared().await, &cases).await;
+    refused_all(Shop::attacked().await, &cases).await;
 }
 
 #[tokio::test]
@@ -186,12 +186,12 @@ async fn methods_that_nobody_serves_are_refused_by_name() {
     let cases = numbered("method", &methods, make).into_iter();
     let cases: Vec<Case> = cases.map(|case| case.with(&[405, 501]).may_go_on()).collect();
 
-    refused_all(Shop::shared().await, &cases).await;
+    refused_all(Shop::attacked().await, &cases).await;
 }
 
 #[tokio::test]
 async fn an_empty_line_before_a_request_is_passed_over() {
-    let shop = Shop::shared().await;
+    let shop = Shop::attacked().await;
     let octets = format!("\r\nGET {ANONYMOUS}/after-empty-line HTTP/1.1\r\nHost: a\r\n\r\n");
     let mut connection = Connection::open(shop.gateway.public()).await.unwrap();
 
@@ -203,7 +203,7 @@ async fn an_empty_line_before_a_request_is_passed_over() {
 
 #[tokio::test]
 async fn what_is_no_http_gets_a_refusal_or_a_close_and_costs_nobody_else() {
-    let shop = Shop::shared().await;
+    let shop = Shop::attacked().await;
     let tls_hello = [b"\x16\x03\x01\x00\xc8\x01\x00\x00\xc4\x03\x03".as_slice(), &[7; 190]].concat();
     let proxy_v2 = [
         b"\r\n\r\n\0\r\nQUIT\n\x21\x11\x00\x0c".as_slice(),
@@ -222,7 +222,7 @@ async fn what_is_no_http_gets_a_refusal_or_a_close_and_costs_nobody_else() {
         ("inline redis", b"FLUSHALL\r\nQUIT\r\n".to_vec()),
         (
             "proxy 1",
-            b"PROXY TCP4 1.2.3.4 1.2.3.4 80 80\r\nGET /rest/V1/store/junk HTTP/1.1\r\nHost: a\r\n\r\n".to_vec(),
+            b"PROXY TCP4 1.2.3.4 1.2.3.4 80 80\r\nGET /rest/V1/store/proxied-junk HTTP/1.1\r\nHost: a\r\n\r\n".to_vec(),
         ),
         ("proxy 2", proxy_v2),
         ("nul flood", vec![0; 100_000]),
@@ -245,6 +245,6 @@ async fn what_is_no_http_gets_a_refusal_or_a_close_and_costs_nobody_else() {
         );
         assert!(connection.closes().await, "{what}");
     }
-    assert_eq!(shop.upstream.count("junk"), 0);
+    assert_eq!(shop.upstream.count("proxied-junk"), 0);
     refused_all(shop, &[]).await;
 }

@@ -51,12 +51,12 @@ async fn heads_past_their_bounds_are_refused_each_with_its_status() {
         .may_go_on(),
     ];
 
-    refused_all(Shop::shared().await, &cases).await;
+    refused_all(Shop::attacked().await, &cases).await;
 }
 
 #[tokio::test]
 async fn what_just_fits_its_bounds_is_served() {
-    let shop = Shop::shared().await;
+    let shop = Shop::attacked().await;
     let path = |mark: &str| format!("{ANONYMOUS}/{mark}");
     let target = format!("{}?{}", path("fits-1"), "x".repeat(8192 - path("fits-1").len() - 1));
     let head = get(&path("fits-3"), "");
@@ -79,7 +79,7 @@ async fn what_just_fits_its_bounds_is_served() {
 
 #[tokio::test]
 async fn a_form_has_as_many_parameters_as_a_query_may() {
-    let shop = Shop::shared().await;
+    let shop = Shop::attacked().await;
     let reader = shop.reader().await;
     let form = "a=1&".repeat(1_001);
 
@@ -94,7 +94,7 @@ async fn a_form_has_as_many_parameters_as_a_query_may() {
 
 #[tokio::test]
 async fn a_body_that_says_it_is_too_large_is_refused_before_any_of_it() {
-    let shop = Shop::shared().await;
+    let shop = Shop::attacked().await;
     let head = format!("POST {ANONYMOUS}/declared HTTP/1.1\r\nHost: a\r\nContent-Length: 10485761\r\n\r\n");
     let mut connection = Connection::open(shop.gateway.public()).await.unwrap();
 
@@ -108,7 +108,7 @@ async fn a_body_that_says_it_is_too_large_is_refused_before_any_of_it() {
 
 #[tokio::test]
 async fn a_client_that_sends_its_whole_body_first_still_reads_why_it_was_refused() {
-    let shop = Shop::shared().await;
+    let shop = Shop::attacked().await;
     for (mark, framing) in [
         ("sent", "Content-Length: 20000000\r\n"),
         ("chunked", "Transfer-Encoding: chunked\r\n"),
@@ -134,7 +134,7 @@ async fn a_client_that_sends_its_whole_body_first_still_reads_why_it_was_refused
 
 #[tokio::test]
 async fn a_body_up_to_its_bound_passes() {
-    let shop = Shop::shared().await;
+    let shop = Shop::attacked().await;
     let body = vec![b'x'; 10 * 1024 * 1024];
 
     let response = Call::post(&format!("{ANONYMOUS}/ten"))
@@ -148,7 +148,7 @@ async fn a_body_up_to_its_bound_passes() {
 
 #[tokio::test]
 async fn a_form_that_must_be_signed_is_bounded_earlier() {
-    let shop = Shop::shared().await;
+    let shop = Shop::attacked().await;
     let reader = shop.reader().await;
     let form = format!("a={}", "x".repeat(1024 * 1024));
     let chunked = format!(
@@ -171,7 +171,7 @@ async fn a_form_that_must_be_signed_is_bounded_earlier() {
 
 #[tokio::test]
 async fn an_authorization_header_and_its_values_are_bounded() {
-    let shop = Shop::shared().await;
+    let shop = Shop::attacked().await;
     let reader = shop.reader().await;
     let call = |signing: Signing| Call::get("/rest/V1/products/bounded").signed(signing).to(&shop.gateway);
     let long = call(Signing::with(&reader))

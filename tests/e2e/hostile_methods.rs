@@ -27,7 +27,7 @@ async fn seen_with(shop: &Shop, mark: &str, fields: &str) -> Seen {
 
 #[tokio::test]
 async fn connect_opens_no_tunnel_anywhere() {
-    let shop = Shop::shared().await;
+    let shop = Shop::attacked().await;
     let canary = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let target = canary.local_addr().unwrap();
 
@@ -43,7 +43,7 @@ async fn connect_opens_no_tunnel_anywhere() {
 
 #[tokio::test]
 async fn trace_is_refused_and_echoes_nothing() {
-    let shop = Shop::shared().await;
+    let shop = Shop::attacked().await;
     let head = format!("TRACE {ANONYMOUS}/traced HTTP/1.1\r\nHost: a\r\nCookie: secret=1\r\nMax-Forwards: 0\r\n\r\n");
 
     let (_, response) = send(shop, &head).await;
@@ -55,7 +55,7 @@ async fn trace_is_refused_and_echoes_nothing() {
 
 #[tokio::test]
 async fn an_upgrade_is_never_made_and_never_asked_of_upstream() {
-    let shop = Shop::shared().await;
+    let shop = Shop::attacked().await;
     let upgrades = [
         "Upgrade: h2c\r\nConnection: Upgrade, HTTP2-Settings\r\nHTTP2-Settings: AAMAAABkAAQCAAAAAAIAAAAA\r\n",
         "Upgrade: h2c\r\n",
@@ -80,7 +80,7 @@ async fn an_upgrade_is_never_made_and_never_asked_of_upstream() {
 
 #[tokio::test]
 async fn the_go_ahead_comes_only_after_the_head_was_judged() {
-    let shop = Shop::shared().await;
+    let shop = Shop::attacked().await;
     let head = |target: &str, fields: &str| {
         format!(
             "POST {target} HTTP/1.1\r\nHost: shop.example\r\nContent-Length: 5\r\nExpect: 100-continue\r\n{fields}\r\n"
@@ -121,7 +121,7 @@ async fn the_go_ahead_comes_only_after_the_head_was_judged() {
 
 #[tokio::test]
 async fn other_expectations_are_not_passed_on() {
-    let shop = Shop::shared().await;
+    let shop = Shop::attacked().await;
     let junk = [
         "200-ok",
         "100-continue, x",
@@ -141,7 +141,7 @@ async fn other_expectations_are_not_passed_on() {
 
 #[tokio::test]
 async fn headers_of_one_hop_end_here_with_all_that_connection_names() {
-    let shop = Shop::shared().await;
+    let shop = Shop::attacked().await;
     let fields = "Connection: X-Hop, keep-alive ,, Cookie,close\r\nConnection: x-other\r\nX-Hop: 1\r\nX-Other: 2\r\nCookie: a=b\r\n\
                   Keep-Alive: timeout=5\r\nProxy-Connection: keep-alive\r\nProxy-Authorization: Basic eDp5\r\nProxy-Authenticate: x\r\n\
                   TE: gzip;q=0.5\r\nTrailer: X-User-Id\r\nX-Stays: 3\r\n";
@@ -169,7 +169,7 @@ async fn headers_of_one_hop_end_here_with_all_that_connection_names() {
 
 #[tokio::test]
 async fn connection_cannot_name_what_we_say() {
-    let shop = Shop::shared().await;
+    let shop = Shop::attacked().await;
     let reader = shop.reader().await;
     let ours = [
         "X-Consumer-Id",
@@ -200,7 +200,7 @@ async fn connection_cannot_name_what_we_say() {
 
 #[tokio::test]
 async fn a_claim_of_identity_never_arrives_however_it_is_spelled() {
-    let shop = Shop::shared().await;
+    let shop = Shop::attacked().await;
     let reader = shop.reader().await;
     let names = [
         "X-Consumer-Id",
@@ -259,7 +259,7 @@ async fn a_claim_of_identity_never_arrives_however_it_is_spelled() {
 
 #[tokio::test]
 async fn a_get_with_a_body_is_forwarded_with_it() {
-    let shop = Shop::shared().await;
+    let shop = Shop::attacked().await;
     let bodies = [
         ("get-length", "Content-Length: 5\r\n\r\nhello"),
         (
@@ -277,7 +277,7 @@ async fn a_get_with_a_body_is_forwarded_with_it() {
 
 #[tokio::test]
 async fn an_http_1_0_request_is_answered_and_its_connection_closed() {
-    let shop = Shop::shared().await;
+    let shop = Shop::attacked().await;
     let mut socket = tokio::net::TcpStream::connect(shop.gateway.public()).await.unwrap();
     let head = format!("GET {ANONYMOUS}/old HTTP/1.0\r\nHost: shop.example\r\n\r\n");
 

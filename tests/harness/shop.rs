@@ -51,6 +51,12 @@ impl Shop {
         SHARED.get_or_init(async || Self::new().aged().start().await).await
     }
 
+    /// Another one, for tests of requests that must not arrive: what all others send never counts there.
+    pub async fn attacked() -> &'static Self {
+        static ATTACKED: OnceCell<Shop> = OnceCell::const_new();
+        ATTACKED.get_or_init(async || Self::new().aged().start().await).await
+    }
+
     /// An integration, made by the first admin.
     pub fn integration(&self) -> NewIntegration<'_> {
         self.admin.integration()
