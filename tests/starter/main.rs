@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "tests: a broken precondition fails the test at once")]
 
 mod magento;
+mod redis_user;
 mod starter;
 
 use harness::{Call, Placement, Signing};

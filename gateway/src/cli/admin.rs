@@ -8,7 +8,7 @@ use token_store::{OpenError, Role, Secret};
 
 use super::api::{Api, CallError};
 use super::open::{self, AccountError};
-use super::{ConfigFile, block_on, exit_code, fail, misused, prompt, say};
+use super::{ConfigFile, block_on, exit_code, fail, misused, prompt, say, with_causes};
 use crate::clock::Clock;
 use crate::config::{Config, Environment};
 
@@ -92,7 +92,7 @@ fn create(arguments: &Create) -> Result<(), ExitCode> {
     let made = block_on(async {
         make(arguments, (&username, &password), &config)
             .await
-            .map_err(|error| fail(&error))
+            .map_err(|error| fail(&with_causes(&error)))
     })?;
     say(&format!("admin account {username:?} is made, number {made}"))
 }

@@ -165,6 +165,21 @@ fn fail(error: &dyn Display) -> ExitCode {
     ExitCode::FAILURE
 }
 
+/// An error with its causes, where its own words don't tell them.
+fn with_causes(error: &(dyn std::error::Error + 'static)) -> String {
+    let mut told = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        let words = cause.to_string();
+        if !told.contains(&words) {
+            told.push_str(": ");
+            told.push_str(&words);
+        }
+        source = cause.source();
+    }
+    told
+}
+
 /// Prints what was wrong with the arguments.
 fn misused(error: &dyn Display) -> ExitCode {
     eprintln!("countersign: {error}");

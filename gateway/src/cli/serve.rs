@@ -4,6 +4,7 @@ use std::io::IsTerminal as _;
 use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::time::Duration;
 
 use token_store::{OpenError, Role, Secret, Store, UserKind};
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -11,7 +12,7 @@ use tokio::task::JoinSet;
 
 use super::notify::Notify;
 use super::open::{self, AccountError};
-use super::{ConfigFile, exit_code, fail, refuse};
+use super::{ConfigFile, exit_code, fail, refuse, with_causes};
 use crate::app::{App, Parts, StartError};
 use crate::clock::Clock;
 use crate::config::{Config, Environment, Log, LogFormat};
@@ -62,8 +63,18 @@ async fn serve(config: Config, path: Option<&Path>) -> Result<(), ExitCode> {
     let store = open::store(&config, clock)
         .await
         .map_err(|error| fail_to_open(&error))?;
-    let first = first_account(&store, clock, &environment).await;
-    first.map_err(|error| fail(&format!("the first admin account can't be made: {error}")))?;
+    // All end with the set.
+    let mut background = JoinSet::new();
+    if let Some(first) = First::of(&environment) {
+        match first.make(&store, clock).await {
+            Ok(()) => {}
+            Err(AccountError::Store(error)) => {
+                tracing::warn!(%error, "the first admin account waits for the store");
+                background.spawn(first.make_when_the_store_is_back(Arc::clone(&store), clock));
+            }
+            Err(error) => return Err(fail(&format!("the first admin account can't be made: {error}"))),
+        }
+    }
     let app = App::start(&config, path, Arc::clone(&store), clock).map_err(|error| fail_to_start(&error))?;
     let admin = open::admin(app.parts(), &config, app.addresses()).await;
     let (admin, integrations) = admin.map_err(|error| {
@@ -80,8 +91,6 @@ async fn serve(config: Config, path: Option<&Path>) -> Result<(), ExitCode> {
     tracing::info!(address = %admin.address(), "admin listener is open");
     say_what_to_sign(&config);
     notify.ready();
-    // Both end with the set.
-    let mut background = JoinSet::new();
     background.spawn(app.parts().sweeps.run());
     background.spawn(integrations.follow_configuration());
     let interrupt = signals.until_told_to_stop(&app.parts(), &notify).await;
@@ -103,7 +112,7 @@ async fn serve(config: Config, path: Option<&Path>) -> Result<(), ExitCode> {
 
 /// A store whose secrets the keys don't open is a fault of the configuration; one that is away is not.
 fn fail_to_open(error: &OpenError) -> ExitCode {
-    let code = fail(error);
+    let code = fail(&with_causes(error));
     match error {
         OpenError::WrongKey | OpenError::KeyNeeded | OpenError::BadUrl(..) | OpenError::Unsafe(_) => {
             ExitCode::from(super::EX_CONFIG)
@@ -124,24 +133,45 @@ fn fail_to_start(error: &StartError) -> ExitCode {
     }
 }
 
-/// The first admin account, from the environment, where there is none yet.
-async fn first_account(store: &Arc<dyn Store>, clock: Clock, environment: &Environment) -> Result<(), AccountError> {
-    let (Some(name), Some(password)) = (
-        environment.get("COUNTERSIGN_ADMIN_USER"),
-        environment.get("COUNTERSIGN_ADMIN_PASSWORD"),
-    ) else {
-        return Ok(());
-    };
-    if !store.accounts(UserKind::Admin).await?.is_empty() {
-        return Ok(());
+/// The first admin account, where there is none yet.
+struct First {
+    name: String,
+    password: Secret,
+}
+
+impl First {
+    fn of(environment: &Environment) -> Option<Self> {
+        Some(Self {
+            name: environment.get("COUNTERSIGN_ADMIN_USER")?,
+            password: Secret::new(environment.get("COUNTERSIGN_ADMIN_PASSWORD")?),
+        })
     }
-    match open::create_admin(store, clock, (&name, ""), &Secret::new(password), Role::Admin).await {
-        Ok(_) => tracing::info!(name, "the first admin account was made from the environment"),
-        // Another gateway on the same store was faster.
-        Err(AccountError::Exists(_)) => {}
-        Err(error) => return Err(error),
+
+    async fn make(&self, store: &Arc<dyn Store>, clock: Clock) -> Result<(), AccountError> {
+        if !store.accounts(UserKind::Admin).await?.is_empty() {
+            return Ok(());
+        }
+        let name = self.name.as_str();
+        match open::create_admin(store, clock, (name, ""), &self.password, Role::Admin).await {
+            Ok(_) => tracing::info!(name, "the first admin account was made from the environment"),
+            // Another gateway on the same store was faster.
+            Err(AccountError::Exists(_)) => {}
+            Err(error) => return Err(error),
+        }
+        Ok(())
     }
-    Ok(())
+
+    /// A gateway starts without its store, and serves when that is back; its first account comes then, too.
+    async fn make_when_the_store_is_back(self, store: Arc<dyn Store>, clock: Clock) {
+        loop {
+            tokio::time::sleep(AGAIN).await;
+            match self.make(&store, clock).await {
+                Ok(()) => return,
+                Err(AccountError::Store(_)) => {}
+                Err(error) => return tracing::error!(%error, "the first admin account can't be made"),
+            }
+        }
+    }
 }
 
 /// What nobody should have to find out from a failed signature.
@@ -198,6 +228,8 @@ pub(super) async fn exit_at_next(mut interrupt: Signal) {
         std::process::exit(1);
     }
 }
+
+const AGAIN: Duration = Duration::from_secs(1);
 
 /// The application's log: stderr, apart from the access log.
 pub(super) fn log(config: &Log) {

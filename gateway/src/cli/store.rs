@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-use super::{ConfigFile, block_on, exit_code, fail, open, say};
+use super::{ConfigFile, block_on, exit_code, fail, open, say, with_causes};
 use crate::clock::Clock;
 
 /// The store: say that an emptied one is new
@@ -32,9 +32,9 @@ fn init(file: &ConfigFile) -> Result<(), ExitCode> {
     block_on(async {
         let store = open::store(&config, Clock::system())
             .await
-            .map_err(|error| fail(&error))?;
-        store.init().await.map_err(|error| fail(&error))?;
-        store.close().await.map_err(|error| fail(&error))
+            .map_err(|error| fail(&with_causes(&error)))?;
+        store.init().await.map_err(|error| fail(&with_causes(&error)))?;
+        store.close().await.map_err(|error| fail(&with_causes(&error)))
     })?;
     say(&"the store is ready, and new if it had no identity")
 }
