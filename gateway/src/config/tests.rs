@@ -290,6 +290,26 @@ fn secrets_come_from_the_environment_or_a_file_beside_the_one_that_names_it() {
 }
 
 #[test]
+fn an_upstreams_credential_must_fit_where_it_goes() {
+    let credentials = |lines: &str| {
+        let table = format!("[upstreams.a]\ntargets = [\"http://a\"]\n[upstreams.a.credentials]\n{lines}\n");
+        faults(&table).join("\n")
+    };
+
+    assert_eq!(
+        credentials("mode = \"basic\"\nusername = \"u\"\npassword = \"pä\\nß\""),
+        ""
+    );
+    assert!(credentials("mode = \"basic\"\nusername = \"a:b\"\npassword = \"p\"").contains("colon"));
+    assert!(credentials("mode = \"bearer\"\ntoken = \"a\\nb\"").contains("no header can carry"));
+    assert!(credentials("mode = \"bearer\"\ntoken = \"\"").ends_with("credentials.token: is empty"));
+    assert!(credentials("mode = \"bearer\"").ends_with("credentials.token: is missing"));
+    assert!(credentials("mode = \"header\"\nname = \"Host\"\nvalue = \"x\"").contains("can't carry a credential"));
+    assert!(credentials("mode = \"oauth1\"").contains("not available in this version"));
+    assert!(credentials("mode = \"beaer\"").contains("did you mean \"bearer\"?"));
+}
+
+#[test]
 fn secrets_are_in_no_fault_and_not_in_what_is_shown() {
     let faults =
         faults("[store]\nurl = \"redi://:geheim@host\"\n[upstreams.a]\ntargets = [\"http://u:geheim@host\"]\n");

@@ -6,6 +6,7 @@ use std::time::Duration;
 use oauth1::Scheme;
 use token_store::Secret;
 
+use super::fault::Place;
 use super::reader::Section;
 use super::values;
 
@@ -136,10 +137,16 @@ fn credentials(section: Section<'_, '_>) -> Credentials {
             token.map(|token| Credentials::Bearer { token })
         }
         "basic" => {
-            let username = section.required("username").map(|(name, _)| name);
+            let username = section.required("username");
+            if let Some((name, place)) = &username
+                && name.contains(':')
+            {
+                // RFC 7617 section 2: the first colon ends the name.
+                section.fault_at(place, "username", "can't hold a colon");
+            }
             username
-                .zip(header_secret(&section, "password"))
-                .map(|(username, password)| Credentials::Basic { username, password })
+                .zip(needed_secret(&section, "password"))
+                .map(|((username, _), (password, _))| Credentials::Basic { username, password })
         }
         "header" => {
             let name = section.parsed("name", header_name);
@@ -160,19 +167,44 @@ fn credentials(section: Section<'_, '_>) -> Credentials {
 }
 
 fn header_name(text: &str) -> Result<http::HeaderName, String> {
-    text.parse().map_err(|_| format!("{text:?} is not a header's name"))
+    use http::header::{CONNECTION, CONTENT_LENGTH, HOST, TE, TRAILER, TRANSFER_ENCODING, UPGRADE};
+    let name: http::HeaderName = text.parse().map_err(|_| format!("{text:?} is not a header's name"))?;
+    // Framing and routing are the connection's own.
+    let of_connection = [
+        CONNECTION,
+        CONTENT_LENGTH,
+        HOST,
+        TE,
+        TRAILER,
+        TRANSFER_ENCODING,
+        UPGRADE,
+    ];
+    if of_connection.contains(&name) {
+        return Err(format!("{text:?} can't carry a credential"));
+    }
+    Ok(name)
 }
 
-/// A secret that a header can carry; missing is a fault.
+/// A secret that a header can carry.
 fn header_secret(section: &Section<'_, '_>, key: &str) -> Option<Secret> {
+    let (secret, place) = needed_secret(section, key)?;
+    if http::HeaderValue::from_str(secret.expose()).is_err() {
+        section.fault_at(&place, key, "holds octets that no header can carry");
+        return None;
+    }
+    Some(secret)
+}
+
+/// A secret that must be there.
+fn needed_secret(section: &Section<'_, '_>, key: &str) -> Option<(Secret, Place)> {
     let found = section.secret(key);
     if !section.is_set(key) {
         section.fault(key, "is missing");
     }
     let (secret, place) = found?;
-    if http::HeaderValue::from_str(secret.expose()).is_err() || secret.expose().is_empty() {
-        section.fault_at(&place, key, "is empty, or holds octets that no header can carry");
+    if secret.expose().is_empty() {
+        section.fault_at(&place, key, "is empty");
         return None;
     }
-    Some(secret)
+    Some((secret, place))
 }

@@ -5,7 +5,7 @@
 //! result is written, is the command's part (`cli::import`).
 //!
 //! The way of a declaration: [`xml`] → [`webapi`], [`acl`] or [`integrations`] (merged over modules in [`sequence`]) →
-//! [`routes`] (what the gateway needs) → [`write`]. The way of a credential: [`sql`] → [`dump`] → [`live`] (opened by
+//! [`routes`] (what the gateway needs) → [`mod@write`]. The way of a credential: [`sql`] → [`dump`] → [`live`] (opened by
 //! [`crypt`]) → [`settle`].
 
 pub mod acl;

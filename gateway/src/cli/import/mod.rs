@@ -72,7 +72,7 @@ pub(super) struct Arguments {
     /// Where the files go [default: conf.d beside the configuration]; "-" for stdout
     #[arg(long, value_name = "DIR", help_heading = "What is made")]
     out: Option<PathBuf>,
-    /// The [upstreams] table that the routes forward to
+    /// The upstream that the routes forward to
     #[arg(
         long,
         value_name = "NAME",
