@@ -29,3 +29,4 @@ mod request_token;
 mod timestamps;
 mod tls_certificates;
 mod tokens;
+mod user_tokens;

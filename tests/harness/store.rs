@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use token_store::{NewAccount, OpenOptions, Role, Secret, Store, UserKind, open};
+use token_store::{LockoutKind, NewAccount, OpenOptions, Role, Secret, Store, UserKind, open};
 use tokio::sync::OnceCell;
 
 use crate::call::Call;
@@ -32,6 +32,18 @@ impl Gateway {
         drop(store);
         self.start_again().await;
         made.id.0
+    }
+
+    /// How many failed sign-ins of an admin's name are counted; the gateway is stopped for it.
+    pub async fn failures_of_admin(&self, username: &str) -> u32 {
+        self.stop().await;
+        let store = self.open_store(now()).await;
+        let failures = store
+            .sign_in_failures(LockoutKind::Admin, username, now())
+            .await
+            .unwrap();
+        store.close().await.unwrap();
+        failures.map_or(0, |failures| failures.count)
     }
 
     /// Makes the store before the first start, at that time.

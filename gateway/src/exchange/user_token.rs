@@ -3,6 +3,7 @@
 //! One message for every failure: unknown user, wrong password, inactive account, locked name; and the same work for an
 //! unknown user as for a known one.
 
+use std::hash::{BuildHasher as _, RandomState};
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
@@ -11,6 +12,7 @@ use http::header::{ACCEPT, CACHE_CONTROL, CONTENT_TYPE, PRAGMA};
 use http::{HeaderMap, HeaderValue, Response};
 use serde_json::Value;
 use token_store::{Account, LockoutKind, Secret, Store, User, UserKind, UserToken};
+use tokio::sync::{Semaphore, SemaphorePermit};
 
 use super::password::{HashFailed, Passwords};
 use crate::authenticate::bearer;
@@ -26,6 +28,30 @@ pub struct UserTokens {
     clock: Clock,
     passwords: Passwords,
     settings: ArcSwap<Settings>,
+    attempts: Attempts,
+}
+
+/// One attempt at a time for a name: guesses at once must not all be tried before the first of them is counted.
+struct Attempts {
+    turns: [Semaphore; 64],
+    hasher: RandomState,
+}
+
+impl Attempts {
+    fn new() -> Self {
+        Self {
+            turns: std::array::from_fn(|_| Semaphore::new(1)),
+            hasher: RandomState::new(),
+        }
+    }
+
+    /// Waits for the turn of a name. Some names share one: that costs time, and the bound costs no memory.
+    async fn turn(&self, kind: LockoutKind, name: &str) -> Result<SemaphorePermit<'_>, Refusal> {
+        let place = self.hasher.hash_one((kind, name)) % 64;
+        let turns = usize::try_from(place).ok().and_then(|place| self.turns.get(place));
+        let turn = turns.ok_or(Cause::Internal)?.acquire().await;
+        turn.map_err(|_| Cause::Internal.into())
+    }
 }
 
 struct Settings {
@@ -48,6 +74,7 @@ impl UserTokens {
             clock,
             passwords: Passwords::new()?,
             settings,
+            attempts: Attempts::new(),
         })
     }
 
@@ -141,6 +168,7 @@ impl UserTokens {
         let now = self.clock.now();
         let settings = self.settings.load().lockout;
         let name = credentials.username.as_str();
+        let _turn = self.attempts.turn(lockout, name).await?;
         let failures = self.store.sign_in_failures(lockout, name, now).await?;
         // While locked nothing is tried and nothing is counted, so the lock ends (magento.md 4.5).
         if failures.is_some_and(|failures| failures.count >= settings.max_failures) {
