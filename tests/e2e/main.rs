@@ -1,7 +1,15 @@
 //! End-to-end tests: the real binary, real sockets. One file a behaviour; each test is one sentence.
 
+#![expect(
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "what a test's helper finds broken fails the test at once"
+)]
+
 mod access_token;
 mod activation;
+mod admin_access;
+mod admin_api;
 mod base_strings;
 mod body_hash;
 mod callbacks;
