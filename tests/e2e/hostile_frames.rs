@@ -87,13 +87,18 @@ impl Raw {
     pub(crate) async fn until(&mut self, kind: u8) -> Frame {
         let found = async {
             loop {
-                let frame = self.next().await.unwrap_or_else(|| panic!("ended before a frame of kind {kind}"));
+                let frame = self
+                    .next()
+                    .await
+                    .unwrap_or_else(|| panic!("ended before a frame of kind {kind}"));
                 if frame.kind == kind {
                     return frame;
                 }
             }
         };
-        tokio::time::timeout(PATIENCE, found).await.unwrap_or_else(|_| panic!("no frame of kind {kind}"))
+        tokio::time::timeout(PATIENCE, found)
+            .await
+            .unwrap_or_else(|_| panic!("no frame of kind {kind}"))
     }
 
     /// Reads until the other end closes; how long that took and the error of its GOAWAY, if there was one.

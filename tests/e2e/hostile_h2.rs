@@ -15,8 +15,8 @@ use tokio_rustls::TlsConnector;
 
 use crate::hostile_corpus::ANONYMOUS;
 use crate::hostile_frames::{
-    CONTINUATION, DATA, END_HEADERS, END_STREAM, ENHANCE_YOUR_CALM, HEADERS, PING, PRIORITY, RST_STREAM, Raw, SETTINGS, WINDOW_UPDATE, block,
-    frame, get, pseudo,
+    CONTINUATION, DATA, END_HEADERS, END_STREAM, ENHANCE_YOUR_CALM, HEADERS, PING, PRIORITY, RST_STREAM, Raw, SETTINGS,
+    WINDOW_UPDATE, block, frame, get, pseudo,
 };
 use crate::tls_certificates::Authority;
 
@@ -24,7 +24,9 @@ type Client = SendRequest<Full<Bytes>>;
 
 async fn connect(address: SocketAddr) -> Client {
     let stream = TcpStream::connect(address).await.unwrap();
-    let (client, connection) = hyper::client::conn::http2::handshake(TokioExecutor::new(), TokioIo::new(stream)).await.unwrap();
+    let (client, connection) = hyper::client::conn::http2::handshake(TokioExecutor::new(), TokioIo::new(stream))
+        .await
+        .unwrap();
     tokio::spawn(connection);
     client
 }
@@ -35,7 +37,10 @@ fn request(path: &str) -> http::request::Builder {
 
 async fn send(client: &mut Client, request: http::request::Builder, body: &str) -> Response<Incoming> {
     client.ready().await.unwrap();
-    client.send_request(request.body(Full::new(Bytes::from(body.to_owned()))).unwrap()).await.unwrap()
+    client
+        .send_request(request.body(Full::new(Bytes::from(body.to_owned()))).unwrap())
+        .await
+        .unwrap()
 }
 
 fn header<'a>(response: &'a Response<Incoming>, name: &str) -> &'a str {
@@ -48,7 +53,12 @@ async fn a_client_with_prior_knowledge_is_served() {
     let mut client = connect(shop.gateway.public()).await;
 
     let got = send(&mut client, request(&format!("{ANONYMOUS}/prior-1?a=b")), "").await;
-    let posted = send(&mut client, request(&format!("{ANONYMOUS}/prior-2")).method("POST"), "hello").await;
+    let posted = send(
+        &mut client,
+        request(&format!("{ANONYMOUS}/prior-2")).method("POST"),
+        "hello",
+    )
+    .await;
 
     for response in [got, posted] {
         assert_eq!(response.status(), 200);
@@ -63,11 +73,15 @@ async fn a_client_with_prior_knowledge_is_served() {
 async fn a_signature_holds_over_either_version() {
     let shop = Shop::attacked().await;
     let reader = shop.reader().await;
-    let signed = Call::get("/rest/V1/products/over-h2?b=1&a=2").signed_by(&reader).to(&shop.gateway);
+    let signed = Call::get("/rest/V1/products/over-h2?b=1&a=2")
+        .signed_by(&reader)
+        .to(&shop.gateway);
     let mut client = connect(shop.gateway.public()).await;
     let authorized = |path: &str| {
         let uri = format!("{}{path}", shop.gateway.base_url());
-        Request::builder().uri(uri).header("authorization", signed.header("authorization"))
+        Request::builder()
+            .uri(uri)
+            .header("authorization", signed.header("authorization"))
     };
 
     let served = send(&mut client, authorized(&signed.target), "").await;
@@ -111,7 +125,11 @@ async fn heads_have_the_same_bounds_as_over_http_1() {
     let shop = Shop::attacked().await;
     let mut client = connect(shop.gateway.public()).await;
     let long = |length: usize| "x".repeat(length);
-    let many = |count: usize| (0..count).fold(request(&format!("{ANONYMOUS}/bounds")), |request, _| request.header("a", "b"));
+    let many = |count: usize| {
+        (0..count).fold(request(&format!("{ANONYMOUS}/bounds")), |request, _| {
+            request.header("a", "b")
+        })
+    };
     let target = request(&format!("{ANONYMOUS}/bounds?{}", long(9_000)));
     let field = request(&format!("{ANONYMOUS}/bounds")).header("a", long(33_000));
     let huge = request(&format!("{ANONYMOUS}/bounds")).header("a", long(200_000));
@@ -128,7 +146,13 @@ async fn heads_have_the_same_bounds_as_over_http_1() {
     assert!(refused.iter().all(|one| !header(one, "x-request-id").is_empty()));
     assert!(huge.is_err() || huge.is_ok_and(|answer| answer.status() == 431));
     assert_eq!(shop.upstream.count("bounds"), 0);
-    assert_eq!(Call::get(&format!("{ANONYMOUS}/after-huge")).send(&shop.gateway).await.status, 200);
+    assert_eq!(
+        Call::get(&format!("{ANONYMOUS}/after-huge"))
+            .send(&shop.gateway)
+            .await
+            .status,
+        200
+    );
 }
 
 #[tokio::test]
@@ -136,7 +160,10 @@ async fn methods_paths_and_hosts_are_judged_as_over_http_1() {
     let shop = Shop::attacked().await;
     let path = format!("{ANONYMOUS}/judged-2");
     let with = |fields: &[(&'static str, &'static str)]| [pseudo("GET", &path).as_slice(), fields].concat();
-    let (traversal, nul) = (format!("{ANONYMOUS}/../admin/judged-2"), format!("{ANONYMOUS}/%00/judged-2"));
+    let (traversal, nul) = (
+        format!("{ANONYMOUS}/../admin/judged-2"),
+        format!("{ANONYMOUS}/%00/judged-2"),
+    );
     let requests: Vec<Vec<(&str, &str)>> = vec![
         with(&[("host", "other.example")]),
         with(&[("host", "shop.example"), ("host", "shop.example")]),
@@ -161,18 +188,41 @@ async fn methods_paths_and_hosts_are_judged_as_over_http_1() {
         pseudo("GET", "").to_vec(),
         pseudo("GET", "judged-2").to_vec(),
         vec![(":method", "GET"), (":scheme", "http"), (":path", &path)],
-        vec![(":method", "GET"), (":scheme", "http"), (":authority", "user@shop.example"), (":path", &path)],
-        vec![(":method", "GET"), (":scheme", "http"), (":authority", "a,b"), (":path", &path)],
-        vec![(":method", "GET"), (":scheme", "http"), (":authority", ""), (":path", &path)],
+        vec![
+            (":method", "GET"),
+            (":scheme", "http"),
+            (":authority", "user@shop.example"),
+            (":path", &path),
+        ],
+        vec![
+            (":method", "GET"),
+            (":scheme", "http"),
+            (":authority", "a,b"),
+            (":path", &path),
+        ],
+        vec![
+            (":method", "GET"),
+            (":scheme", "http"),
+            (":authority", ""),
+            (":path", &path),
+        ],
         vec![(":method", "GET"), (":authority", "shop.example"), (":path", &path)],
         vec![(":scheme", "http"), (":authority", "shop.example"), (":path", &path)],
         vec![(":method", "CONNECT"), (":authority", "127.0.0.1:6379")],
-        vec![(":method", "CONNECT"), (":protocol", "websocket"), (":scheme", "http"), (":authority", "shop.example"), (":path", &path)],
+        vec![
+            (":method", "CONNECT"),
+            (":protocol", "websocket"),
+            (":scheme", "http"),
+            (":authority", "shop.example"),
+            (":path", &path),
+        ],
     ];
 
     for fields in requests {
         let mut raw = Raw::open(shop.gateway.public(), &[]).await;
-        raw.send(&frame(HEADERS, END_HEADERS | END_STREAM, 1, &block(&fields))).await.unwrap();
+        raw.send(&frame(HEADERS, END_HEADERS | END_STREAM, 1, &block(&fields)))
+            .await
+            .unwrap();
         let answer = loop {
             let next = raw.next().await.unwrap_or_else(|| panic!("ended for {fields:?}"));
             if matches!(next.kind, HEADERS | RST_STREAM | crate::hostile_frames::GOAWAY) {
@@ -180,7 +230,11 @@ async fn methods_paths_and_hosts_are_judged_as_over_http_1() {
             }
         };
         // Of an answer's first octets: an indexed status of 200, 204, 206 or 304 would be a success.
-        let success = answer.kind == HEADERS && answer.payload.first().is_some_and(|octet| (0x88..=0x8B).contains(octet));
+        let success = answer.kind == HEADERS
+            && answer
+                .payload
+                .first()
+                .is_some_and(|octet| (0x88..=0x8B).contains(octet));
         assert!(!success, "{fields:?}: {answer:?}");
     }
     assert_eq!(shop.upstream.count("judged-2"), 0);
@@ -190,14 +244,30 @@ async fn methods_paths_and_hosts_are_judged_as_over_http_1() {
 async fn identity_of_a_clients_making_never_arrives() {
     let shop = Shop::attacked().await;
     let mut client = connect(shop.gateway.public()).await;
-    let names = ["x-user-id", "x_user_id", "x-consumer-key", "x_consumer_key", "x-forwarded-for", "forwarded", "x-request-id"];
-    let forged = names.iter().fold(request(&format!("{ANONYMOUS}/forged-2")), |request, name| request.header(*name, "forged"));
+    let names = [
+        "x-user-id",
+        "x_user_id",
+        "x-consumer-key",
+        "x_consumer_key",
+        "x-forwarded-for",
+        "forwarded",
+        "x-request-id",
+    ];
+    let forged = names
+        .iter()
+        .fold(request(&format!("{ANONYMOUS}/forged-2")), |request, name| {
+            request.header(*name, "forged")
+        });
 
     let response = send(&mut client, forged, "").await;
 
     assert_eq!(response.status(), 200);
     let seen = shop.upstream.only("forged-2");
-    assert!(seen.headers.iter().all(|(_, value)| !value.contains("forged")), "{:?}", seen.headers);
+    assert!(
+        seen.headers.iter().all(|(_, value)| !value.contains("forged")),
+        "{:?}",
+        seen.headers
+    );
 }
 
 #[tokio::test]
@@ -210,9 +280,21 @@ async fn bodies_are_bounded_and_timed() {
     let mut client = connect(shop.gateway.public()).await;
     let large = "x".repeat(150 * 1024);
 
-    let declared = send(&mut client, request(&format!("{ANONYMOUS}/large-2")).method("POST"), &large).await;
+    let declared = send(
+        &mut client,
+        request(&format!("{ANONYMOUS}/large-2")).method("POST"),
+        &large,
+    )
+    .await;
     let mut raw = Raw::open(shop.gateway.public(), &[]).await;
-    raw.send(&frame(HEADERS, END_HEADERS, 1, &block(&pseudo("POST", &format!("{ANONYMOUS}/slow-2"))))).await.unwrap();
+    raw.send(&frame(
+        HEADERS,
+        END_HEADERS,
+        1,
+        &block(&pseudo("POST", &format!("{ANONYMOUS}/slow-2"))),
+    ))
+    .await
+    .unwrap();
     let slow = raw.until(HEADERS).await;
 
     assert_eq!(declared.status(), 413);
@@ -238,23 +320,45 @@ async fn floods(shop: &Shop, what: &str, mut octets: impl FnMut(u32) -> Vec<u8>)
 #[tokio::test]
 async fn a_flood_of_any_cheap_frame_ends_its_connection() {
     let shop = Shop::attacked().await;
-    shop.upstream.answers("rapid-reset", Answer::Late(Duration::from_millis(200)));
+    shop.upstream
+        .answers("rapid-reset", Answer::Late(Duration::from_millis(200)));
     let path = format!("{ANONYMOUS}/rapid-reset");
-    let open = frame(HEADERS, END_HEADERS, 1, &block(&pseudo("POST", &format!("{ANONYMOUS}/empty-data"))));
+    let open = frame(
+        HEADERS,
+        END_HEADERS,
+        1,
+        &block(&pseudo("POST", &format!("{ANONYMOUS}/empty-data"))),
+    );
 
     let pings = floods(shop, "PING", |_| frame(PING, 0, 0, &[0; 8])).await;
     let settings = floods(shop, "SETTINGS", |_| frame(SETTINGS, 0, 0, &[0, 4, 0, 0, 0xFF, 0xFF])).await;
-    let priorities = floods(shop, "PRIORITY", |turn| frame(PRIORITY, 0, turn * 2 + 1, &[0, 0, 0, 0, 1])).await;
+    let priorities = floods(shop, "PRIORITY", |turn| {
+        frame(PRIORITY, 0, turn * 2 + 1, &[0, 0, 0, 0, 1])
+    })
+    .await;
     let unknown = floods(shop, "unknown", |_| frame(0xF0, 0, 0, b"x")).await;
-    let empty = floods(shop, "empty DATA", |turn| if turn == 0 { open.clone() } else { frame(DATA, 0, 1, b"") }).await;
+    let empty = floods(shop, "empty DATA", |turn| {
+        if turn == 0 {
+            open.clone()
+        } else {
+            frame(DATA, 0, 1, b"")
+        }
+    })
+    .await;
     floods(shop, "rapid reset", |turn| {
         let stream = turn * 2 + 1;
         [get(stream, &path), frame(RST_STREAM, 0, stream, &[0, 0, 0, 8])].concat()
     })
     .await;
-    floods(shop, "WINDOW_UPDATE by nothing", |_| frame(WINDOW_UPDATE, 0, 0, &[0; 4])).await;
+    floods(shop, "WINDOW_UPDATE by nothing", |_| {
+        frame(WINDOW_UPDATE, 0, 0, &[0; 4])
+    })
+    .await;
 
-    assert_eq!([pings, settings, priorities, unknown, empty], [Some(ENHANCE_YOUR_CALM); 5]);
+    assert_eq!(
+        [pings, settings, priorities, unknown, empty],
+        [Some(ENHANCE_YOUR_CALM); 5]
+    );
     let reached = shop.upstream.count("rapid-reset");
     assert!(reached < 200, "{reached} reached upstream");
 }
@@ -265,9 +369,30 @@ async fn a_header_block_without_end_ends_its_connection() {
     let first = frame(HEADERS, 0, 1, &block(&pseudo("GET", &format!("{ANONYMOUS}/continued"))));
     let (small, large) = (block(&[("a", "b")]), block(&[("a", &"b".repeat(16_000))]));
 
-    floods(shop, "CONTINUATION", |turn| if turn == 0 { first.clone() } else { frame(CONTINUATION, 0, 1, &small) }).await;
-    floods(shop, "empty CONTINUATION", |turn| if turn == 0 { first.clone() } else { frame(CONTINUATION, 0, 1, b"") }).await;
-    floods(shop, "large CONTINUATION", |turn| if turn == 0 { first.clone() } else { frame(CONTINUATION, 0, 1, &large) }).await;
+    floods(shop, "CONTINUATION", |turn| {
+        if turn == 0 {
+            first.clone()
+        } else {
+            frame(CONTINUATION, 0, 1, &small)
+        }
+    })
+    .await;
+    floods(shop, "empty CONTINUATION", |turn| {
+        if turn == 0 {
+            first.clone()
+        } else {
+            frame(CONTINUATION, 0, 1, b"")
+        }
+    })
+    .await;
+    floods(shop, "large CONTINUATION", |turn| {
+        if turn == 0 {
+            first.clone()
+        } else {
+            frame(CONTINUATION, 0, 1, &large)
+        }
+    })
+    .await;
 
     assert_eq!(shop.upstream.count("continued"), 0);
 }
@@ -284,7 +409,8 @@ async fn requests_given_up_again_and_again_end_their_connection_however_slowly()
         if raw.send(&get(stream, &path)).await.is_err() {
             break;
         }
-        let seen = async || (shop.upstream.count("given-up") > usize::try_from(turn).unwrap() || turn > 50).then_some(());
+        let seen =
+            async || (shop.upstream.count("given-up") > usize::try_from(turn).unwrap() || turn > 50).then_some(());
         eventually("it is upstream", seen).await;
         tokio::time::sleep(Duration::from_millis(12)).await;
         if raw.send(&frame(RST_STREAM, 0, stream, &[0, 0, 0, 8])).await.is_err() {
@@ -299,7 +425,8 @@ async fn requests_given_up_again_and_again_end_their_connection_however_slowly()
 #[tokio::test]
 async fn streams_past_their_bound_are_refused() {
     let shop = Shop::new().set("public.limits", "h2_streams", "5").start().await;
-    shop.upstream.answers("many-streams", Answer::Late(Duration::from_secs(2)));
+    shop.upstream
+        .answers("many-streams", Answer::Late(Duration::from_secs(2)));
     let mut raw = Raw::open(shop.gateway.public(), &[]).await;
     raw.until(SETTINGS).await;
     let path = format!("{ANONYMOUS}/many-streams");
@@ -351,9 +478,15 @@ async fn what_is_no_frame_ends_the_connection() {
         ("letters", b"GET / HTTP/1.1\r\nHost: a\r\n\r\n".repeat(10)),
         ("a frame that is too large", frame(DATA, 0, 1, &[0; 20_000])),
         ("DATA on stream 0", frame(DATA, 0, 0, b"x")),
-        ("HEADERS on stream 0", frame(HEADERS, END_HEADERS, 0, &block(&pseudo("GET", "/")))),
+        (
+            "HEADERS on stream 0",
+            frame(HEADERS, END_HEADERS, 0, &block(&pseudo("GET", "/"))),
+        ),
         ("an even stream", get(2, "/")),
-        ("a broken block", frame(HEADERS, END_HEADERS | END_STREAM, 1, &[0xFF; 50])),
+        (
+            "a broken block",
+            frame(HEADERS, END_HEADERS | END_STREAM, 1, &[0xFF; 50]),
+        ),
         ("SETTINGS of a wrong size", frame(SETTINGS, 0, 0, b"x")),
         ("PING of a wrong size", frame(PING, 0, 0, b"x")),
         ("CONTINUATION of nothing", frame(CONTINUATION, END_HEADERS, 1, b"x")),
@@ -409,9 +542,20 @@ async fn a_connection_that_idles_between_requests_lives_as_long_as_one_of_http_1
 
 #[tokio::test]
 async fn a_connection_ends_politely_after_its_last_request() {
-    let shop = Shop::new().set("public.limits", "requests_per_connection", "2").start().await;
+    let shop = Shop::new()
+        .set("public.limits", "requests_per_connection", "2")
+        .start()
+        .await;
     let mut raw = Raw::open(shop.gateway.public(), &[]).await;
-    raw.send(&[get(1, &format!("{ANONYMOUS}/last")), get(3, &format!("{ANONYMOUS}/last"))].concat()).await.unwrap();
+    raw.send(
+        &[
+            get(1, &format!("{ANONYMOUS}/last")),
+            get(3, &format!("{ANONYMOUS}/last")),
+        ]
+        .concat(),
+    )
+    .await
+    .unwrap();
 
     let (_, said) = raw.closes().await;
 
@@ -424,10 +568,16 @@ async fn trailers_of_a_response_pass_without_those_that_frame_or_identify() {
     let shop = Shop::attacked().await;
     let answer = "HTTP/1.1 200 OK\r\nContent-Type: application/grpc\r\nTransfer-Encoding: chunked\r\nTrailer: grpc-status\r\n\r\n\
                   5\r\nhello\r\n0\r\ngrpc-status: 0\r\nContent-Length: 3\r\nX-User-Id: 7\r\n\r\n";
-    shop.upstream.answers("grpc-call", Answer::Raw(answer.as_bytes().to_vec()));
+    shop.upstream
+        .answers("grpc-call", Answer::Raw(answer.as_bytes().to_vec()));
     let mut client = connect(shop.gateway.public()).await;
 
-    let response = send(&mut client, request(&format!("{ANONYMOUS}/grpc-call")).header("te", "trailers"), "").await;
+    let response = send(
+        &mut client,
+        request(&format!("{ANONYMOUS}/grpc-call")).header("te", "trailers"),
+        "",
+    )
+    .await;
     let body = response.into_body().collect().await.unwrap();
 
     let trailers = body.trailers().cloned().unwrap_or_default();

@@ -30,7 +30,10 @@ struct Honest {
 impl Honest {
     fn ask(shop: &Shop) -> Self {
         let stop = Arc::new(AtomicBool::new(false));
-        let (stopped, call) = (Arc::clone(&stop), Call::get(&format!("{ANONYMOUS}/honest")).to(&shop.gateway));
+        let (stopped, call) = (
+            Arc::clone(&stop),
+            Call::get(&format!("{ANONYMOUS}/honest")).to(&shop.gateway),
+        );
         let asking = background().spawn(async move {
             let mut served = 0;
             while !stopped.load(Ordering::Relaxed) {
@@ -75,7 +78,9 @@ async fn drip(address: std::net::SocketAddr, first: String, drip: &'static str) 
 async fn many(shop: &Shop, first: &str, dripped: &'static str) -> String {
     let honest = Honest::ask(shop);
     let address = shop.gateway.public();
-    let slow: Vec<JoinHandle<String>> = (0..150).map(|_| tokio::spawn(drip(address, first.to_owned(), dripped))).collect();
+    let slow: Vec<JoinHandle<String>> = (0..150)
+        .map(|_| tokio::spawn(drip(address, first.to_owned(), dripped)))
+        .collect();
     let mut told = String::new();
     for one in slow {
         told = one.await.unwrap();
@@ -92,11 +97,19 @@ fn status(told: &str) -> &str {
 async fn heads_that_never_end_are_told_so_and_closed() {
     let shop = shop().start().await;
 
-    let fields = many(&shop, &format!("GET {ANONYMOUS}/slow-head HTTP/1.1\r\nHost: a\r\n"), "A: b\r\n").await;
+    let fields = many(
+        &shop,
+        &format!("GET {ANONYMOUS}/slow-head HTTP/1.1\r\nHost: a\r\n"),
+        "A: b\r\n",
+    )
+    .await;
     let half_a_line = many(&shop, &format!("GET {ANONYMOUS}/half-a-l"), "").await;
     let a_letter = many(&shop, "P", "").await;
 
-    assert_eq!((status(&fields), status(&half_a_line)), ("HTTP/1.1 408", "HTTP/1.1 408"));
+    assert_eq!(
+        (status(&fields), status(&half_a_line)),
+        ("HTTP/1.1 408", "HTTP/1.1 408")
+    );
     assert!(a_letter.is_empty() || status(&a_letter) == "HTTP/1.1 408", "{a_letter}");
     assert!(fields.to_lowercase().contains("x-request-id: "));
     assert_eq!(shop.upstream.count("slow-head"), 0);
@@ -112,7 +125,10 @@ async fn connections_without_a_request_are_closed_without_a_word() {
     let empty_lines = many(&shop, "\r\n", "").await;
 
     assert_eq!((never.as_str(), empty_lines.as_str()), ("", ""));
-    assert_eq!((status(&after_one), after_one.matches("HTTP/1.1").count()), ("HTTP/1.1 200", 1));
+    assert_eq!(
+        (status(&after_one), after_one.matches("HTTP/1.1").count()),
+        ("HTTP/1.1 200", 1)
+    );
 }
 
 #[tokio::test]
@@ -122,8 +138,18 @@ async fn bodies_that_never_end_are_told_so_wherever_they_are_read() {
 
     let length = many(&shop, &head("Content-Length: 100000\r\n"), "x").await;
     let chunks = many(&shop, &head("Transfer-Encoding: chunked\r\n"), "1\r\nx\r\n").await;
-    let form = many(&shop, &head("Content-Type: application/x-www-form-urlencoded\r\nContent-Length: 100000\r\n"), "a").await;
-    let endpoint = many(&shop, "POST /oauth/token/request HTTP/1.1\r\nHost: a\r\nContent-Length: 1000\r\n\r\n", "a").await;
+    let form = many(
+        &shop,
+        &head("Content-Type: application/x-www-form-urlencoded\r\nContent-Length: 100000\r\n"),
+        "a",
+    )
+    .await;
+    let endpoint = many(
+        &shop,
+        "POST /oauth/token/request HTTP/1.1\r\nHost: a\r\nContent-Length: 1000\r\n\r\n",
+        "a",
+    )
+    .await;
 
     let told = [&length, &chunks, &form, &endpoint].map(|told| status(told));
     assert_eq!(told, ["HTTP/1.1 408"; 4]);
@@ -174,7 +200,11 @@ async fn clients_that_do_not_read_are_cut_and_their_requests_are_logged_as_cut()
 
     for (mut connection, response) in held {
         let line = shop.gateway.access_line(&response).await;
-        assert_eq!((line["status"].as_u64(), line["cut"].as_bool()), (Some(200), Some(true)), "{line}");
+        assert_eq!(
+            (line["status"].as_u64(), line["cut"].as_bool()),
+            (Some(200), Some(true)),
+            "{line}"
+        );
         assert!(connection.closes().await);
     }
     honest.all_were_served().await;
@@ -185,14 +215,20 @@ fn head_of(octets: &[u8]) -> Response {
     let fields = text.lines().skip(1).take_while(|line| !line.is_empty());
     Response {
         status: text.get(9..12).unwrap().parse().unwrap(),
-        headers: fields.filter_map(|line| line.split_once(": ")).map(|(name, value)| (name.to_owned(), value.to_owned())).collect(),
+        headers: fields
+            .filter_map(|line| line.split_once(": "))
+            .map(|(name, value)| (name.to_owned(), value.to_owned()))
+            .collect(),
         body: Vec::new(),
     }
 }
 
 #[tokio::test]
 async fn a_slow_reader_that_goes_on_reading_gets_all_of_it() {
-    let shop = shop().set("upstreams.storefront", "request_timeout", "\"1s\"").start().await;
+    let shop = shop()
+        .set("upstreams.storefront", "request_timeout", "\"1s\"")
+        .start()
+        .await;
     let piece: &'static str = Box::leak("x".repeat(65_536).into_boxed_str());
     let large = Answer::Stream {
         piece,

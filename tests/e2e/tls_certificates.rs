@@ -28,7 +28,9 @@ impl Authority {
         let key = KeyPair::generate().unwrap();
         let mut params = CertificateParams::new(Vec::new()).unwrap();
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-        params.distinguished_name.push(rcgen::DnType::CommonName, "test authority");
+        params
+            .distinguished_name
+            .push(rcgen::DnType::CommonName, "test authority");
         let certificate = params.self_signed(&key).unwrap();
         std::fs::write(folder.path().join("authority.pem"), certificate.pem()).unwrap();
         Self {
@@ -53,9 +55,16 @@ impl Authority {
         let names: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
         let mut params = CertificateParams::new(names.clone()).unwrap();
         params.extended_key_usages = vec![usage];
-        params.distinguished_name.push(rcgen::DnType::CommonName, names.join(" "));
+        params
+            .distinguished_name
+            .push(rcgen::DnType::CommonName, names.join(" "));
         let certificate = params.signed_by(&key, &self.issuer).unwrap();
-        let name = format!("{:x}", key.public_key_raw().iter().fold(7_u64, |sum, byte| sum.wrapping_mul(31).wrapping_add(u64::from(*byte))));
+        let name = format!(
+            "{:x}",
+            key.public_key_raw()
+                .iter()
+                .fold(7_u64, |sum, byte| sum.wrapping_mul(31).wrapping_add(u64::from(*byte)))
+        );
         std::fs::write(self.folder.path().join(format!("{name}.pem")), certificate.pem()).unwrap();
         std::fs::write(self.folder.path().join(format!("{name}.key")), key.serialize_pem()).unwrap();
         Identity {
@@ -93,7 +102,9 @@ impl Authority {
             .with_root_certificates(self.roots());
         let mut config = match identity {
             None => builder.with_no_client_auth(),
-            Some(identity) => builder.with_client_auth_cert(identity.chain(), identity.private_key()).unwrap(),
+            Some(identity) => builder
+                .with_client_auth_cert(identity.chain(), identity.private_key())
+                .unwrap(),
         };
         config.alpn_protocols = protocols.iter().map(|one| one.as_bytes().to_vec()).collect();
         Arc::new(config)
@@ -102,11 +113,19 @@ impl Authority {
 
 impl Identity {
     pub(crate) fn certificate(&self) -> String {
-        self.folder.path().join(format!("{}.pem", self.name)).display().to_string()
+        self.folder
+            .path()
+            .join(format!("{}.pem", self.name))
+            .display()
+            .to_string()
     }
 
     pub(crate) fn key(&self) -> String {
-        self.folder.path().join(format!("{}.key", self.name)).display().to_string()
+        self.folder
+            .path()
+            .join(format!("{}.key", self.name))
+            .display()
+            .to_string()
     }
 
     pub(crate) fn chain(&self) -> Vec<CertificateDer<'static>> {

@@ -1,6 +1,5 @@
 //! The export: read, its secrets opened, and the records brought into the store.
 
-use std::collections::BTreeSet;
 use std::io::Read;
 use std::path::Path;
 use std::sync::Arc;
@@ -18,7 +17,7 @@ use crate::import::crypt::{KeyError, Keys};
 use crate::import::dump::{self, DumpError};
 use crate::import::live::{self, LiveError, Wanted};
 use crate::import::own::Own;
-use crate::import::settle::{self, SettleError};
+use crate::import::settle::{self, Plan, SettleError};
 use crate::import::{Imported, Note};
 
 /// What the records are made for.
@@ -37,13 +36,11 @@ pub(super) enum ExportError {
     Dump(String, #[source] DumpError),
     #[error("{0}: {1}")]
     Live(String, #[source] LiveError),
-    #[error("--crypt-key takes env:NAME or file:PATH, not the key itself: others would see it")]
-    KeySource,
     #[error("--crypt-key: the environment has no {0}")]
     NoVariable(String),
     #[error("--crypt-key: {0}")]
     Key(#[from] KeyError),
-    #[error("the store is open in the running gateway: stop it for the import, or use Redis")]
+    #[error("the store is open in another process: stop the gateway for the import of credentials")]
     Locked,
     #[error(transparent)]
     Open(OpenError),
@@ -51,8 +48,6 @@ pub(super) enum ExportError {
     Store(#[from] StoreError),
     #[error(transparent)]
     Settle(#[from] SettleError),
-    #[error(transparent)]
-    Runtime(std::io::Error),
 }
 
 impl ExportError {
@@ -82,16 +77,15 @@ pub(super) fn read(
     let counted = Counted { source, say, octets: 0 };
     let dump = dump::read(counted, &arguments.table_prefix).map_err(|error| ExportError::Dump(shown.clone(), error))?;
     let tree = tree(arguments, ground);
-    let names = ground.config.integrations.iter().map(|one| one.name.clone());
-    let imported = ground
-        .imported
-        .integrations
-        .iter()
-        .map(|one| one.definition.name.clone());
+    let configured = ground.config.integrations.iter();
+    let imported = ground.imported.integrations.iter().map(|one| &one.definition);
     let ground = live::Ground {
         file: Arc::from(shown.as_str()),
         tree: &tree,
-        configured: names.chain(imported).collect::<BTreeSet<String>>(),
+        configured: configured
+            .chain(imported)
+            .map(|one| (one.name.clone(), one.clone()))
+            .collect(),
         request_token_lifetime: ground.config.oauth.request_token_lifetime,
     };
     live::records(&dump, &keys, &ground, notes).map_err(|error| ExportError::Live(shown, error))
@@ -123,62 +117,41 @@ fn tree(arguments: &Arguments, ground: &Ground<'_>) -> ResourceTree {
 fn keys(sources: &[String]) -> Result<Keys, ExportError> {
     let mut keys = Keys::none();
     for source in sources {
-        let text = match (source.strip_prefix("env:"), source.strip_prefix("file:")) {
-            (Some(name), _) => {
-                let value = Environment::of_process().get(name);
-                value.ok_or_else(|| ExportError::NoVariable(name.to_owned()))?
-            }
-            (None, Some(path)) => String::from_utf8_lossy(&file::read(Path::new(path))?).into_owned(),
-            (None, None) => return Err(ExportError::KeySource),
+        let text = if let Some(path) = source.strip_prefix("file:") {
+            String::from_utf8_lossy(&file::read(Path::new(path))?).into_owned()
+        } else {
+            let name = source.strip_prefix("env:").unwrap_or(source);
+            let value = Environment::of_process().get(name);
+            value.ok_or_else(|| ExportError::NoVariable(name.to_owned()))?
         };
         keys.append(Keys::parse(&text)?);
     }
     Ok(keys)
 }
 
-/// Brings the records into the store, unless it is a dry run, and says what came of it.
-pub(super) fn settle(
-    wanted: Vec<Wanted>,
-    config: &Config,
-    arguments: &Arguments,
-    (say, notes): (&Voice, &mut Vec<Note>),
-) -> Result<(), ExportError> {
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .map_err(ExportError::Runtime)?;
+/// Brings the records into the store, unless it is a dry run; what it came to.
+pub(super) async fn settle(wanted: Vec<Wanted>, config: &Config, arguments: &Arguments) -> Result<Plan, ExportError> {
     let clock = Clock::system();
-    runtime.block_on(async {
-        // A dry run doesn't make a store that isn't there.
-        let is_absent = config
-            .store
-            .url
-            .strip_prefix("embedded:")
-            .is_some_and(|folder| !Path::new(folder).is_dir());
-        let store = if arguments.dry_run && is_absent {
-            None
-        } else {
-            let opened = open::store(config, clock).await;
-            Some(opened.map_err(ExportError::of_opening)?)
-        };
-        let mut plan = settle::plan(store.as_ref(), wanted, arguments.update).await?;
-        if let Some(store) = &store {
-            let done = if arguments.dry_run {
-                Ok(())
-            } else {
-                settle::carry_out(store, &plan, clock.now()).await
-            };
-            store.close().await?;
-            done?;
+    // A dry run doesn't make a store that isn't there.
+    let folder = config.store.url.strip_prefix("embedded:");
+    if arguments.dry_run && folder.is_some_and(|folder| !Path::new(folder).is_dir()) {
+        return Ok(settle::plan(None, wanted, arguments.update).await?);
+    }
+    let store = open::store(config, clock).await.map_err(ExportError::of_opening)?;
+    let done = async {
+        let plan = settle::plan(Some(&store), wanted, arguments.update).await?;
+        if !arguments.dry_run {
+            settle::carry_out(&store, &plan, clock.now()).await?;
         }
-        notes.append(&mut plan.notes);
-        say.settled(shown(&config.store.url), &plan, arguments.dry_run);
-        Ok(())
-    })
+        Ok(plan)
+    };
+    let done = done.await;
+    store.close().await?;
+    done
 }
 
 /// A store's URL without what may be a password.
-fn shown(url: &str) -> &str {
+pub(super) fn shown(url: &str) -> &str {
     match url.split_once("://") {
         Some((scheme, rest)) if rest.contains('@') => scheme,
         Some(_) | None => url,

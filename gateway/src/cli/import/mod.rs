@@ -11,25 +11,39 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use self::collect::Collected;
-use self::output::Written;
-use super::{ConfigFile, fail, refuse};
+use self::output::Output;
+use self::report::Voice;
+use super::{ConfigFile, block_on, exit_code, fail, misused, say};
 use crate::config::{Config, Environment};
 use crate::import::own::Own;
 use crate::import::{self, Imported, Note, Options, Weight, write};
 
-/// Take over what a storefront declares and whom it lets in.
+/// Take over a storefront: its routes, resources, integrations and their live credentials
 #[derive(Debug, clap::Subcommand)]
 pub(super) enum Command {
-    /// From Magento: routes, resources and integrations of its modules, and live credentials from an export of its database
-    #[command(after_long_help = EXAMPLES)]
+    /// Take over a Magento store
+    #[command(after_help = EXAMPLES)]
     Magento(Box<Arguments>),
 }
 
-/// Takes over a Magento store: what its modules declare becomes configuration files, and its live integrations, with their
-/// keys, tokens and grants, go into the store, so that no client changes a thing.
-///
-/// What could not be carried is listed at the end with file and line, and the exit code is 0 nevertheless (1 with --strict).
-/// Nothing is written before everything was read, and a second run of the same changes nothing.
+const EXAMPLES: &str = "\
+What a store's modules declare becomes configuration files, one a module. With --dump, the live integrations go into the
+store of the configuration, with their keys, tokens, numbers and grants, so that no client changes a thing: secrets are
+opened with the storefront's key, sealed with the gateway's own, and never printed.
+
+Nothing is written before everything was read, and a second run of the same changes nothing. What could not be carried is
+listed at the end with file and line. Exit code 0, with such a list too (1 with --strict).
+
+Examples:
+  countersign import magento --code /var/www/magento --out - | less       # look first
+  countersign import magento --code /var/www/magento                      # then into conf/conf.d
+  countersign reload                                                      # and to work in a running gateway
+
+  mysqldump --single-transaction magento integration oauth_consumer oauth_token authorization_role authorization_rule |
+    countersign import magento --code /var/www/magento --dump - --crypt-key file:/var/www/magento/app/etc/env.php
+
+With an embedded store the gateway must be stopped while credentials are imported; Redis takes them at any time.";
+
 #[derive(Debug, clap::Args)]
 #[expect(
     clippy::struct_excessive_bools,
@@ -37,34 +51,38 @@ pub(super) enum Command {
 )]
 #[command(group = clap::ArgGroup::new("source").required(true).multiple(true).args(["code", "webapi", "acl", "integrations", "dump"]))]
 pub(super) struct Arguments {
-    #[command(flatten)]
-    file: ConfigFile,
-    /// The storefront's folder, or any with modules in it: each etc/module.xml below makes a module, in the order of
-    /// app/etc/config.php or of their sequences
+    /// The storefront's folder, or any with modules below it (etc/module.xml), in the order of app/etc/config.php or of their
+    /// sequences
     #[arg(long, value_name = "DIR", conflicts_with_all = ["webapi", "acl", "integrations"], help_heading = "What is read")]
     code: Option<PathBuf>,
-    /// webapi.xml files, in the order in which their modules load
+    /// Files webapi.xml, in the order in which their modules load
     #[arg(long, value_name = "FILE", num_args = 1.., help_heading = "What is read")]
     webapi: Vec<PathBuf>,
-    /// acl.xml files, likewise
+    /// Files acl.xml, likewise
     #[arg(long, value_name = "FILE", num_args = 1.., help_heading = "What is read")]
     acl: Vec<PathBuf>,
-    /// integration.xml files, or the older integration/config.xml and integration/api.xml, likewise
+    /// Files integration.xml, or the older integration/config.xml and integration/api.xml, likewise
     #[arg(long, value_name = "FILE", num_args = 1.., help_heading = "What is read")]
     integrations: Vec<PathBuf>,
-    /// An SQL export of the tables integration, `oauth_consumer`, `oauth_token`, `authorization_role` and `authorization_rule`,
-    /// or "-" for stdin. With an embedded store the gateway must be stopped meanwhile
+    /// An SQL export of the tables in the example below, or of the whole database; "-" reads stdin
     #[arg(long, value_name = "FILE", help_heading = "What is read")]
     dump: Option<PathBuf>,
-    /// The storefront's crypt key, which opens the export's secrets: `env:NAME` or `file:PATH`, with app/etc/env.php or the
-    /// bare keys, oldest first, in it. Give it again for further keys
-    #[arg(long, value_name = "SOURCE", requires = "dump", help_heading = "What is read")]
+    // Help by attribute where its words would need backticks, which a terminal shows.
+    #[arg(
+        long,
+        value_name = "SOURCE",
+        requires = "dump",
+        help_heading = "What is read",
+        help = "The storefront's crypt key, as env:NAME or file:PATH of app/etc/env.php or of the bare keys, oldest first; give \
+                it again for further keys"
+    )]
     crypt_key: Vec<String>,
     /// What the names of the storefront's tables begin with
     #[arg(
         long,
         value_name = "PREFIX",
         default_value = "",
+        hide_default_value = true,
         requires = "dump",
         help_heading = "What is read"
     )]
@@ -72,7 +90,7 @@ pub(super) struct Arguments {
     /// Where the files go [default: conf.d beside the configuration]; "-" for stdout
     #[arg(long, value_name = "DIR", help_heading = "What is made")]
     out: Option<PathBuf>,
-    /// The upstream that the routes forward to
+    /// The table of [upstreams] that the routes forward to
     #[arg(
         long,
         value_name = "NAME",
@@ -80,40 +98,114 @@ pub(super) struct Arguments {
         help_heading = "What is made"
     )]
     upstream: String,
-    /// Make the asynchronous and bulk forms of the routes, too
+    /// Make routes for the asynchronous and bulk forms, too
     #[arg(long = "async", help_heading = "What is made")]
     with_async: bool,
-    /// Replace files that an earlier import made; with --code, remove those of modules that are gone
+    /// Replace files that an earlier import made and, with --code, remove those of modules that are gone
     #[arg(long, help_heading = "What is made")]
     force: bool,
-    /// Change integrations that the store has otherwise to what the export says
+    /// Change integrations that stand otherwise in the store to what the export says
     #[arg(long, requires = "dump", help_heading = "What is made")]
     update: bool,
-    /// Only say what would be done
+    /// Say what would be done, and do nothing
     #[arg(long)]
     dry_run: bool,
     /// Exit with 1 if anything could not be carried
     #[arg(long)]
     strict: bool,
+    #[command(flatten)]
+    file: ConfigFile,
 }
 
 pub(super) fn run(command: &Command) -> ExitCode {
     let Command::Magento(arguments) = command;
-    match import(arguments) {
-        Ok(notes) if arguments.strict && notes.iter().any(|note| note.weight == Weight::NotCarried) => {
-            ExitCode::FAILURE
-        }
-        Ok(_) => ExitCode::SUCCESS,
-        Err(code) => code,
-    }
+    exit_code(import(arguments))
 }
 
-fn import(arguments: &Arguments) -> Result<Vec<Note>, ExitCode> {
-    let say = report::Voice::new(arguments.out.as_deref() == Some(Path::new("-")));
-    let Collected { files, mut notes } = collect::files(arguments, &say).map_err(|error| fail(&error))?;
-    let config = arguments.file.path();
-    let out = out(arguments, config.as_deref()).map_err(|error| fail(&error))?;
-    let own = own_files(config.as_deref(), out.as_deref());
+fn import(arguments: &Arguments) -> Result<(), ExitCode> {
+    check_key_sources(arguments)?;
+    let voice = Voice::new(goes_to_stdout(arguments), arguments.dry_run);
+    let Declared {
+        imported,
+        own,
+        options,
+        path,
+        folder,
+        mut notes,
+    } = declared(arguments, &voice)?;
+    let config = configuration(arguments, (path.as_deref(), folder.is_some()), &imported)?;
+    let live = match (&arguments.dump, &config) {
+        (Some(dump), Some(config)) => {
+            let ground = live::Ground {
+                imported: &imported,
+                own: &own,
+                config,
+            };
+            Some(live::read(arguments, dump, &ground, (&voice, &mut notes)).map_err(|error| fail(&error))?)
+        }
+        (Some(_), None) | (None, _) => None,
+    };
+    let texts = write::files(&imported, &options);
+    voice.summary(&imported, &texts)?;
+    if goes_to_stdout(arguments) {
+        say(&texts
+            .values()
+            .map(String::as_str)
+            .collect::<Vec<_>>()
+            .join("\n")
+            .trim_end())?;
+    }
+    let output = folder.map(|folder| Output::plan(&folder, texts, arguments));
+    let output = output.transpose().map_err(|error| fail(&error))?;
+    if let (Some(wanted), Some(config)) = (live, &config) {
+        let settled = async {
+            live::settle(wanted, config, arguments)
+                .await
+                .map_err(|error| fail(&error))
+        };
+        let mut plan = block_on(settled)?;
+        notes.append(&mut plan.notes);
+        voice.settled(live::shown(&config.store.url), &plan)?;
+    }
+    if let Some(output) = &output {
+        if !arguments.dry_run {
+            output.carry_out().map_err(|error| fail(&error))?;
+        }
+        voice.written(output)?;
+    }
+    notes.sort();
+    voice.notes(&notes)?;
+    if let (Some(output), Some(path), false) = (&output, &path, arguments.dry_run) {
+        check(path, &imported, output)?;
+    }
+    let is_lossy = notes.iter().any(|note| note.weight == Weight::NotCarried);
+    if arguments.strict && is_lossy {
+        return Err(fail(&"some of it could not be carried"));
+    }
+    Ok(())
+}
+
+/// What the storefront's files declare, and where it goes.
+struct Declared {
+    imported: Imported,
+    own: Own,
+    options: Options,
+    /// The configuration.
+    path: Option<PathBuf>,
+    /// Where the files go, if there are any and stdout isn't the place.
+    folder: Option<PathBuf>,
+    notes: Vec<Note>,
+}
+
+fn declared(arguments: &Arguments, voice: &Voice) -> Result<Declared, ExitCode> {
+    let Collected { files, mut notes } = collect::files(arguments, voice).map_err(|error| fail(&error))?;
+    let path = arguments.file.path();
+    let folder = if files.is_empty() || goes_to_stdout(arguments) {
+        None
+    } else {
+        Some(folder(arguments, path.as_deref())?)
+    };
+    let own = own_files(path.as_deref(), folder.as_deref());
     let options = Options {
         upstream: arguments.upstream.clone(),
         with_async: arguments.with_async,
@@ -123,91 +215,86 @@ fn import(arguments: &Arguments) -> Result<Vec<Note>, ExitCode> {
         for fault in &faults {
             eprintln!("{fault}");
         }
-        fail(&format!(
-            "{} of {} files can't be read; nothing was changed",
-            faults.len(),
-            files.len()
-        ))
+        let (faults, files) = (faults.len(), files.len());
+        fail(&format!("{faults} of {files} files can't be read; nothing was changed"))
     })?;
     notes.append(&mut imported.notes);
-    let loaded = loaded(arguments, config.as_deref())?;
-    let live = match (&arguments.dump, &loaded) {
-        (Some(dump), Some(loaded)) => {
-            let ground = live::Ground {
-                imported: &imported,
-                own: &own,
-                config: loaded,
-            };
-            Some(live::read(arguments, dump, &ground, (&say, &mut notes)).map_err(|error| fail(&error))?)
-        }
-        (Some(_) | None, _) => None,
-    };
-    let texts = write::files(&imported, &options);
-    say.summary(&imported, &texts);
-    match &out {
-        _ if files.is_empty() => {}
-        None => super::say(&texts.values().cloned().collect::<Vec<_>>().join("\n").trim_end())?,
-        Some(folder) => {
-            let written = output::write(folder, &texts, arguments).map_err(|error| fail(&error))?;
-            say.written(folder, &written, arguments.dry_run);
-            check(config.as_deref(), &imported, &written, arguments)?;
-        }
-    }
-    if let (Some(live), Some(loaded)) = (live, &loaded) {
-        live::settle(live, loaded, arguments, (&say, &mut notes)).map_err(|error| fail(&error))?;
-    }
-    notes.sort();
-    say.notes(&notes);
-    Ok(notes)
+    Ok(Declared {
+        imported,
+        own,
+        options,
+        path,
+        folder,
+        notes,
+    })
 }
 
-/// Where the files go; `None`: stdout.
-fn out(arguments: &Arguments, config: Option<&Path>) -> Result<Option<PathBuf>, &'static str> {
+fn goes_to_stdout(arguments: &Arguments) -> bool {
+    arguments.out.as_deref() == Some(Path::new("-"))
+}
+
+/// The key itself doesn't belong on a command line.
+fn check_key_sources(arguments: &Arguments) -> Result<(), ExitCode> {
+    let is_bare = |source: &String| !source.starts_with("env:") && !source.starts_with("file:");
+    if arguments.crypt_key.iter().any(is_bare) {
+        return Err(misused(
+            &"--crypt-key takes env:NAME or file:PATH, not the key itself, which others would see",
+        ));
+    }
+    Ok(())
+}
+
+/// Where the files go.
+fn folder(arguments: &Arguments, config: Option<&Path>) -> Result<PathBuf, ExitCode> {
     match (&arguments.out, config) {
-        (Some(out), _) if out == Path::new("-") => Ok(None),
-        (Some(out), _) => Ok(Some(out.clone())),
-        (None, Some(config)) => Ok(Some(config.parent().unwrap_or_else(|| Path::new(".")).join("conf.d"))),
-        (None, None)
-            if arguments.code.is_none()
-                && arguments.webapi.is_empty()
-                && arguments.acl.is_empty()
-                && arguments.integrations.is_empty() =>
-        {
-            Ok(None)
-        }
-        (None, None) => {
-            Err("there is no configuration to put the files beside: name it by --config, or the folder by --out")
-        }
+        (Some(out), _) => Ok(out.clone()),
+        (None, Some(config)) => Ok(config.parent().unwrap_or_else(|| Path::new("")).join("conf.d")),
+        (None, None) => Err(misused(
+            &"there is no configuration to put files beside: give --config, or --out",
+        )),
     }
 }
 
-/// The configuration: needed for the store, and to know that the routes' upstream is there.
-fn loaded(arguments: &Arguments, path: Option<&Path>) -> Result<Option<Config>, ExitCode> {
-    let to_stdout = arguments.out.as_deref() == Some(Path::new("-"));
-    if arguments.dump.is_none() && (path.is_none() || to_stdout) {
-        return Ok(None);
+/// The configuration: needed for the store, and to know that there is an upstream for the routes.
+fn configuration(
+    arguments: &Arguments,
+    (path, writes_files): (Option<&Path>, bool),
+    imported: &Imported,
+) -> Result<Option<Config>, ExitCode> {
+    if arguments.dump.is_some() {
+        let config = arguments.file.load()?;
+        check_upstream(arguments, writes_files, imported, &config)?;
+        return Ok(Some(config));
     }
-    match Config::load(path) {
-        Ok((config, _)) => {
-            let is_there = config.upstreams.contains_key(&arguments.upstream);
-            if !is_there && !to_stdout && (arguments.code.is_some() || !arguments.webapi.is_empty()) {
-                let known: Vec<&str> = config.upstreams.keys().map(String::as_str).collect();
-                return Err(fail(&format!(
-                    "the configuration has no [upstreams.{}] to forward to: add it, or name one by --upstream (it has: {})",
-                    arguments.upstream,
-                    if known.is_empty() {
-                        "none".to_owned()
-                    } else {
-                        known.join(", ")
-                    }
-                )));
-            }
-            Ok(Some(config))
-        }
-        Err(faults) if arguments.dump.is_some() => Err(refuse(&faults)),
-        // An earlier import may be what is wrong with it.
-        Err(_) => Ok(None),
+    // Without an export, an earlier import may be what is wrong with it.
+    if let (Some(path), true) = (path, writes_files)
+        && let Ok((config, _)) = Config::load(Some(path))
+    {
+        check_upstream(arguments, writes_files, imported, &config)?;
     }
+    Ok(None)
+}
+
+fn check_upstream(
+    arguments: &Arguments,
+    writes_files: bool,
+    imported: &Imported,
+    config: &Config,
+) -> Result<(), ExitCode> {
+    let name = &arguments.upstream;
+    if !writes_files || imported.routes.is_empty() || config.upstreams.contains_key(name) {
+        return Ok(());
+    }
+    let known: Vec<&str> = config.upstreams.keys().map(String::as_str).collect();
+    let known = if known.is_empty() {
+        "none".to_owned()
+    } else {
+        known.join(", ")
+    };
+    Err(fail(&format!(
+        "the configuration has no [upstreams.{name}] for the routes to forward to: add it, or name another by --upstream (there \
+         is: {known})"
+    )))
 }
 
 /// What the operator's own files define: the configuration, what it includes, and other files where ours go.
@@ -238,21 +325,15 @@ fn takes_force() -> bool {
 }
 
 /// The files are part of a configuration: it must be one.
-fn check(config: Option<&Path>, imported: &Imported, written: &Written, arguments: &Arguments) -> Result<(), ExitCode> {
-    let (Some(path), false) = (config, arguments.dry_run) else {
-        return Ok(());
-    };
+fn check(path: &Path, imported: &Imported, output: &Output) -> Result<(), ExitCode> {
     match Config::load(Some(path)) {
         Ok((config, _)) => {
-            let missing = imported
-                .routes
-                .first()
-                .filter(|route| config.routes.iter().all(|one| one.path != route.path));
-            if missing.is_some() {
+            let is_part = |path: &String| config.routes.iter().any(|route| route.path == *path);
+            if imported.routes.first().is_some_and(|first| !is_part(&first.path)) {
+                let name = output.folder().file_name().unwrap_or_default().to_string_lossy();
                 eprintln!(
-                    "{} doesn't include these files yet: add include = [\"{}/*.toml\"]",
-                    path.display(),
-                    written.folder
+                    "{}: these files are no part of it yet: add include = [\"{name}/*.toml\"]",
+                    path.display()
                 );
             }
             Ok(())
@@ -273,20 +354,3 @@ fn check(config: Option<&Path>, imported: &Imported, written: &Written, argument
 }
 
 const MOST_FAULTS: usize = 20;
-
-const EXAMPLES: &str = "\
-Examples:
-  The routes, resources and integrations of a store's code, as files in conf/conf.d:
-      countersign import magento --code /var/www/magento
-
-  The same, looked at first:
-      countersign import magento --code /var/www/magento --out - | less
-
-  With the live integrations, straight from the database:
-      mysqldump --single-transaction magento integration oauth_consumer oauth_token \\
-          authorization_role authorization_rule |
-      countersign import magento --code /var/www/magento --dump - \\
-          --crypt-key file:/var/www/magento/app/etc/env.php
-
-Secrets are opened with the storefront's key, sealed with the gateway's own (store.encryption_keys), and never printed.
-Afterwards `countersign reload` puts the files to work in a running gateway.";

@@ -12,17 +12,17 @@ use super::Arguments;
 use super::file::FileError;
 use crate::import::write::is_made_here;
 
-/// What became of the files.
-#[derive(Debug, Default)]
-pub(super) struct Written {
-    pub(super) folder: String,
-    pub(super) new: usize,
-    pub(super) changed: usize,
-    pub(super) unchanged: usize,
-    pub(super) removed: Vec<String>,
+/// What is to be done to the files of a folder.
+#[derive(Debug)]
+pub(super) struct Output {
+    folder: PathBuf,
+    to_write: Vec<(PathBuf, String)>,
+    changed: usize,
+    unchanged: usize,
+    stale: Vec<PathBuf>,
 }
 
-/// Why they were not written.
+/// Why they are not written.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum OutputError {
     #[error(transparent)]
@@ -31,87 +31,97 @@ pub(super) enum OutputError {
     Exists { path: PathBuf, more: usize },
 }
 
-/// Writes what is new or differs. With `--code`, files of an earlier import that are made no more go.
-pub(super) fn write(
-    folder: &Path,
-    texts: &BTreeMap<String, String>,
-    arguments: &Arguments,
-) -> Result<Written, OutputError> {
-    let mut written = Written {
-        folder: folder.file_name().map_or_else(
-            || folder.display().to_string(),
-            |name| name.to_string_lossy().into_owned(),
-        ),
-        ..Written::default()
-    };
-    let mut differing = Vec::new();
-    let mut to_write = Vec::new();
-    for (name, text) in texts {
-        let path = folder.join(name);
-        match std::fs::read(&path) {
-            Ok(old) if old == text.as_bytes() => written.unchanged += 1,
-            Ok(old) => {
-                if !is_made_here(&String::from_utf8_lossy(&old)) {
+impl Output {
+    /// Compares the texts with what is there; nothing is written. With `--code`, files of an earlier import that are made
+    /// no more are to go.
+    pub(super) fn plan(
+        folder: &Path,
+        texts: BTreeMap<String, String>,
+        arguments: &Arguments,
+    ) -> Result<Self, OutputError> {
+        let stale = if arguments.code.is_some() {
+            stale(folder, &texts)
+        } else {
+            Vec::new()
+        };
+        let mut output = Self {
+            folder: folder.to_owned(),
+            to_write: Vec::new(),
+            changed: 0,
+            unchanged: 0,
+            stale,
+        };
+        let mut differing = output.stale.clone();
+        for (name, text) in texts {
+            let path = folder.join(name);
+            match std::fs::read(&path) {
+                Ok(old) if old == text.as_bytes() => {
+                    output.unchanged += 1;
+                    continue;
+                }
+                Ok(old) if is_made_here(&String::from_utf8_lossy(&old)) => {
+                    output.changed += 1;
+                    differing.push(path.clone());
+                }
+                Ok(_) => {
                     return Err(FileError::new(&path, "is there already, and no import made it: move it away").into());
                 }
-                written.changed += 1;
-                differing.push(path.clone());
-                to_write.push((path, text));
+                Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
+                Err(error) => return Err(FileError::new(&path, error).into()),
             }
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-                written.new += 1;
-                to_write.push((path, text));
-            }
-            Err(error) => return Err(FileError::new(&path, error).into()),
+            output.to_write.push((path, text));
+        }
+        match differing.first() {
+            Some(first) if !arguments.force && !arguments.dry_run => Err(OutputError::Exists {
+                path: first.clone(),
+                more: differing.len() - 1,
+            }),
+            Some(_) | None => Ok(output),
         }
     }
-    let stale = if arguments.code.is_some() {
-        stale(folder, texts)
-    } else {
-        Vec::new()
-    };
-    differing.extend(stale.iter().cloned());
-    if let Some(first) = differing.first()
-        && !arguments.force
-        && !arguments.dry_run
-    {
-        let (path, more) = (first.clone(), differing.len() - 1);
-        return Err(OutputError::Exists { path, more });
-    }
-    written.removed = stale.iter().map(|path| path.display().to_string()).collect();
-    if !arguments.dry_run {
-        carry_out(folder, &to_write, &stale)?;
-    }
-    Ok(written)
-}
 
-fn carry_out(folder: &Path, to_write: &[(PathBuf, &String)], stale: &[PathBuf]) -> Result<(), FileError> {
-    let fault = |path: &Path| {
-        let path = path.to_owned();
-        move |error: std::io::Error| FileError::new(&path, error)
-    };
-    if to_write.is_empty() && stale.is_empty() {
-        return Ok(());
+    pub(super) fn folder(&self) -> &Path {
+        &self.folder
     }
-    std::fs::create_dir_all(folder).map_err(fault(folder))?;
-    let mut ready: Vec<(NamedTempFile, &Path)> = Vec::new();
-    for (path, text) in to_write {
-        let mut file = tempfile::Builder::new()
-            .prefix(".import-")
-            .permissions(std::fs::Permissions::from_mode(0o644))
-            .tempfile_in(folder)
-            .map_err(fault(folder))?;
-        file.write_all(text.as_bytes()).map_err(fault(path))?;
-        file.as_file().sync_all().map_err(fault(path))?;
-        ready.push((file, path));
+
+    /// How many files are new, changed, unchanged, and go.
+    pub(super) fn counts(&self) -> (usize, usize, usize, usize) {
+        (
+            self.to_write.len() - self.changed,
+            self.changed,
+            self.unchanged,
+            self.stale.len(),
+        )
     }
-    for (file, path) in ready {
-        file.persist(path).map_err(|error| FileError::new(path, error.error))?;
+
+    /// Writes all files beside their places, then moves them there.
+    pub(super) fn carry_out(&self) -> Result<(), FileError> {
+        let fault = |path: &Path| {
+            let path = path.to_owned();
+            move |error: std::io::Error| FileError::new(&path, error)
+        };
+        if !self.to_write.is_empty() {
+            std::fs::create_dir_all(&self.folder).map_err(fault(&self.folder))?;
+        }
+        let mut ready: Vec<(NamedTempFile, &Path)> = Vec::new();
+        for (path, text) in &self.to_write {
+            let mut file = tempfile::Builder::new()
+                .prefix(".import-")
+                .permissions(std::fs::Permissions::from_mode(0o644))
+                .tempfile_in(&self.folder)
+                .map_err(fault(&self.folder))?;
+            file.write_all(text.as_bytes()).map_err(fault(path))?;
+            file.as_file().sync_all().map_err(fault(path))?;
+            ready.push((file, path));
+        }
+        for (file, path) in ready {
+            file.persist(path).map_err(|error| FileError::new(path, error.error))?;
+        }
+        for path in &self.stale {
+            std::fs::remove_file(path).map_err(fault(path))?;
+        }
+        Ok(())
     }
-    for path in stale {
-        std::fs::remove_file(path).map_err(fault(path))?;
-    }
-    Ok(())
 }
 
 /// Files that an earlier import made and this one doesn't.

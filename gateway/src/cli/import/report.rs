@@ -3,9 +3,13 @@
 use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::io::IsTerminal as _;
-use std::path::Path;
+use std::process::ExitCode;
+use std::time::Duration;
 
-use super::output::Written;
+use token_store::ConsumerRecord;
+
+use super::super::{say, table};
+use super::output::Output;
 use crate::clock::Clock;
 use crate::import::settle::Plan;
 use crate::import::{Imported, Note, Weight};
@@ -13,27 +17,29 @@ use crate::import::{Imported, Note, Weight};
 /// Where it speaks: to stdout, or to stderr while stdout carries the files.
 pub(super) struct Voice {
     to_stderr: bool,
+    is_dry: bool,
     is_terminal: bool,
     clock: Clock,
-    last: Cell<u64>,
+    last: Cell<Duration>,
     has_line: Cell<bool>,
 }
 
 impl Voice {
-    pub(super) fn new(to_stderr: bool) -> Self {
+    pub(super) fn new(to_stderr: bool, is_dry: bool) -> Self {
         Self {
             to_stderr,
+            is_dry,
             is_terminal: std::io::stderr().is_terminal(),
             clock: Clock::system(),
-            last: Cell::new(0),
+            last: Cell::new(Duration::ZERO),
             has_line: Cell::new(false),
         }
     }
 
     /// Says how far it is, on a terminal five times a second, elsewhere every five seconds.
     pub(super) fn progress(&self, text: impl FnOnce() -> String) {
-        let now = u64::try_from(self.clock.monotonic().as_millis()).unwrap_or(u64::MAX);
-        let pause = if self.is_terminal { 200 } else { 5000 };
+        let now = self.clock.monotonic();
+        let pause = if self.is_terminal { ON_TERMINAL } else { ELSEWHERE };
         if now.saturating_sub(self.last.get()) < pause {
             return;
         }
@@ -46,21 +52,21 @@ impl Voice {
         }
     }
 
-    fn say(&self, line: &str) {
+    fn say(&self, text: &str) -> Result<(), ExitCode> {
         if self.has_line.replace(false) {
             eprint!("\r\x1b[K");
         }
         if self.to_stderr {
-            eprintln!("{line}");
-        } else if super::super::say(&line).is_err() {
-            // It said why itself; the exit code follows from what was done.
-            tracing::debug!("stdout can't be written");
+            eprintln!("{text}");
+            return Ok(());
         }
+        say(&text)
     }
 
-    pub(super) fn summary(&self, imported: &Imported, texts: &BTreeMap<String, String>) {
+    /// What was made.
+    pub(super) fn summary(&self, imported: &Imported, texts: &BTreeMap<String, String>) -> Result<(), ExitCode> {
         if texts.is_empty() {
-            return;
+            return Ok(());
         }
         self.say(&format!(
             "{} routes, {} resources and {} integrations in {} files",
@@ -68,97 +74,69 @@ impl Voice {
             imported.resources.len(),
             imported.integrations.len(),
             texts.len()
-        ));
+        ))
     }
 
-    pub(super) fn written(&self, folder: &Path, written: &Written, is_dry: bool) {
-        let Written {
-            folder: _,
-            new,
-            changed,
-            unchanged,
-            removed,
-        } = written;
-        for path in removed {
-            self.say(&format!(
-                "{path}: {}",
-                if is_dry { "would be removed" } else { "removed" }
-            ));
-        }
-        let folder = folder.display();
-        if (*new, *changed, removed.len()) == (0, 0, 0) {
-            self.say(&format!(
+    /// What became of the files.
+    pub(super) fn written(&self, output: &Output) -> Result<(), ExitCode> {
+        let (new, changed, unchanged, stale) = output.counts();
+        let folder = output.folder().display();
+        if new + changed + stale == 0 {
+            return self.say(&format!(
                 "{folder}: nothing to change, all {unchanged} files are as they should be"
             ));
-        } else {
-            let done = if is_dry { "would be " } else { "" };
-            self.say(&format!(
-                "{folder}: {new} files {done}new, {changed} {done}changed, {unchanged} unchanged"
-            ));
         }
+        let done = if self.is_dry { "would be " } else { "" };
+        self.say(&format!(
+            "{folder}: {new} files {done}made, {changed} {done}changed, {stale} {done}removed, {unchanged} unchanged"
+        ))
     }
 
-    pub(super) fn settled(&self, store: &str, plan: &Plan, is_dry: bool) {
-        let made: Vec<String> = plan.create.iter().map(|record| one(record, "new")).collect();
-        let changed = plan.update.iter().map(|record| one(record, "changed"));
-        for line in made.into_iter().chain(changed) {
-            self.say(&line);
-        }
-        let done = if is_dry { "would be " } else { "" };
-        if plan.create.is_empty() && plan.update.is_empty() {
-            self.say(&format!(
+    /// What became of the credentials.
+    pub(super) fn settled(&self, store: &str, plan: &Plan) -> Result<(), ExitCode> {
+        let made = plan.create.iter().map(|record| named(record, "new"));
+        let changed = plan.update.iter().map(|record| named(record, "changed"));
+        let mut lines: Vec<String> = made.chain(changed).collect();
+        let done = if self.is_dry { "would be " } else { "" };
+        lines.push(if lines.is_empty() {
+            format!(
                 "{store}: nothing to change, {} consumers are as the export has them",
                 plan.unchanged
-            ));
+            )
         } else {
-            self.say(&format!(
-                "{store}: {} consumers {done}made, {} {done}changed, {} unchanged",
-                plan.create.len(),
-                plan.update.len(),
-                plan.unchanged
-            ));
-        }
+            let (new, changed, unchanged) = (plan.create.len(), plan.update.len(), plan.unchanged);
+            format!("{store}: {new} consumers {done}made, {changed} {done}changed, {unchanged} unchanged")
+        });
+        self.say(&lines.join("\n"))
     }
 
     /// The list at the end, aligned.
-    pub(super) fn notes(&self, notes: &[Note]) {
+    pub(super) fn notes(&self, notes: &[Note]) -> Result<(), ExitCode> {
         let lists = [
             (Weight::NotCarried, "Not carried"),
             (Weight::Look, "Carried, but worth a look"),
         ];
         for (weight, title) in lists {
-            let rows: Vec<[String; 3]> = notes
-                .iter()
-                .filter(|note| note.weight == weight)
-                .map(|note| [note.place.to_string(), note.what.clone(), note.why.clone()].map(|text| plain(&text)))
-                .collect();
-            if rows.is_empty() {
-                continue;
-            }
-            self.say(&format!("\n{title} ({}):", rows.len()));
-            let width = |column: usize| {
-                let cells = rows.iter().filter_map(|row| row.get(column));
-                cells
-                    .map(|cell| cell.chars().count())
-                    .max()
-                    .unwrap_or_default()
-                    .min(MOST_WIDTH)
-            };
-            let (first, second) = (width(0), width(1));
-            for [place, what, why] in &rows {
-                self.say(&format!("  {place:<first$}  {what:<second$}  {why}"));
+            let of_weight = notes.iter().filter(|note| note.weight == weight);
+            let cells = |note: &Note| vec![plain(&note.place.to_string()), plain(&note.what), plain(&note.why)];
+            let rows: Vec<Vec<String>> = of_weight.map(cells).collect();
+            if !rows.is_empty() {
+                let table = table::of_rows(&["WHERE", "WHAT", "WHY"], &rows);
+                self.say(&format!("\n{title} ({}):\n{table}", rows.len()))?;
             }
         }
+        Ok(())
     }
 }
 
-fn one(record: &token_store::ConsumerRecord, what: &str) -> String {
+fn named(record: &ConsumerRecord, what: &str) -> String {
+    let consumer = record.consumer.id.0;
     match &record.integration {
-        Some(integration) => plain(&format!(
-            "  {what}: integration {} {:?}, consumer {}",
-            integration.id.0, integration.definition.name, record.consumer.id.0
+        Some(one) => plain(&format!(
+            "{what}: integration {} {:?}, consumer {consumer}",
+            one.id.0, one.definition.name
         )),
-        None => format!("  {what}: consumer {}", record.consumer.id.0),
+        None => format!("{what}: consumer {consumer}"),
     }
 }
 
@@ -169,4 +147,5 @@ fn plain(text: &str) -> String {
         .collect()
 }
 
-const MOST_WIDTH: usize = 72;
+const ON_TERMINAL: Duration = Duration::from_millis(200);
+const ELSEWHERE: Duration = Duration::from_secs(5);

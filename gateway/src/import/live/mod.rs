@@ -21,7 +21,7 @@ pub struct Ground<'a> {
     /// The resources that can be granted.
     pub tree: &'a ResourceTree,
     /// Integrations that the configuration defines, by name.
-    pub configured: BTreeSet<String>,
+    pub configured: BTreeMap<String, NewIntegration>,
     /// `oauth.request_token_lifetime`
     pub request_token_lifetime: Duration,
 }
@@ -130,6 +130,32 @@ fn check_keys(dump: &Dump, keys: &Keys) -> Result<(), LiveError> {
         return Err(LiveError::WrongKeys(encrypted.len()));
     }
     Ok(())
+}
+
+/// What of a definition differs that a module or the configuration can say.
+pub(super) fn definition_differences(one: &NewIntegration, other: &NewIntegration) -> Vec<&'static str> {
+    let compared = [
+        ("name", one.name == other.name),
+        ("e-mail address", one.email == other.email),
+        ("endpoint", one.endpoint == other.endpoint),
+        ("identity link", one.identity_link_url == other.identity_link_url),
+        (
+            "grant",
+            one.grant == other.grant || (opens_all(&one.grant) && opens_all(&other.grant)),
+        ),
+    ];
+    compared
+        .into_iter()
+        .filter(|(_, is_same)| !is_same)
+        .map(|(what, _)| what)
+        .collect()
+}
+
+fn opens_all(grant: &Grant) -> bool {
+    match grant {
+        Grant::All => true,
+        Grant::Listed(ids) => ids.contains(ALL),
+    }
 }
 
 /// What no two records may share.
@@ -244,21 +270,12 @@ impl Making<'_> {
                 Status::Inactive
             }
         };
-        let is_configured = self.ground.configured.contains(&row.name);
-        if row.setup_type == 1 && !is_configured {
-            let why = "a module defines it, but no [[integrations]] here does: it becomes a manual one, which admins may edit";
-            self.notes.push(Note::look(&place, what, why));
-        }
         let definition = NewIntegration {
             name: row.name.clone(),
             email: row.email.clone(),
             endpoint: row.endpoint.clone(),
             identity_link_url: row.identity_link_url.clone(),
-            setup: if row.setup_type == 1 && is_configured {
-                Setup::Config
-            } else {
-                Setup::Manual
-            },
+            setup: Setup::Manual,
             grant: self.grant(row, dump),
             signature_methods: None,
             rsa_public_key: None,
@@ -267,6 +284,7 @@ impl Making<'_> {
             callback_urls: Vec::new(),
             flags: BTreeSet::new(),
         };
+        let definition = self.configured((row.setup_type == 1, definition), (&place, what));
         let created_at = seconds(row.created_at.as_deref()).unwrap_or_default();
         Some(Integration {
             id: IntegrationId(row.id),
@@ -276,6 +294,39 @@ impl Making<'_> {
             updated_at: seconds(row.updated_at.as_deref()).unwrap_or(created_at),
             definition: integrations::acceptable(definition, &place, self.notes)?,
         })
+    }
+
+    /// One that the configuration defines stands as it does there: the gateway would make it anew, with other credentials,
+    /// where it differs.
+    fn configured(
+        &mut self,
+        (is_of_module, live): (bool, NewIntegration),
+        (place, what): (&Place, &str),
+    ) -> NewIntegration {
+        let why = match (is_of_module, self.ground.configured.get(&live.name)) {
+            (false, None) => return live,
+            (false, Some(_)) => "an admin made it, and [[integrations]] defines its name, too: rename one",
+            (true, None) => {
+                "a module defines it, but no [[integrations]] does: it becomes a manual one, which admins may edit"
+            }
+            (true, Some(defined)) => {
+                let mut defined = defined.clone();
+                if let Grant::Listed(ids) = &defined.grant {
+                    defined.grant = Grant::Listed(self.ground.tree.with_ancestors(ids));
+                }
+                let differs = definition_differences(&live, &defined);
+                if !differs.is_empty() {
+                    let why = format!(
+                        "[[integrations]] has another {}: it stands as defined there",
+                        differs.join(", ")
+                    );
+                    self.notes.push(Note::look(place, what, why));
+                }
+                return defined;
+            }
+        };
+        self.notes.push(Note::look(place, what, why));
+        live
     }
 
     /// The rules of the integration's role; all resources, or those that are allowed and known.

@@ -21,6 +21,24 @@ fn tree() -> ResourceTree {
     ])
 }
 
+/// What `[[integrations]]` says of the second one.
+fn configured() -> NewIntegration {
+    NewIntegration {
+        name: "All".to_owned(),
+        email: String::new(),
+        endpoint: None,
+        identity_link_url: None,
+        setup: Setup::Config,
+        grant: Grant::Listed(BTreeSet::from([ALL.to_owned()])),
+        signature_methods: None,
+        rsa_public_key: None,
+        two_legged: false,
+        placements: None,
+        callback_urls: Vec::new(),
+        flags: BTreeSet::new(),
+    }
+}
+
 struct Made {
     wanted: Vec<Wanted>,
     lost: Vec<String>,
@@ -31,7 +49,7 @@ fn made_with(text: &str, keys: &Keys, tree: &ResourceTree) -> Result<Made, LiveE
     let ground = Ground {
         file: Arc::from("dump.sql"),
         tree,
-        configured: BTreeSet::from(["All".to_owned()]),
+        configured: BTreeMap::from([("All".to_owned(), configured())]),
         request_token_lifetime: Duration::from_secs(7200),
     };
     let mut notes = Vec::new();
@@ -86,17 +104,40 @@ fn all_is_all_and_a_configured_one_stays_so() {
 
     let record = &made.wanted[1].record;
     let integration = record.integration.as_ref().unwrap();
-    assert_eq!(
-        (integration.status, &integration.definition.grant),
-        (Status::Inactive, &Grant::All)
-    );
-    assert_eq!(integration.definition.setup, Setup::Config);
+    assert_eq!(integration.status, Status::Inactive);
+    assert_eq!(integration.definition, configured());
     assert_eq!((record.consumer.posted_at, &record.token), (None, &None));
     assert_eq!(
         made.lost,
         ["dump.sql:1 2 tokens: tokens of admins and customers: they last for hours, their owners sign in again"]
     );
     assert!(made.look.is_empty());
+}
+
+#[test]
+fn one_that_the_configuration_defines_otherwise_stands_as_it_does_there() {
+    let made = made(&ROWS.replace("'All','',NULL", "'All','old@p.example',NULL"));
+
+    assert_eq!(
+        made.wanted[1].record.integration.as_ref().unwrap().definition,
+        configured()
+    );
+    assert_eq!(
+        made.look,
+        ["dump.sql:4 integration \"All\": [[integrations]] has another e-mail address: it stands as defined there"]
+    );
+
+    let by_hand = self::made(&ROWS.replace("'0000-00-00 00:00:00',1,NULL", "'0000-00-00 00:00:00',0,NULL"));
+    assert_eq!(
+        by_hand.wanted[1].record.integration.as_ref().unwrap().definition.setup,
+        Setup::Manual
+    );
+    assert!(by_hand.look[0].contains("rename one"), "{:?}", by_hand.look);
+
+    let gone = self::made(&ROWS.replace("'All'", "'Gone'"));
+    let definition = &gone.wanted[1].record.integration.as_ref().unwrap().definition;
+    assert_eq!((definition.setup, &definition.grant), (Setup::Manual, &Grant::All));
+    assert!(gone.look[0].contains("becomes a manual one"), "{:?}", gone.look);
 }
 
 #[test]

@@ -9,14 +9,16 @@ use token_store::{
     Status, Store, StoreError, UnixSeconds,
 };
 
-use super::Note;
-use super::live::Wanted;
+use super::live::{Wanted, definition_differences};
+use super::{Note, Weight};
 
 /// What an import would do to a store.
 #[derive(Debug, Default)]
 pub struct Plan {
     /// To be made, with numbers that are free.
     pub create: Vec<ConsumerRecord>,
+    /// To be deleted first: what the gateway made of a definition and nobody used yet.
+    pub replace: Vec<ConsumerRecord>,
     /// To be changed to what the export says.
     pub update: Vec<ConsumerRecord>,
     /// How many stand in the store as the export has them.
@@ -50,13 +52,19 @@ pub async fn plan(store: Option<&Arc<dyn Store>>, wanted: Vec<Wanted>, update: b
             plan.compare(&stands, one, update);
             continue;
         }
-        if let Some(why) = taken(store, &one.record, None).await? {
+        let unused = unused_namesake(store, &one.record).await?;
+        if let Some(why) = taken(store, &one.record, unused.as_ref().map(|one| one.consumer.id)).await? {
             plan.notes.push(Note::not_carried(&one.place, label(&one.record), why));
             continue;
         }
         let Wanted { mut record, place } = one;
         if let Some(given) = numbers.give(store, &mut record).await? {
             plan.notes.push(Note::look(&place, label(&record), given));
+        }
+        if let Some(unused) = unused {
+            let why = "takes the place of the one that the gateway made from [[integrations]], which nobody used yet";
+            plan.notes.push(Note::look(&place, label(&record), why));
+            plan.replace.push(unused);
         }
         plan.create.push(record);
     }
@@ -67,7 +75,7 @@ pub async fn plan(store: Option<&Arc<dyn Store>>, wanted: Vec<Wanted>, update: b
             Some(why) => {
                 let what = label(&record);
                 if let Some(note) = plan.notes.iter_mut().find(|note| note.what == what) {
-                    note.why = why;
+                    (note.weight, note.why) = (Weight::NotCarried, why);
                 }
             }
         }
@@ -78,6 +86,12 @@ pub async fn plan(store: Option<&Arc<dyn Store>>, wanted: Vec<Wanted>, update: b
 
 /// Writes what was planned, reads it back, and puts it into the audit log.
 pub async fn carry_out(store: &Arc<dyn Store>, plan: &Plan, now: UnixSeconds) -> Result<(), SettleError> {
+    for unused in &plan.replace {
+        match store.delete_consumer(unused.consumer.id, Some(unused.version)).await? {
+            Put::Done(_) => {}
+            Put::Changed | Put::NameTaken => return Err(SettleError::Changed(unused.consumer.id.0)),
+        }
+    }
     for some in plan.create.chunks(CHUNK) {
         store.create_consumers(some.to_vec()).await?;
         for record in some {
@@ -162,14 +176,9 @@ fn differences(stands: &ConsumerRecord, wanted: &ConsumerRecord) -> Vec<&'static
         (None, None) => {}
         (Some(_), None) | (None, Some(_)) => compare("integration", false),
         (Some(one), Some(other)) => {
-            let (mine, theirs) = (&one.definition, &other.definition);
-            compare("name", mine.name == theirs.name);
-            compare("e-mail address", mine.email == theirs.email);
-            compare("endpoint", mine.endpoint == theirs.endpoint);
-            compare("identity link", mine.identity_link_url == theirs.identity_link_url);
             compare("status", one.status == other.status);
-            compare("grant", mine.grant == theirs.grant);
-            compare("setup", mine.setup == theirs.setup);
+            compare("setup", one.definition.setup == other.definition.setup);
+            differs.extend(definition_differences(&one.definition, &other.definition));
         }
     }
     differs
@@ -187,6 +196,30 @@ fn same_token(one: Option<&OwnToken>, other: Option<&OwnToken>) -> bool {
         (stage, token.token().map(str::to_owned), secret, revoked)
     };
     one.map(parts) == other.map(parts)
+}
+
+/// The integration of that name which the gateway made from `[[integrations]]` and nobody activated: its credentials were
+/// never shown to anybody.
+async fn unused_namesake(
+    store: &Arc<dyn Store>,
+    record: &ConsumerRecord,
+) -> Result<Option<ConsumerRecord>, StoreError> {
+    let Some(wanted) = record
+        .integration
+        .as_ref()
+        .map(|one| &one.definition)
+        .filter(|one| one.setup == Setup::Config)
+    else {
+        return Ok(None);
+    };
+    let stands = store.consumer_by_name(&wanted.name).await?;
+    let is_unused = |stands: &Arc<ConsumerRecord>| {
+        let integration = stands.integration.as_ref();
+        let is_configured =
+            integration.is_some_and(|one| one.definition.setup == Setup::Config && one.status != Status::Active);
+        is_configured && stands.token.is_none() && stands.consumer.posted_at.is_none()
+    };
+    Ok(stands.filter(is_unused).map(|stands| (*stands).clone()))
 }
 
 /// Why a record can't stand beside what the store has.

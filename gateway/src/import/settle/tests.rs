@@ -1,14 +1,33 @@
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use token_store::embedded::Embedded;
+use token_store::{NewConsumer, NewIntegration};
 
 use super::*;
 use crate::authorize::resources::ResourceTree;
 use crate::config::Resource;
-use crate::import::Weight;
 use crate::import::crypt::Keys;
 use crate::import::dump::{self, tests::ROWS};
 use crate::import::live;
+
+/// What `[[integrations]]` says of one that is called so.
+fn defined() -> NewIntegration {
+    NewIntegration {
+        name: "Defined".to_owned(),
+        email: String::new(),
+        endpoint: None,
+        identity_link_url: None,
+        setup: Setup::Config,
+        grant: Grant::Listed(BTreeSet::from(["Magento_Sales::sales".to_owned()])),
+        signature_methods: None,
+        rsa_public_key: None,
+        two_legged: false,
+        placements: None,
+        callback_urls: Vec::new(),
+        flags: BTreeSet::new(),
+    }
+}
 
 /// The rows of an export; both integrations of it are manual ones.
 fn wanted(text: &str) -> Vec<Wanted> {
@@ -26,7 +45,7 @@ fn wanted(text: &str) -> Vec<Wanted> {
     let ground = live::Ground {
         file: Arc::from("dump.sql"),
         tree: &tree,
-        configured: BTreeSet::new(),
+        configured: BTreeMap::from([("Defined".to_owned(), defined())]),
         request_token_lifetime: Duration::from_secs(60),
     };
     live::records(
@@ -201,6 +220,46 @@ async fn a_name_or_token_of_another_consumer_is_never_taken_over() {
         assert!(stands.is_none_or(|id| id == ConsumerId(70)));
     }
     drop(store);
+}
+
+#[tokio::test]
+async fn what_the_gateway_made_of_a_definition_gives_way_to_the_live_one_unless_it_is_in_use() {
+    let rows = ROWS.replace("'All'", "'Defined'");
+    let placeholder = || NewConsumer {
+        name: None,
+        key: "pppppppppppppppppppppppppppppppp".to_owned(),
+        secret: Secret::new("qqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqq"),
+        callback_url: None,
+        rejected_callback_url: None,
+        integration: Some(defined()),
+    };
+    let (_folder, store) = store();
+    store.create_consumer(placeholder(), 1_000).await.unwrap().unwrap();
+
+    let plan = settle(&store, &rows, false).await;
+
+    assert_eq!((plan.create.len(), plan.replace.len()), (2, 1));
+    let stands = store.consumer_by_name("Defined").await.unwrap().unwrap();
+    assert_eq!(
+        (stands.consumer.id, stands.consumer.key.as_str()),
+        (ConsumerId(80), "kkkkkkkkkkkkkkkkkkkkkkkkkkkkkk80")
+    );
+    assert_eq!(stands.integration.as_ref().unwrap().definition, defined());
+    assert!(
+        store
+            .consumer_by_key("pppppppppppppppppppppppppppppppp")
+            .await
+            .unwrap()
+            .is_none()
+    );
+
+    let (_folder, store) = self::store();
+    let mut used = store.create_consumer(placeholder(), 1_000).await.unwrap().unwrap();
+    used.integration.as_mut().unwrap().status = Status::Active;
+    store.update_consumer(&used).await.unwrap();
+    let plan = settle(&store, &rows, false).await;
+    assert_eq!((plan.create.len(), plan.replace.len()), (1, 0));
+    assert!(why(&plan)[0].contains("an integration of that name with another consumer key"));
 }
 
 #[tokio::test]
