@@ -1,5 +1,6 @@
-//! A lane: one thread's own connection to one primary, on which nonces are claimed. Commands that wait together leave in
-//! one write. A lane is given up at the first error and dialled again with the next claim, at most ten times a second.
+//! A lane: one thread's own connection to one primary, on which nonces are claimed. What is claimed while a batch is on its
+//! way leaves together in the next one: one write, one read and one timer for all of it. A lane is given up at the first
+//! error and dialled again with the next claim, at most ten times a second.
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
@@ -9,6 +10,7 @@ use std::time::{Duration, Instant};
 
 use redis::aio::MultiplexedConnection;
 use redis::{Cmd, Pipeline, PushInfo, PushKind, RedisError, Value, cmd};
+use tokio::sync::oneshot;
 
 use super::keys;
 use super::memory::{Known, Server, Shared, unavailable};
@@ -17,6 +19,7 @@ use crate::nonce::KEPT_FOR;
 use crate::{StoreError, UnixSeconds};
 
 /// A nonce as it is claimed.
+#[derive(Clone, Copy)]
 pub(super) struct Member {
     pub(super) bucket: u16,
     pub(super) minute: u64,
@@ -54,6 +57,26 @@ pub(super) struct Up {
     /// The server said that the store changed or was emptied, or the connection ended: what comes later doesn't count.
     stale: Arc<AtomicBool>,
     lasting: Mutex<Lasting>,
+    queue: Mutex<Queue>,
+}
+
+/// Claims that wait for the next batch.
+#[derive(Default)]
+struct Queue {
+    waiting: Vec<Waiting>,
+    /// Whether a task sees to it that they leave.
+    is_leaving: bool,
+}
+
+struct Waiting {
+    member: Member,
+    /// What must be in the store before the answer counts.
+    mark: Option<(String, UnixSeconds)>,
+    /// On leave of the node that the key is leaving.
+    asking: bool,
+    /// Whether the set's expiry was seen to.
+    lasts: bool,
+    answer: oneshot::Sender<Result<Claimed, StoreError>>,
 }
 
 /// Sets whose expiry this lane has seen to, a bit for each bucket of a minute.
@@ -92,56 +115,94 @@ impl Lane {
 
     /// Claims on a connection. `mark`: what must be in the store before the answer counts.
     pub(super) async fn claim(
-        &self,
+        self: &Arc<Self>,
         up: &Arc<Up>,
-        member: &Member,
-        mark: Option<(&str, UnixSeconds)>,
+        member: Member,
+        mark: Option<(String, UnixSeconds)>,
         asking: bool,
     ) -> Result<Claimed, StoreError> {
-        let key = keys::nonces(member.bucket, member.minute);
-        // A set of integers stays small: members are signed 64-bit numbers.
-        let mut add = cmd("SADD");
-        add.arg(&key).arg(member.hash.cast_signed());
-        let lasts = up.lasts(member);
-        let mut connection = up.connection.clone();
-        let answer = if lasts && mark.is_none() && !asking {
-            connection.send_packed_command(&add).await
-        } else {
-            let pipeline = with_more(add, &key, lasts, mark, asking);
-            let count = pipeline.len();
-            let answers = connection.send_packed_commands(&pipeline, 0, count).await;
-            answers.and_then(|answers| first_after(answers, usize::from(asking)))
+        let (answer, answered) = oneshot::channel();
+        let lasts = up.lasts(&member);
+        let waiting = Waiting {
+            member,
+            mark,
+            asking,
+            lasts,
+            answer,
         };
-        match answer {
-            Ok(Value::Int(added)) => {
-                // Whatever the server said of itself came before this answer.
-                if up.stale.load(Ordering::SeqCst) {
-                    self.give_up(up);
-                    return Err(unavailable("the server lost or changed its memory of nonces"));
+        let starts = {
+            let mut queue = up.queue.lock().unwrap_or_else(PoisonError::into_inner);
+            queue.waiting.push(waiting);
+            !std::mem::replace(&mut queue.is_leaving, true)
+        };
+        if starts {
+            // It outlives whoever started it, as long as anybody waits: a round trip, or the timeout of one.
+            tokio::spawn(Arc::clone(self).send_batches(Arc::clone(up)));
+        }
+        answered
+            .await
+            .map_err(|_| unavailable("the lane ended before the answer came"))?
+    }
+
+    /// Sends what waits, batch by batch, until nothing does.
+    async fn send_batches(self: Arc<Self>, up: Arc<Up>) {
+        loop {
+            let batch = {
+                let mut queue = up.queue.lock().unwrap_or_else(PoisonError::into_inner);
+                if queue.waiting.is_empty() {
+                    queue.is_leaving = false;
+                    return;
                 }
-                if !lasts {
-                    up.note_lasting(member);
-                }
-                Ok(if added == 1 { Claimed::Fresh } else { Claimed::Used })
-            }
-            Ok(_) => Err(StoreError::Corrupt(key)),
-            Err(error) => self.failed(up, error, key),
+                std::mem::take(&mut queue.waiting)
+            };
+            self.send(&up, batch).await;
         }
     }
 
-    fn failed(&self, up: &Arc<Up>, error: RedisError, key: String) -> Result<Claimed, StoreError> {
-        match error.code() {
-            Some("MOVED") => return Ok(Claimed::Moved),
-            Some("ASK") => {
-                if let Some((host, port)) = error.redirect_node().and_then(|(node, _)| node.rsplit_once(':')) {
-                    return Ok(Claimed::Ask(host.to_owned(), port.parse().unwrap_or_default()));
+    async fn send(&self, up: &Arc<Up>, batch: Vec<Waiting>) {
+        let mut pipeline = Pipeline::with_capacity(batch.len());
+        for waiting in &batch {
+            waiting.add_to(&mut pipeline);
+        }
+        let mut connection = up.connection.clone();
+        let answers = if up.stale.load(Ordering::SeqCst) {
+            Err(None)
+        } else {
+            let count = pipeline.len();
+            let answers = connection.send_packed_commands(&pipeline, 0, count).await;
+            // Whatever the server said of itself came before these answers.
+            let is_stale = up.stale.load(Ordering::SeqCst);
+            answers
+                .map_err(Some)
+                .and_then(|answers| if is_stale { Err(None) } else { Ok(answers) })
+        };
+        match answers {
+            Ok(answers) => {
+                let mut answers = answers.into_iter();
+                for waiting in batch {
+                    let own = answers.by_ref().take(waiting.commands()).collect();
+                    let outcome = waiting.outcome(own);
+                    if matches!(outcome, Err(StoreError::Unavailable(_))) {
+                        self.give_up(up);
+                    }
+                    if matches!(outcome, Ok(Claimed::Fresh | Claimed::Used)) && !waiting.lasts {
+                        up.note_lasting(&waiting.member);
+                    }
+                    // Who went away needs no answer.
+                    drop(waiting.answer.send(outcome));
                 }
             }
-            Some("WRONGTYPE") => return Err(StoreError::Corrupt(key)),
-            Some(_) | None => {}
+            Err(error) => {
+                self.give_up(up);
+                for waiting in batch {
+                    let outcome = match &error {
+                        None => unavailable("the server lost or changed its memory of nonces"),
+                        Some(error) => StoreError::Unavailable(Box::new(error.clone())),
+                    };
+                    drop(waiting.answer.send(Err(outcome)));
+                }
+            }
         }
-        self.give_up(up);
-        Err(StoreError::Unavailable(Box::new(error)))
     }
 
     /// Dials, unless somebody did meanwhile or it is too early.
@@ -243,6 +304,7 @@ impl Lane {
                     server,
                     stale,
                     lasting: Mutex::default(),
+                    queue: Mutex::default(),
                 }));
             }
             self.shared.look.notify_one();
@@ -282,37 +344,67 @@ impl Up {
     }
 }
 
-/// The claim with what must go along: expiry of a set that this lane touches first, a mark, the leave to ask early.
-fn with_more(add: Cmd, key: &str, lasts: bool, mark: Option<(&str, UnixSeconds)>, asking: bool) -> Pipeline {
-    let mut pipeline = redis::pipe();
-    if asking {
-        pipeline.cmd("ASKING");
+impl Waiting {
+    fn key(&self) -> String {
+        keys::nonces(self.member.bucket, self.member.minute)
     }
-    pipeline.add_command(add);
-    if !lasts {
-        if asking {
+
+    /// The claim with what must go along: expiry of a set that this lane touches first, a mark, the leave to ask early.
+    fn add_to(&self, pipeline: &mut Pipeline) {
+        let key = self.key();
+        if self.asking {
             pipeline.cmd("ASKING");
         }
-        pipeline.cmd("EXPIRE").arg(key).arg(KEPT_FOR);
+        // A set of integers stays small: members are signed 64-bit numbers.
+        let mut add = Cmd::with_capacity(3, 64);
+        add.arg("SADD").arg(&key).arg(self.member.hash.cast_signed());
+        pipeline.add_command(add);
+        if !self.lasts {
+            if self.asking {
+                pipeline.cmd("ASKING");
+            }
+            pipeline.cmd("EXPIRE").arg(&key).arg(KEPT_FOR);
+        }
+        if let Some((member, timestamp)) = &self.mark {
+            pipeline
+                .cmd("ZADD")
+                .arg(keys::AHEAD)
+                .arg("GT")
+                .arg(timestamp)
+                .arg(member);
+        }
     }
-    if let Some((member, timestamp)) = mark {
-        pipeline
-            .cmd("ZADD")
-            .arg(keys::AHEAD)
-            .arg("GT")
-            .arg(timestamp)
-            .arg(member);
-    }
-    pipeline
-}
 
-/// The claim's own answer, once nothing of the pipeline failed.
-fn first_after(answers: Vec<Value>, skip: usize) -> Result<Value, RedisError> {
-    let answers: Vec<Value> = answers
-        .into_iter()
-        .map(Value::extract_error)
-        .collect::<Result<_, _>>()?;
-    Ok(answers.into_iter().nth(skip).unwrap_or(Value::Nil))
+    /// How many [`Waiting::add_to`] adds.
+    fn commands(&self) -> usize {
+        let asking = usize::from(self.asking);
+        1 + asking + usize::from(!self.lasts) * (1 + asking) + usize::from(self.mark.is_some())
+    }
+
+    /// What the answers to its own commands come to: fresh only if none of them failed.
+    fn outcome(&self, answers: Vec<Value>) -> Result<Claimed, StoreError> {
+        let answers: Result<Vec<Value>, RedisError> = answers.into_iter().map(Value::extract_error).collect();
+        match answers.map(|answers| answers.into_iter().nth(usize::from(self.asking))) {
+            Ok(Some(Value::Int(1))) => Ok(Claimed::Fresh),
+            Ok(Some(Value::Int(_))) => Ok(Claimed::Used),
+            Ok(_) => Err(StoreError::Corrupt(self.key())),
+            Err(error) => self.failed(error),
+        }
+    }
+
+    fn failed(&self, error: RedisError) -> Result<Claimed, StoreError> {
+        match error.code() {
+            Some("MOVED") => return Ok(Claimed::Moved),
+            Some("ASK") => {
+                if let Some((host, port)) = error.redirect_node().and_then(|(node, _)| node.rsplit_once(':')) {
+                    return Ok(Claimed::Ask(host.to_owned(), port.parse().unwrap_or_default()));
+                }
+            }
+            Some("WRONGTYPE") => return Err(StoreError::Corrupt(self.key())),
+            Some(_) | None => {}
+        }
+        Err(StoreError::Unavailable(Box::new(error)))
+    }
 }
 
 #[expect(

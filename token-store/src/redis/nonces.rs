@@ -51,11 +51,11 @@ pub(super) async fn claim(records: &Records, claim: &NonceClaim<'_>) -> Result<C
             mark_apart(records, ahead, claim.timestamp).await?;
         }
         let mark = ahead
-            .as_deref()
+            .clone()
             .filter(|_| !is_cluster)
             .map(|member| (member, claim.timestamp));
-        let claimed = match lane.claim(&up, &member, mark, false).await? {
-            Claimed::Ask(host, port) => at_importer(shared, &member, &host, port).await?,
+        let claimed = match lane.claim(&up, member, mark, false).await? {
+            Claimed::Ask(host, port) => at_importer(shared, member, &host, port).await?,
             other @ (Claimed::Fresh | Claimed::Used | Claimed::Moved) => other,
         };
         let claimed = match claimed {
@@ -153,7 +153,7 @@ async fn mark_apart(records: &Records, member: &str, timestamp: UnixSeconds) -> 
 }
 
 /// While a slot migrates, keys that have left already are claimed where they went.
-async fn at_importer(shared: &Arc<Shared>, member: &Member, host: &str, port: u16) -> Result<Claimed, StoreError> {
+async fn at_importer(shared: &Arc<Shared>, member: Member, host: &str, port: u16) -> Result<Claimed, StoreError> {
     let known = shared.known()?;
     let node = known
         .map
