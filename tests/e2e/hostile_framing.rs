@@ -81,7 +81,7 @@ async fn a_transfer_encoding_in_any_spelling_but_its_own_is_refused() {
     let numbered = spellings.iter().enumerate();
     let cases: Vec<Case> = numbered
         .map(|(number, fields)| {
-            let mark = format!("te-spelling-{number}");
+            let mark = format!("te-spelling-{number}.");
             Case::malformed(&mark, post(&mark, fields, "0\r\n\r\n"))
         })
         .collect();
@@ -123,7 +123,7 @@ async fn a_content_length_that_is_not_digits_once_is_refused() {
     let numbered = lengths.iter().enumerate();
     let mut cases: Vec<Case> = numbered
         .map(|(number, length)| {
-            let mark = format!("cl-spelling-{number}");
+            let mark = format!("cl-spelling-{number}.");
             Case::malformed(&mark, post(&mark, &format!("Content-Length: {length}"), "hello"))
         })
         .collect();
@@ -183,7 +183,7 @@ async fn chunks_that_are_none_are_refused_and_nothing_after_them_is_read() {
     let numbered = bodies.iter().enumerate();
     let cases: Vec<Case> = numbered
         .map(|(number, body)| {
-            let mark = format!("chunks-{number}");
+            let mark = format!("chunks-{number}.");
             Case::malformed(&mark, post(&mark, "Transfer-Encoding: chunked", body))
         })
         .collect();
@@ -218,12 +218,12 @@ async fn pipelined_messages_are_served_in_order_each_judged_by_itself() {
     let shop = Shop::attacked().await;
     let get = |mark: &str| format!("GET {ANONYMOUS}/{mark} HTTP/1.1\r\nHost: shop.example\r\n\r\n");
     let with_body = format!(
-        "POST {ANONYMOUS}/queued-2 HTTP/1.1\r\nHost: shop.example\r\nContent-Length: {}\r\n\r\n{}",
+        "POST {ANONYMOUS}/piped-2 HTTP/1.1\r\nHost: shop.example\r\nContent-Length: {}\r\n\r\n{}",
         get("not-a-request").len(),
         get("not-a-request")
     );
-    let bad = format!("GET {ANONYMOUS}/queued-4 HTTP/1.1\r\nHost: shop.example\r\nContent-Length: 5,5\r\n\r\n");
-    let octets = [get("queued-1"), with_body, get("queued-3"), bad, get("queued-5")].concat();
+    let bad = format!("GET {ANONYMOUS}/piped-4 HTTP/1.1\r\nHost: shop.example\r\nContent-Length: 5,5\r\n\r\n");
+    let octets = [get("piped-1"), with_body, get("piped-3"), bad, get("piped-5")].concat();
     let mut connection = Connection::open(shop.gateway.public()).await.unwrap();
 
     connection.write(octets.as_bytes()).await.unwrap();
@@ -236,7 +236,7 @@ async fn pipelined_messages_are_served_in_order_each_judged_by_itself() {
     assert_eq!(statuses, [200, 200, 200, 400]);
     assert!(connection.closes().await);
     assert_eq!(
-        (shop.upstream.count("queued-"), shop.upstream.count("not-a-request")),
+        (shop.upstream.count("piped-"), shop.upstream.count("not-a-request")),
         (3, 0)
     );
 }

@@ -10,7 +10,7 @@ fn with_fields(mark: &str, fields: &str) -> Vec<u8> {
 
 fn numbered(kind: &str, all: &[&str], make: impl Fn(&str, &str) -> Vec<u8>) -> Vec<Case> {
     let case = |(number, one): (usize, &&str)| {
-        let mark = format!("{kind}-{number}");
+        let mark = format!("bad-{kind}-{number}.");
         Case::malformed(&mark, make(&mark, one))
     };
     all.iter().enumerate().map(case).collect()

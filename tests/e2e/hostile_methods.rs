@@ -44,13 +44,14 @@ async fn connect_opens_no_tunnel_anywhere() {
 #[tokio::test]
 async fn trace_is_refused_and_echoes_nothing() {
     let shop = Shop::attacked().await;
-    let head = format!("TRACE {ANONYMOUS}/traced HTTP/1.1\r\nHost: a\r\nCookie: secret=1\r\nMax-Forwards: 0\r\n\r\n");
+    let head =
+        format!("TRACE {ANONYMOUS}/traced-by-hand HTTP/1.1\r\nHost: a\r\nCookie: secret=1\r\nMax-Forwards: 0\r\n\r\n");
 
     let (_, response) = send(shop, &head).await;
 
     assert_eq!(response.status, 405);
     assert!(!response.text().contains("secret"));
-    assert_eq!(shop.upstream.count("traced"), 0);
+    assert_eq!(shop.upstream.count("traced-by-hand"), 0);
 }
 
 #[tokio::test]
@@ -146,7 +147,7 @@ async fn headers_of_one_hop_end_here_with_all_that_connection_names() {
                   Keep-Alive: timeout=5\r\nProxy-Connection: keep-alive\r\nProxy-Authorization: Basic eDp5\r\nProxy-Authenticate: x\r\n\
                   TE: gzip;q=0.5\r\nTrailer: X-User-Id\r\nX-Stays: 3\r\n";
 
-    let seen = seen_with(shop, "one-hop", fields).await;
+    let seen = seen_with(shop, "of-one-hop-only", fields).await;
 
     let gone = [
         "connection",

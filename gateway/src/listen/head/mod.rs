@@ -90,11 +90,28 @@ impl Scan {
         self.request_line.is_some() || bytes.iter().any(|byte| !matches!(byte, b'\r' | b'\n'))
     }
 
-    /// The request line, where it is one.
-    pub fn good_request_line<'a>(&self, bytes: &'a [u8], bounds: &Bounds) -> Option<&'a [u8]> {
-        let (start, end) = self.request_line?;
-        let line = bytes.get(start..end)?;
-        Self::default().request_line(line, bounds).ok().map(|()| line)
+    /// A head of nothing but what an answer to this one depends on: its method and path, where they can be read, and what
+    /// it accepts.
+    pub fn stand_in(&self, bytes: &[u8], bounds: &Bounds) -> Vec<u8> {
+        let start = self.request_line.map_or(0, |(start, _)| start);
+        let head = bytes.get(start..).unwrap_or_default();
+        let mut lines = head.split(|byte| *byte == b'\n').map(<[u8]>::trim_ascii_end);
+        let mut stand_in = lines
+            .next()
+            .and_then(|line| method_and_path(line, bounds))
+            .unwrap_or_else(|| b"GET /".to_vec());
+        stand_in.extend_from_slice(b" HTTP/1.1\r\nconnection: close\r\n");
+        let accepts = lines.find_map(|line| {
+            let (name, value) = line.split_at_checked(ACCEPT.len())?;
+            (name.eq_ignore_ascii_case(ACCEPT) && !has_control(value)).then_some(value)
+        });
+        if let Some(value) = accepts {
+            stand_in.extend_from_slice(ACCEPT);
+            stand_in.extend_from_slice(value);
+            stand_in.extend_from_slice(b"\r\n");
+        }
+        stand_in.extend_from_slice(b"\r\n");
+        stand_in
     }
 
     /// The line is not whole: too long already, or to be waited for.
@@ -112,7 +129,7 @@ impl Scan {
     fn request_line(&mut self, line: &[u8], bounds: &Bounds) -> Result<(), Cause> {
         let method_end = line.iter().position(|byte| *byte == b' ').unwrap_or_default();
         let (method, rest) = line.split_at(method_end);
-        if method.is_empty() || method.len() > LONGEST_METHOD || !method.iter().all(|byte| is_token(*byte)) {
+        if !is_method(method) {
             return Err(Cause::RequestMalformed);
         }
         let (target, version) = rest
@@ -189,6 +206,20 @@ impl Scan {
             (false, Some(length)) => Framing::Length(length),
         }
     }
+}
+
+/// `method SP path`, of a request line that may be none, or not whole.
+fn method_and_path(line: &[u8], bounds: &Bounds) -> Option<Vec<u8>> {
+    let space = line.iter().position(|byte| *byte == b' ')?;
+    let target = line.get(space + 1..)?;
+    let path = target.get(..target.iter().position(|byte| matches!(byte, b' ' | b'?'))?)?;
+    let (method, with_path) = (line.get(..space)?, line.get(..space + 1 + path.len())?);
+    let is_plain = is_method(method) && path.len() <= bounds.target && is_target(path);
+    is_plain.then(|| with_path.to_vec())
+}
+
+fn is_method(method: &[u8]) -> bool {
+    (1..=LONGEST_METHOD).contains(&method.len()) && method.iter().all(|byte| is_token(*byte))
 }
 
 /// Whether a target can be a path with its query, `*`, or absolute (section 3.2), of octets that hyper takes too. A fragment
@@ -271,6 +302,7 @@ const CLASSES: [u8; 256] = {
     }
 };
 
+const ACCEPT: &[u8] = b"accept:";
 const VERSION: &[u8] = b"HTTP/1.1";
 /// Longer than any method that is registered.
 const LONGEST_METHOD: usize = 32;

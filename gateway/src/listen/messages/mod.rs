@@ -2,7 +2,7 @@
 //! unjudged.
 //!
 //! A head is handed over whole. One that comes in pieces waits here, within its bounds; one that is refused is replaced
-//! by a request line that hyper takes and that says to close, and the service is told why: so even a request that no
+//! by one that hyper takes and that says to close, and the service is told why: so even a request that no
 //! parser could read gets an answer of ours, its log line and its count. What comes after it is never read.
 
 use std::mem;
@@ -170,12 +170,9 @@ impl Messages {
         }
     }
 
-    /// The head is replaced: by its own request line where that is one, so that the answer and the log line are for it.
+    /// The head is replaced, so that the answer and the log line are for it.
     fn refuse(&mut self, cause: Cause, scan: &Scan, head: &[u8]) {
-        let line = scan.good_request_line(head, &self.bounds);
-        let mut stand_in = line.unwrap_or(b"GET / HTTP/1.1").to_vec();
-        stand_in.extend_from_slice(b"\r\nconnection: close\r\n\r\n");
-        self.good = stand_in;
+        self.good = scan.stand_in(head, &self.bounds);
         self.refused = Some((self.heads, cause));
         self.state = State::Over;
     }

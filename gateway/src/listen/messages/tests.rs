@@ -45,9 +45,9 @@ fn messages_pass_as_they_are_in_whatever_pieces_they_come() {
 }
 
 #[test]
-fn a_refused_head_stands_there_as_its_request_line_and_nothing_follows() {
-    let octets = format!("{GET}POST /b HTTP/1.1\r\nContent-Length: x\r\n\r\n{GET}");
-    let expected = format!("{GET}POST /b HTTP/1.1\r\nconnection: close\r\n\r\n");
+fn a_refused_head_is_replaced_by_what_its_answer_depends_on_and_nothing_follows() {
+    let octets = format!("{GET}POST /b?c HTTP/1.1\r\nAccept: text/xml\r\nContent-Length: x\r\n\r\n{GET}");
+    let expected = format!("{GET}POST /b HTTP/1.1\r\nconnection: close\r\naccept: text/xml\r\n\r\n");
 
     for piece in 1..=octets.len() {
         let (all, messages) = handed_over(octets.as_bytes(), piece);
@@ -64,10 +64,18 @@ fn a_refused_head_stands_there_as_its_request_line_and_nothing_follows() {
 
 #[test]
 fn a_request_line_that_is_none_is_replaced() {
-    let (all, messages) = handed_over(b"\x16\x03\x01\x02\x00\x01\x00\n", 100);
+    let lines: [&[u8]; 4] = [
+        b"\x16\x03\x01\x02\x00\x01\x00\n",
+        b"GET\n",
+        b"G\0T /a HTTP/1.1\n",
+        b"GET /\x01 HTTP/1.1\n",
+    ];
+    for line in lines {
+        let (all, messages) = handed_over(line, 100);
 
-    assert_eq!(all, b"GET / HTTP/1.1\r\nconnection: close\r\n\r\n");
-    assert_eq!(messages.refused(), Some((0, Cause::RequestMalformed)));
+        assert_eq!(all, b"GET / HTTP/1.1\r\nconnection: close\r\n\r\n");
+        assert_eq!(messages.refused(), Some((0, Cause::RequestMalformed)));
+    }
 }
 
 #[test]
