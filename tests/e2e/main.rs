@@ -31,6 +31,8 @@ mod listeners;
 mod methods;
 mod observe;
 mod parameters;
+mod proxy_double;
+mod proxy_faults;
 mod refusals;
 mod replay;
 mod request_token;
