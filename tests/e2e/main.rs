@@ -27,6 +27,7 @@ mod hostile_limits;
 mod hostile_methods;
 mod hostile_slow;
 mod hostile_targets;
+mod lifecycle;
 mod listeners;
 mod methods;
 mod observe;

@@ -118,7 +118,8 @@ impl Call {
             headers: Vec::new(),
             body: self.body.clone(),
         };
-        let authority = base_url.split_once("://").map_or(base_url, |(_, authority)| authority);
+        let authority = base_url.split_once("://").map_or(base_url, |(_, rest)| rest);
+        let authority = authority.split('/').next().unwrap_or_default();
         message.headers.push(("Host".to_owned(), authority.to_owned()));
         message.headers.extend(self.headers.clone());
         if let Some(signing) = &self.signing {

@@ -42,6 +42,13 @@ impl Config {
         self
     }
 
+    /// Without what was appended.
+    #[must_use]
+    pub fn without_more(mut self) -> Self {
+        self.more.clear();
+        self
+    }
+
     /// The embedded store is an hour old at the first start, so that no timestamp in the window is in doubt.
     #[must_use]
     pub fn aged(mut self) -> Self {
