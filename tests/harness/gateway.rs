@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use std::fs;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-use std::process::{Command, ExitStatus};
+use std::process::{Command, ExitStatus, Output};
 use std::sync::{Mutex, PoisonError};
 
 use serde_json::Value;
@@ -194,6 +194,16 @@ impl Gateway {
     fn with_process<T>(&self, act: impl FnOnce(&mut Process) -> T) -> T {
         let mut process = self.process.lock().unwrap_or_else(PoisonError::into_inner);
         act(process.as_mut().unwrap())
+    }
+
+    /// Runs a command of the binary beside it, on the same configuration.
+    pub fn command(&self, arguments: &[&str]) -> Output {
+        let mut command = Command::new(binary());
+        command
+            .args(arguments)
+            .args(["--config", "countersign.toml"])
+            .env_clear();
+        command.current_dir(self.folder.path()).output().unwrap()
     }
 
     /// Changes the configuration and makes the gateway read it (HUP); returns when it has.

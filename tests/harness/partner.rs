@@ -216,6 +216,13 @@ impl Handshake {
         }
     }
 
+    /// The same toward another gateway; what is signed stays.
+    #[must_use]
+    pub fn at(mut self, gateway: &Gateway) -> Self {
+        self.address = gateway.public();
+        self
+    }
+
     /// How a request for a request token is signed.
     pub fn request_signing(&self) -> Signing {
         Signing::with(&self.consumer)
