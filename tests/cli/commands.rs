@@ -1,0 +1,208 @@
+//! Commands that need no gateway.
+
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD;
+
+use crate::{Run, conf, folder};
+
+#[test]
+fn check_passes_the_configurations_that_are_shipped() {
+    let conf = conf();
+
+    for file in ["countersign.toml", "magento/countersign.toml"] {
+        let told = Run::within(&conf).told(&["check", "--config", file]);
+        assert_eq!((told.code, told.err.as_str()), (Some(0), ""), "{file}");
+        assert!(told.out.contains(": ok: "), "{}", told.out);
+    }
+}
+
+#[test]
+fn check_names_every_fault_at_once_and_exits_78() {
+    let folder =
+        folder("[public]\nthreds = 1\n[public.limits]\nhead = \"1TB\"\n[[routes]]\npath = \"x\"\nupstream = \"y\"\n");
+
+    let told = Run::within(folder.path()).told(&["check", "-c", "c.toml"]);
+
+    assert_eq!((told.code, told.out.as_str()), (Some(78), ""));
+    let lines: Vec<&str> = told.err.lines().collect();
+    assert_eq!(lines.len(), 5, "{lines:?}");
+    assert_eq!(
+        lines[0],
+        "c.toml:2: public.threds: unknown key; did you mean \"threads\"?"
+    );
+    assert!(lines[1].starts_with("c.toml:4: public.limits.head: "), "{lines:?}");
+    assert_eq!(lines[4], "4 faults in the configuration");
+}
+
+#[test]
+fn what_can_not_be_read_exits_78_and_says_why() {
+    let folder = folder("[public]\nlisten = \"\n");
+    let run = Run::within(folder.path());
+
+    for (file, why) in [
+        ("gone.toml", "No such file"),
+        (".", "is a folder"),
+        ("c.toml", "c.toml:2: "),
+    ] {
+        for command in ["check", "serve"] {
+            let told = run.told(&[command, "-c", file]);
+            assert_eq!(told.code, Some(78), "{command} {file}: {}", told.err);
+            assert!(told.err.contains(why), "{command} {file}: {}", told.err);
+        }
+    }
+}
+
+#[test]
+fn wrong_usage_exits_2() {
+    let folder = folder("");
+    let run = Run::within(folder.path());
+
+    for arguments in [
+        &["chek"][..],
+        &["serve", "--colour"],
+        &["sign", "GET", "shop.example/a"],
+        &["sign", "GE T", "http://shop.example/a"],
+        &["sign", "GET", "http://shop.example/a", "--signature-method", "RSA-SHA1"],
+        &["admin", "create", "-c", "c.toml", "--role", "root"],
+        &["integration", "create"],
+        &["route", "test", "GET", "nowhere"],
+    ] {
+        let told = run.told(arguments);
+        assert_eq!((told.code, told.out.as_str()), (Some(2), ""), "{arguments:?}");
+        assert!(!told.err.is_empty(), "{arguments:?}");
+    }
+}
+
+#[test]
+fn nothing_is_asked_where_nobody_can_answer() {
+    let folder = folder("");
+    let run = Run::within(folder.path());
+
+    let sign = run.told(&["sign", "GET", "http://shop.example/a"]);
+    let create = run.told(&["admin", "create", "-c", "c.toml", "--username", "a"]);
+    let list = run.told(&["integration", "list", "-c", "c.toml"]);
+
+    assert!(sign.err.contains("--profile"), "{}", sign.err);
+    assert!(create.err.contains("nothing came on stdin"), "{}", create.err);
+    assert!(list.err.contains("set COUNTERSIGN_TOKEN"), "{}", list.err);
+    assert_eq!((sign.code, create.code, list.code), (Some(2), Some(2), Some(1)));
+}
+
+#[test]
+fn a_new_key_is_32_octets_and_another_each_time() {
+    let folder = folder("");
+    let keys = [(); 2].map(|()| Run::within(folder.path()).told(&["config", "new-key"]).out);
+
+    assert_eq!(BASE64_STANDARD.decode(keys[0].trim()).unwrap().len(), 32);
+    assert_ne!(keys[0], keys[1]);
+}
+
+#[test]
+fn what_is_shown_is_a_configuration_and_says_where_each_value_comes_from() {
+    let folder = folder(
+        "[public.limits]\nbody = \"1MiB\"\n[store]\nurl = \"redis://u:geheim@h\"\nencryption_keys = [\"env:KEY\"]\n",
+    );
+    let run = Run::within(folder.path())
+        .with("KEY", "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=")
+        .with("COUNTERSIGN_PUBLIC_LIMITS_HEAD", "64KiB");
+
+    let told = run.told(&["config", "show", "-c", "c.toml"]);
+
+    assert_eq!(told.code, Some(0), "{}", told.err);
+    let has = |setting: &str, origin: &str| {
+        let line = told.out.lines().find(|line| line.starts_with(setting));
+        assert!(
+            line.is_some_and(|line| line.ends_with(&format!("# {origin}"))),
+            "{setting}: {line:?}"
+        );
+    };
+    has("body = \"1MiB\"", "c.toml:2");
+    has("head = \"64KiB\"", "COUNTERSIGN_PUBLIC_LIMITS_HEAD");
+    has("headers = 100", "default");
+    has("encryption_keys = [\"env:KEY\"]", "c.toml:5");
+    assert!(
+        !told.out.contains("geheim") && !told.out.contains("AAEC"),
+        "{}",
+        told.out
+    );
+}
+
+#[test]
+fn the_schema_is_json_and_knows_the_sections() {
+    let folder = folder("");
+
+    let told = Run::within(folder.path()).told(&["config", "schema"]);
+
+    let schema: serde_json::Value = serde_json::from_str(&told.out).unwrap();
+    let properties = &schema["properties"];
+    assert_eq!(
+        properties["public"]["properties"]["limits"]["properties"]["headers"]["maximum"],
+        100
+    );
+    assert_eq!(
+        properties["routes"]["items"]["properties"]["mode"]["default"],
+        "enforce"
+    );
+    assert_eq!(properties["upstreams"]["additionalProperties"]["type"], "object");
+}
+
+#[test]
+fn a_route_is_found_without_a_gateway() {
+    let conf = conf();
+    let test = |method: &str, url: &str| {
+        Run::within(&conf).told(&["route", "test", method, url, "--config", "magento/countersign.toml"])
+    };
+
+    let mine = test("GET", "http://127.0.0.1:8080/rest/de/V1/carts/mine?x=y");
+    let unknown = test("GET", "/rest/V1/modules");
+
+    assert_eq!(mine.code, Some(0));
+    assert!(
+        mine.out.contains("/rest/{store?}/V1/carts/mine\n") && mine.out.contains("resources   self"),
+        "{}",
+        mine.out
+    );
+    assert_eq!(
+        (unknown.code, unknown.out.contains("404 route_unknown")),
+        (Some(1), true)
+    );
+    assert!(
+        test("PATCH", "/rest/V1/orders/1")
+            .out
+            .contains("405 method_refused: this path takes GET, HEAD")
+    );
+    assert!(test("POST", "/oauth/token/access").out.contains("our own"));
+}
+
+#[test]
+fn a_curl_line_is_signed_afresh_each_time() {
+    let folder = folder("");
+    std::fs::write(
+        folder.path().join("p.json"),
+        r#"{"consumer_key":"k","consumer_secret":"s","access_token":"t","access_token_secret":"u","status":"active"}"#,
+    )
+    .unwrap();
+    let line = || {
+        let arguments = [
+            "sign",
+            "GET",
+            "http://shop.example/a?b[0]='c'",
+            "--profile",
+            "p.json",
+            "--curl",
+        ];
+        Run::within(folder.path()).told(&arguments).out
+    };
+
+    let (first, second) = (line(), line());
+
+    assert!(
+        first.starts_with("curl -sS -X GET -H 'Authorization: OAuth "),
+        "{first}"
+    );
+    assert!(
+        first.ends_with("--globoff --path-as-is 'http://shop.example/a?b[0]='\\''c'\\'''\n"),
+        "{first}"
+    );
+    assert_ne!(first, second);
+}
