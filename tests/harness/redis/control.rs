@@ -33,14 +33,6 @@ impl Reply {
         }
     }
 
-    /// The number, if it is one.
-    pub fn number(&self) -> Option<i64> {
-        match self {
-            Self::Number(number) => Some(*number),
-            Self::Null | Self::Text(_) | Self::List(_) => None,
-        }
-    }
-
     /// The members of a list; none of anything else.
     pub fn list(&self) -> &[Self] {
         match self {

@@ -100,14 +100,26 @@ impl Sentinels {
 
     /// kill -9 of the primary; returns once the other took over.
     pub async fn kill_primary(&mut self) {
-        let before = {
-            let (primary, _) = self.primary_and_replica().await;
-            primary.kill();
-            primary.port()
-        };
+        let (primary, _) = self.primary_and_replica().await;
+        primary.kill();
+        let before = primary.port();
+        self.wait_for_another_than(before).await;
+    }
+
+    /// The primary hangs until the other took over, and comes back as if nothing had been.
+    pub async fn hang_primary(&mut self) {
+        let (primary, _) = self.primary_and_replica().await;
+        primary.pause();
+        let before = primary.port();
+        self.wait_for_another_than(before).await;
+        let (_, hung) = self.primary_and_replica().await;
+        hung.resume();
+    }
+
+    async fn wait_for_another_than(&self, port: u16) {
         wait_until("the replica took over", async || {
             let place = self.place_of_primary().await;
-            place.is_some_and(|place| self.servers.get(place).is_some_and(|server| server.port() != before))
+            place.is_some_and(|place| self.servers.get(place).is_some_and(|server| server.port() != port))
         })
         .await;
     }
@@ -117,6 +129,8 @@ impl Sentinels {
     pub async fn start_killed_again(&mut self) {
         let (primary, killed) = self.primary_and_replica().await;
         killed.start_again().await;
+        // The Sentinels had it write down what [`Sentinels::cut_replication`] set.
+        killed.set("masterauth", control::PASSWORD).await;
         let port = primary.port().to_string();
         killed.command(&["REPLICAOF", "127.0.0.1", &port]).await;
         wait_until("the old primary follows the new one", async || {

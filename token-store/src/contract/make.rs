@@ -10,23 +10,23 @@ use crate::{
 };
 
 /// A second in the life of the records; nothing here depends on which.
-pub(super) const THEN: UnixSeconds = 1_800_000_000;
+pub(crate) const THEN: UnixSeconds = 1_800_000_000;
 
-pub(super) const ALICE: User = User {
+pub(crate) const ALICE: User = User {
     kind: UserKind::Customer,
     id: 7,
 };
-pub(super) const BOB: User = User {
+pub(crate) const BOB: User = User {
     kind: UserKind::Customer,
     id: 8,
 };
 /// The same number as Alice's, another kind.
-pub(super) const ADMIN: User = User {
+pub(crate) const ADMIN: User = User {
     kind: UserKind::Admin,
     id: 7,
 };
 
-pub(super) fn integration(name: &str) -> NewIntegration {
+pub(crate) fn integration(name: &str) -> NewIntegration {
     NewIntegration {
         name: name.to_owned(),
         email: "who@example.org".to_owned(),
@@ -44,7 +44,7 @@ pub(super) fn integration(name: &str) -> NewIntegration {
 }
 
 /// A consumer with an integration of that name.
-pub(super) fn consumer(name: &str) -> NewConsumer {
+pub(crate) fn consumer(name: &str) -> NewConsumer {
     NewConsumer {
         integration: Some(integration(name)),
         ..lone_consumer(&format!("key of {name}"))
@@ -52,7 +52,7 @@ pub(super) fn consumer(name: &str) -> NewConsumer {
 }
 
 /// A consumer without an integration.
-pub(super) fn lone_consumer(key: &str) -> NewConsumer {
+pub(crate) fn lone_consumer(key: &str) -> NewConsumer {
     NewConsumer {
         name: None,
         key: key.to_owned(),
@@ -64,7 +64,7 @@ pub(super) fn lone_consumer(key: &str) -> NewConsumer {
 }
 
 /// A record that brings its own numbers, as an import does.
-pub(super) fn record(id: u64, name: &str) -> ConsumerRecord {
+pub(crate) fn record(id: u64, name: &str) -> ConsumerRecord {
     ConsumerRecord {
         version: 1,
         consumer: Consumer {
@@ -91,7 +91,7 @@ pub(super) fn record(id: u64, name: &str) -> ConsumerRecord {
     }
 }
 
-pub(super) fn access(token: &str) -> OwnToken {
+pub(crate) fn access(token: &str) -> OwnToken {
     OwnToken::Access {
         token: token.to_owned(),
         secret: Secret::new("token secret"),
@@ -101,19 +101,19 @@ pub(super) fn access(token: &str) -> OwnToken {
     }
 }
 
-pub(super) fn renamed(mut record: ConsumerRecord, name: &str) -> ConsumerRecord {
+pub(crate) fn renamed(mut record: ConsumerRecord, name: &str) -> ConsumerRecord {
     if let Some(integration) = &mut record.integration {
         integration.definition.name = name.to_owned();
     }
     record
 }
 
-pub(super) fn with_token(mut record: ConsumerRecord, token: &str) -> ConsumerRecord {
+pub(crate) fn with_token(mut record: ConsumerRecord, token: &str) -> ConsumerRecord {
     record.token = Some(access(token));
     record
 }
 
-pub(super) fn delegated(consumer: ConsumerId, token: &str) -> Delegated {
+pub(crate) fn delegated(consumer: ConsumerId, token: &str) -> Delegated {
     Delegated {
         version: 0,
         consumer_id: consumer,
@@ -131,7 +131,7 @@ pub(super) fn delegated(consumer: ConsumerId, token: &str) -> Delegated {
 }
 
 /// What an exchange makes of a delegated row.
-pub(super) fn exchanged(row: &Delegated, token: &str) -> Delegated {
+pub(crate) fn exchanged(row: &Delegated, token: &str) -> Delegated {
     Delegated {
         token: token.to_owned(),
         expires_at: None,
@@ -143,7 +143,7 @@ pub(super) fn exchanged(row: &Delegated, token: &str) -> Delegated {
     }
 }
 
-pub(super) fn user_token(token: &str, user: User, expires_at: Option<UnixSeconds>) -> UserToken {
+pub(crate) fn user_token(token: &str, user: User, expires_at: Option<UnixSeconds>) -> UserToken {
     UserToken {
         digest: token_digest(token),
         user,
@@ -153,7 +153,7 @@ pub(super) fn user_token(token: &str, user: User, expires_at: Option<UnixSeconds
     }
 }
 
-pub(super) fn account(kind: UserKind, username: &str) -> NewAccount {
+pub(crate) fn account(kind: UserKind, username: &str) -> NewAccount {
     NewAccount {
         kind,
         username: username.to_owned(),
@@ -166,7 +166,7 @@ pub(super) fn account(kind: UserKind, username: &str) -> NewAccount {
     }
 }
 
-pub(super) fn entry(subject: &str) -> NewAuditEntry {
+pub(crate) fn entry(subject: &str) -> NewAuditEntry {
     NewAuditEntry {
         at: THEN,
         actor: "jane".to_owned(),

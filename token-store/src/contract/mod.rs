@@ -9,7 +9,7 @@ mod consumers;
 mod delegated;
 mod deletions;
 mod listing;
-mod make;
+pub(crate) mod make;
 mod nonces;
 #[cfg(feature = "redis")]
 mod redis;

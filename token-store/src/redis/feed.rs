@@ -11,11 +11,11 @@ use tokio::sync::mpsc;
 
 use super::keys;
 use super::memory::{Known, Server, Shared, State, StoreClock};
-use super::nodes::{Map, Node, ServerInfo, server_info};
+use super::nodes::{Map, Node, server_info};
 use super::script::{BEAT, GREET};
 use crate::codec::{decode, encode};
 use crate::nonce::LONGEST_WINDOW;
-use crate::{Change, StoreError};
+use crate::{Change, StoreError, UnixSeconds};
 
 /// What to do where there is no store.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -76,9 +76,13 @@ pub(super) async fn run(shared: Arc<Shared>, first: Option<Feed>, mut identity: 
                 next = Some(feed);
             }
             Err(error) => {
-                if matches!(error, MeetError::Lost) {
-                    shared.set(State::Lost);
-                }
+                // What answers there now, if anything, is not a server that was met: a replica for instance.
+                shared.set(match error {
+                    MeetError::Lost => State::Lost,
+                    MeetError::Redis(_) | MeetError::WrongKey | MeetError::Evicts(_) | MeetError::Store(_) => {
+                        State::Unreached
+                    }
+                });
                 // Tried ten times a second, said when it is news.
                 let text = error.to_string();
                 if text != said {
@@ -122,23 +126,17 @@ impl Feed {
 
     /// Who each primary is, and what that says of its nonces.
     async fn take_stock(&mut self, map: Map, home: &Arc<Node>, absent: Absent) -> Result<(), MeetError> {
-        let info = server_info(&mut self.connection).await?;
-        if info.eviction != KEEPS {
-            return Err(MeetError::Evicts(info.eviction));
-        }
         let mut servers = Vec::new();
-        let mut emptied = Vec::new();
         for node in map.nodes() {
             let id = if Arc::ptr_eq(node, home) {
-                info.id.clone()
+                visit(&mut self.connection, map.first_bucket(node)).await?
             } else {
-                let (info, was_emptied) = self.visit(&map, node).await?;
-                emptied.extend(was_emptied.then(|| info.id.clone()));
-                info.id
+                let mut connection = self.shared.dialer.connect(node, |_| ()).await?;
+                visit(&mut connection, map.first_bucket(node)).await?
             };
             servers.push(self.shared.server(&id));
         }
-        let known = self.greet(map, servers, &emptied, absent).await?;
+        let known = self.greet(map, servers, absent).await?;
         if !self
             .shared
             .load()
@@ -152,44 +150,29 @@ impl Feed {
         Ok(())
     }
 
-    /// Another primary of a Cluster: its id, and whether it was emptied since its guard was set.
-    async fn visit(&self, map: &Map, node: &Arc<Node>) -> Result<(ServerInfo, bool), MeetError> {
-        let mut connection = self.shared.dialer.connect(node, |_| ()).await?;
-        let info = server_info(&mut connection).await?;
-        if info.eviction != KEEPS {
-            return Err(MeetError::Evicts(info.eviction));
-        }
-        let Some(bucket) = map.first_bucket(node) else {
-            return Ok((info, false));
-        };
-        let before: Option<String> = cmd("SET")
-            .arg(keys::guard(bucket))
-            .arg("set")
-            .arg("GET")
-            .query_async(&mut connection)
-            .await?;
-        Ok((info, before.is_none()))
-    }
-
-    async fn greet(
-        &mut self,
-        map: Map,
-        servers: Vec<Arc<Server>>,
-        emptied: &[String],
-        absent: Absent,
-    ) -> Result<Known, MeetError> {
+    async fn greet(&mut self, map: Map, servers: Vec<Arc<Server>>, absent: Absent) -> Result<Known, MeetError> {
         let served_elsewhere = self.shared.served_elsewhere(&servers);
         let mut met = None;
         for server in &servers {
-            let lost = emptied.contains(&server.id);
-            met = Some(self.greet_one(&server.id, lost, served_elsewhere, absent).await?);
+            let marks = self.marks_unknown_to(&server.id);
+            let greeting = greet(
+                &self.shared,
+                &mut self.connection,
+                absent,
+                (&server.id, served_elsewhere, marks),
+            );
+            met = Some(greeting.await?);
         }
         let met = met.ok_or_else(|| client("no server holds a slot"))?;
         if let Some(known) = &self.identity
             && *known != met.identity
-            && met.origin != "init"
         {
-            return Err(MeetError::Lost);
+            // Also where it is said to be the new one: none of our marks is in it, so it is met like a stranger.
+            let was_believed = self.shared.load().known().is_ok();
+            if was_believed || met.origin != "init" {
+                self.shared.set(State::Lost);
+                return Err(MeetError::Lost);
+            }
         }
         let hash_key = decode(&self.shared.sealer, CANARY, &met.canary).map_err(|_| MeetError::WrongKey)?;
         let instant = now();
@@ -210,46 +193,14 @@ impl Feed {
         })
     }
 
-    async fn greet_one(&mut self, id: &str, lost: bool, served: u64, absent: Absent) -> Result<Met, MeetError> {
-        let (identity, canary) = new_store(&self.shared)?;
-        let store_now = self.shared.load().known().map_or(0, |known| known.clock.now(now()));
-        let mut greeting = GREET.prepare_invoke();
-        greeting.key(keys::STORE).key(keys::SERVERS).key(keys::AHEAD);
-        let absent = match absent {
-            Absent::Make => "make",
-            Absent::Init => "init",
-            Absent::Find => "find",
-        };
-        greeting
-            .arg(id)
-            .arg(u8::from(lost))
-            .arg(served)
-            .arg(absent)
-            .arg(identity)
-            .arg(canary);
-        // Only who met another server before can know of marks that this one lacks.
-        let is_new = !self
-            .shared
-            .load()
-            .known()
-            .is_ok_and(|known| known.servers.iter().any(|one| one.id == id));
-        if is_new {
-            for (member, timestamp) in self.shared.marks(store_now) {
-                greeting.arg(member).arg(timestamp);
-            }
+    /// Only who met another server before can know of marks that this one lacks.
+    fn marks_unknown_to(&self, id: &str) -> Vec<(String, UnixSeconds)> {
+        let state = self.shared.load();
+        match state.known() {
+            Ok(known) if known.servers.iter().any(|one| one.id == id) => Vec::new(),
+            Ok(known) => self.shared.marks(known.clock.now(now())),
+            Err(_) => self.shared.marks(0),
         }
-        let answer: (String, Vec<u8>, String, u64, u64, u64, u64) =
-            greeting.invoke_async(&mut self.connection).await.map_err(of_identity)?;
-        let (identity, canary, origin, version, floor, since_floor_millis, millis) = answer;
-        Ok(Met {
-            identity,
-            canary,
-            origin,
-            version,
-            floor,
-            since_floor_millis,
-            millis,
-        })
     }
 
     /// Hears changes and beats, until the connection breaks.
@@ -371,6 +322,67 @@ impl Feed {
     }
 }
 
+/// Says that the store is a new one, or makes it. The feeds of all gateways meet it then as they meet any.
+pub(super) async fn init(shared: &Shared) -> Result<(), MeetError> {
+    let map = shared.dialer.find().await?;
+    let home = map.home().ok_or_else(|| client("no server holds the records"))?;
+    let mut connection = shared.dialer.connect(home, |_| ()).await?;
+    server_info(&mut connection).await?;
+    let asks_only = ("", 0, Vec::new());
+    greet(shared, &mut connection, Absent::Init, asks_only).await?;
+    Ok(())
+}
+
+/// Who a primary is.
+async fn visit(connection: &mut MultiplexedConnection, first_bucket: Option<u16>) -> Result<String, MeetError> {
+    let info = server_info(connection).await?;
+    if info.eviction != KEEPS {
+        return Err(MeetError::Evicts(info.eviction));
+    }
+    if let Some(bucket) = first_bucket {
+        let mut octets = [0_u8; 8];
+        aws_lc_rs::rand::fill(&mut octets).map_err(no_randomness)?;
+        let mut guard = cmd("SET");
+        guard.arg(keys::guard(bucket)).arg(crate::codec::hex(&octets)).arg("NX");
+        guard.exec_async(connection).await?;
+    }
+    Ok(info.id_with_guard(connection, first_bucket).await?)
+}
+
+/// Greets a server on the connection to the home of the records: its id, the last second in which we served on another,
+/// and our marks.
+async fn greet(
+    shared: &Shared,
+    connection: &mut MultiplexedConnection,
+    absent: Absent,
+    (id, served, marks): (&str, UnixSeconds, Vec<(String, UnixSeconds)>),
+) -> Result<Met, MeetError> {
+    let (identity, canary) = new_store(shared)?;
+    let mut greeting = GREET.prepare_invoke();
+    greeting.key(keys::STORE).key(keys::SERVERS).key(keys::AHEAD);
+    let absent = match absent {
+        Absent::Make => "make",
+        Absent::Init => "init",
+        Absent::Find => "find",
+    };
+    greeting.arg(id).arg(served).arg(absent).arg(identity).arg(canary);
+    for (member, timestamp) in marks {
+        greeting.arg(member).arg(timestamp);
+    }
+    let answer: (String, Vec<u8>, String, u64, u64, u64, u64) =
+        greeting.invoke_async(connection).await.map_err(of_identity)?;
+    let (identity, canary, origin, version, floor, since_floor_millis, millis) = answer;
+    Ok(Met {
+        identity,
+        canary,
+        origin,
+        version,
+        floor,
+        since_floor_millis,
+        millis,
+    })
+}
+
 /// What a greeting answers.
 struct Met {
     identity: String,
@@ -385,13 +397,16 @@ struct Met {
 /// A new identity and its canary, for the case that there is no store yet.
 fn new_store(shared: &Shared) -> Result<(String, Vec<u8>), MeetError> {
     let mut octets = [0_u8; 32];
-    let no_randomness = |_| MeetError::Store(super::memory::unavailable("the system gave no random octets"));
     aws_lc_rs::rand::fill(&mut octets).map_err(no_randomness)?;
     let (identity, key) = octets.split_at(16);
     let mut hash_key = [0_u8; 16];
     hash_key.copy_from_slice(key);
     let canary = encode(&shared.sealer, CANARY, &hash_key).map_err(MeetError::Store)?;
     Ok((crate::codec::hex(identity), canary))
+}
+
+fn no_randomness(_: aws_lc_rs::error::Unspecified) -> MeetError {
+    MeetError::Store(super::memory::unavailable("the system gave no random octets"))
 }
 
 /// A fault that no server named.

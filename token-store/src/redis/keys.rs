@@ -20,7 +20,7 @@
 //! | `{countersign}:audit` | hash: number → sealed entry |
 //! | `{countersign}:lease:NAME` | holder, expires by itself |
 //! | `cs:{BBB}:MINUTE` | set of the nonces' 64-bit hashes of one bucket and minute (both hex), expires by itself |
-//! | `cs:{BBB}:guard` | Cluster only: the store's identity, one on each node, to tell a node that was emptied |
+//! | `cs:{BBB}:guard` | Cluster only: a random value on each node, to tell one that was emptied |
 //!
 //! Changes are published on the channel `{countersign}:changes:DB`.
 

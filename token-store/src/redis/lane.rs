@@ -277,25 +277,24 @@ impl Lane {
             .exec_async(&mut connection)
             .await
             .map_err(io)?;
-        let id = server_info(&mut connection).await.map_err(io)?.id;
         let mut moved = self.shared.moved();
         let known = self.shared.known()?;
-        let version: Option<u64> = if known.map.is_cluster() {
+        // What is read here is also what makes the server tell of its change.
+        let info = server_info(&mut connection).await.map_err(io)?;
+        let guarded = info.id_with_guard(&mut connection, known.map.first_bucket(&self.node));
+        let id = guarded.await.map_err(io)?;
+        let store: Option<(String, u64)> = if known.map.is_cluster() {
             None
         } else {
-            // Reading it is also what makes the server tell of its change.
-            let version = cmd("HGET")
-                .arg(keys::STORE)
-                .arg("version")
-                .query_async(&mut connection)
-                .await;
-            Some(version.map_err(io)?)
+            let mut read = cmd("HMGET");
+            read.arg(keys::STORE).arg("identity").arg("version");
+            Some(read.query_async(&mut connection).await.map_err(io)?)
         };
         let met = |known: &Known| {
             let server = known.server_of(&self.node).filter(|server| server.id == id);
-            server
-                .filter(|_| version.is_none_or(|version| known.version >= version))
-                .cloned()
+            let is_same =
+                |(identity, version): &(String, u64)| known.identity == *identity && known.version >= *version;
+            server.filter(|_| store.as_ref().is_none_or(is_same)).cloned()
         };
         loop {
             if let Some(server) = met(&*self.shared.known()?) {

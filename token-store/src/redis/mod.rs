@@ -15,6 +15,8 @@ mod nonces;
 mod pool;
 mod records;
 mod script;
+#[cfg(test)]
+mod tests;
 mod users;
 
 use std::sync::Arc;
@@ -277,8 +279,7 @@ impl Store for Redis {
     }
 
     async fn init(&self) -> Result<(), StoreError> {
-        let met = Feed::meet(&self.records.shared, None, Absent::Init).await;
-        met.map(drop).map_err(|error| match error {
+        feed::init(&self.records.shared).await.map_err(|error| match error {
             MeetError::Store(error) => error,
             MeetError::Redis(error) => pool::of_redis(error),
             other @ (MeetError::Lost | MeetError::WrongKey | MeetError::Evicts(_)) => {

@@ -48,8 +48,9 @@ impl Map {
         self.holder(keys::slot(keys::STORE))
     }
 
-    /// The first bucket of nonces that a node holds.
+    /// The first bucket of nonces that a node of a Cluster holds.
     pub(super) fn first_bucket(&self, node: &Arc<Node>) -> Option<u16> {
+        self.by_slot.as_ref()?;
         (0..keys::BUCKETS).find(|bucket| {
             self.holder(keys::slot(&keys::guard(*bucket)))
                 .is_some_and(|holder| Arc::ptr_eq(holder, node))
@@ -200,6 +201,22 @@ pub(super) struct ServerInfo {
     /// Changes with every start and every promotion.
     pub(super) id: String,
     pub(super) eviction: String,
+}
+
+impl ServerInfo {
+    /// In a Cluster a server that was emptied goes on running and knows nothing of the store's identity: its guard, a random
+    /// value under a key of its own, stands for what it holds.
+    pub(super) async fn id_with_guard(
+        self,
+        connection: &mut MultiplexedConnection,
+        first_bucket: Option<u16>,
+    ) -> RedisResult<String> {
+        let Some(bucket) = first_bucket else {
+            return Ok(self.id);
+        };
+        let guard: Option<String> = cmd("GET").arg(keys::guard(bucket)).query_async(connection).await?;
+        Ok(format!("{}:{}", self.id, guard.unwrap_or_default()))
+    }
 }
 
 /// Asks a server who it is; one that takes no writes is an error.

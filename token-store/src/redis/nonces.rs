@@ -43,9 +43,10 @@ pub(super) async fn claim(records: &Records, claim: &NonceClaim<'_>) -> Result<C
             Step::Unsure => return Ok(Claim::Unsure),
             Step::Ask(asking) => asking,
         };
-        let up = match up {
-            Some(up) => up,
-            None => lane.dialled().await?,
+        let Some(up) = up else {
+            // Who was met meanwhile may have told of a loss: all is judged anew.
+            lane.dialled().await?;
+            continue;
         };
         if let Some(ahead) = ahead.as_ref().filter(|_| is_cluster) {
             mark_apart(records, ahead, claim.timestamp).await?;
@@ -187,5 +188,5 @@ fn now() -> Instant {
 
 /// Seconds by which the gateway's clock and the store's may disagree without a request being refused at the window's edge.
 const SLACK: u64 = 30;
-/// Redirects before a claim is given up; each one did nothing.
-const REDIRECTS: usize = 3;
+/// Dials and redirects before a claim is given up; each one did nothing.
+const REDIRECTS: usize = 4;
