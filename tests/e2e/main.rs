@@ -28,6 +28,8 @@ mod hostile_methods;
 mod hostile_slow;
 mod hostile_targets;
 mod lifecycle;
+mod import_code;
+mod import_credentials;
 mod listeners;
 mod methods;
 mod observe;

@@ -26,7 +26,7 @@ pub struct Config {
 }
 
 impl Config {
-    /// One key of a section, its value as TOML; `section` may be dotted.
+    /// One key of a section, its value as TOML; `section` may be dotted, or empty: the key stands above all sections.
     #[must_use]
     pub fn set(mut self, section: &str, key: &str, value: &str) -> Self {
         let keys = self.sections.entry(section.to_owned()).or_default();
@@ -59,7 +59,10 @@ impl Config {
     fn render(&self) -> String {
         let mut text = String::new();
         for (section, keys) in &self.sections {
-            writeln!(text, "[{section}]").unwrap();
+            // Keys of no section stand first.
+            if !section.is_empty() {
+                writeln!(text, "[{section}]").unwrap();
+            }
             for (key, value) in keys {
                 writeln!(text, "{key} = {value}").unwrap();
             }
