@@ -9,7 +9,7 @@ use oauth1::sign::{Credentials, Stamp, authorization};
 use oauth1::timestamp::Window;
 use oauth1::{
     Acceptance, BaseForm, Call, Keys, Limits, MethodSet, OauthRequest, Placements, Problem, RequestParts, Rules,
-    SignatureMethod, Target,
+    Scheme, SignatureMethod, Target,
 };
 
 fn main() {
@@ -42,8 +42,9 @@ fn measure(bencher: Bencher<'_, '_>, method: SignatureMethod, query: &str) {
 
 /// A request and the keys that a gateway holds for its token.
 struct Signed {
-    url: String,
+    query: String,
     header: String,
+    acceptance: Acceptance,
     keys: Keys,
 }
 
@@ -52,7 +53,6 @@ impl Signed {
         let text = |what: &str| format!("{what}{at:0>width$}", width = 32 - what.len());
         let (key, consumer_secret, token, token_secret) = (text("ck"), text("cs"), text("tk"), text("ts"));
         let nonce = text("n");
-        let url = format!("https://shop.example/rest/default/V1/products?{query}");
         let credentials = Credentials {
             consumer_key: &key,
             consumer_secret: &consumer_secret,
@@ -65,16 +65,29 @@ impl Signed {
             nonce: &nonce,
             extra: &[],
         };
-        let header = authorization(&parts(&url, None), &credentials, &stamp).expect("an HMAC method");
-        let keys = Keys::new(METHODS.into_iter().collect(), &consumer_secret, &token_secret);
-        Self { url, header, keys }
+        let header = authorization(&parts(query, None), &credentials, &stamp).expect("an HMAC method");
+        let methods: MethodSet = METHODS.into_iter().collect();
+        Self {
+            query: query.to_owned(),
+            header,
+            acceptance: Acceptance {
+                methods,
+                version_1_0a: false,
+            },
+            keys: Keys::new(methods, &consumer_secret, &token_secret),
+        }
     }
 }
 
-fn parts<'a>(url: &'a str, header: Option<&'a str>) -> RequestParts<'a> {
+fn parts<'a>(query: &'a str, header: Option<&'a str>) -> RequestParts<'a> {
     RequestParts {
         method: "GET",
-        target: Target::from_url(url).expect("an absolute URL"),
+        target: Target {
+            scheme: Scheme::Https,
+            authority: "shop.example",
+            path: "/rest/default/V1/products",
+            query: Some(query),
+        },
         authorization: header.map(str::as_bytes),
         form: None,
     }
@@ -83,13 +96,9 @@ fn parts<'a>(url: &'a str, header: Option<&'a str>) -> RequestParts<'a> {
 /// What a gateway does with each request.
 #[inline(never)]
 fn verify(request: &Signed) -> Result<BaseForm, Problem> {
-    let parts = parts(&request.url, Some(&request.header));
+    let parts = parts(&request.query, Some(&request.header));
     let found = OauthRequest::parse(&parts, &RULES)?.ok_or(Problem::Malformed)?;
-    let acceptance = Acceptance {
-        methods: METHODS.into_iter().collect::<MethodSet>(),
-        version_1_0a: false,
-    };
-    let signed = found.require(Call::Resource { two_legged: false }, &acceptance)?;
+    let signed = found.require(Call::Resource { two_legged: false }, &request.acceptance)?;
     signed.check_timestamp(Window { secs: 600 }, NOW)?;
     black_box((signed.consumer_key(), signed.token(), signed.timestamp_and_nonce()));
     signed.verify(&request.keys, &FORMS)

@@ -1,6 +1,10 @@
 //! The signature base string: method, URL and parameters, each encoded once more (RFC 5849 section 3.4.1).
 
-use crate::{BaseForm, Problem, RequestParts, Target, parameters::Parameters, percent};
+use crate::{
+    BaseForm, Problem, RequestParts, Target,
+    parameters::Parameters,
+    percent::{self, CanonicalPair},
+};
 
 /// That of a request as it came, whatever it lacks: [`crate::SignedRequest::base_string`] without the checks, for who
 /// explains a signature. Holds no secret, unless the method is PLAINTEXT and a parameter holds one.
@@ -35,13 +39,19 @@ fn write_method(method: &str, base: &mut Vec<u8>) {
     }
 }
 
-fn write_pairs<'p>(pairs: impl Iterator<Item = (&'p [u8], &'p [u8])>, base: &mut Vec<u8>) {
-    for (at, (name, value)) in pairs.enumerate() {
+fn write_pairs<'p>(pairs: impl Iterator<Item = CanonicalPair<'p>>, base: &mut Vec<u8>) {
+    for (at, pair) in pairs.enumerate() {
         if at > 0 {
             base.extend_from_slice(b"%26");
         }
-        percent::encode_encoded_into(name, base);
-        base.extend_from_slice(b"%3D");
-        percent::encode_encoded_into(value, base);
+        if pair.is_plain {
+            base.extend_from_slice(pair.name);
+            base.extend_from_slice(b"%3D");
+            base.extend_from_slice(pair.value);
+        } else {
+            percent::encode_encoded_into(pair.name, base);
+            base.extend_from_slice(b"%3D");
+            percent::encode_encoded_into(pair.value, base);
+        }
     }
 }

@@ -9,6 +9,7 @@
 mod authorization;
 pub mod base_string;
 pub mod body_hash;
+mod form;
 mod natural_order;
 mod parameters;
 pub mod percent;
@@ -18,6 +19,7 @@ mod rsa_key;
 pub mod sign;
 pub mod signature;
 pub mod target;
+mod text;
 pub mod timestamp;
 
 pub use problem::{ParameterName, Problem};

@@ -4,18 +4,22 @@
 use std::cmp::Ordering;
 
 use crate::{
-    ParameterName, Placement, Problem, RequestParts,
-    authorization::{Authorization, Pairs},
+    ParameterName, Placement, Placements, Problem, RequestParts,
+    authorization::{Authorization, Pair, Pairs},
+    form::Fields,
     natural_order,
-    percent::{self, Decoding},
+    percent::{self, CanonicalPair, Decoding, Wire},
+    text::{Buffer, Text},
 };
 
 /// A request's parameters. What is canonical on the wire is borrowed; the rest stands re-encoded in one buffer.
 pub(crate) struct Parameters<'a> {
     list: Vec<Parameter<'a>>,
-    buffer: Vec<u8>,
-    /// Octets of all names and values, for the size of the base string.
-    encoded_len: usize,
+    buffer: Buffer,
+    /// Octets of header, query and form, for the size of the base string.
+    wire_len: usize,
+    /// Where any `oauth_*` stands.
+    oauth: Placements,
 }
 
 /// One pair in canonical encoding.
@@ -27,13 +31,8 @@ pub(crate) struct Parameter<'a> {
     value: Text<'a>,
     placement: Placement,
     is_oauth: bool,
-}
-
-/// Octets on the wire, or a range of the buffer.
-#[derive(Clone, Copy)]
-pub(crate) enum Text<'a> {
-    Wire(&'a [u8]),
-    Buffer { start: usize, end: usize },
+    /// Whether neither name nor value holds an escape.
+    is_plain: bool,
 }
 
 impl<'a> Parameters<'a> {
@@ -55,7 +54,7 @@ impl<'a> Parameters<'a> {
         limit: usize,
     ) -> Result<(Self, Option<Text<'a>>), Problem> {
         let mut parameters = Self::with_capacity(USUAL_COUNT);
-        let realm = header.map_or(Ok(None), |rest| parameters.add_header(Pairs::new(rest)))?;
+        let realm = header.map_or(Ok(None), |rest| parameters.add_header(rest))?;
         if let Some(query) = parts.target.query {
             parameters.add_form(query.as_bytes(), Placement::Query, limit)?;
         }
@@ -68,69 +67,120 @@ impl<'a> Parameters<'a> {
     pub(crate) fn with_capacity(pairs: usize) -> Self {
         Self {
             list: Vec::with_capacity(pairs),
-            buffer: Vec::new(),
-            encoded_len: 0,
+            buffer: Buffer::new(),
+            wire_len: 0,
+            oauth: Placements {
+                header: false,
+                query: false,
+                form: false,
+            },
         }
     }
 
     /// Adds the pairs of the `OAuth` header, all but `realm`, which is answered (C6, C7).
-    fn add_header(&mut self, pairs: Pairs<'a>) -> Result<Option<Text<'a>>, Problem> {
+    fn add_header(&mut self, rest: &'a [u8]) -> Result<Option<Text<'a>>, Problem> {
+        self.wire_len += rest.len();
+        let mut pairs = Pairs::new(rest);
         let mut realm = None;
-        for (count, pair) in pairs.enumerate() {
-            let pair = pair?;
-            if count >= MAX_HEADER_PARAMETERS {
-                return Err(Problem::TooLarge);
+        for _ in 0..=MAX_HEADER_PARAMETERS {
+            if let Some(pair) = pairs.next_usual() {
+                self.push_usual(pair, Placement::Header);
+            } else if let Some(pair) = pairs.next()? {
+                self.add_pair(&pair, &mut realm)?;
+            } else {
+                return Ok(realm);
             }
-            let name = self.text(pair.name, Decoding::Header)?;
-            if self.octets(name).eq_ignore_ascii_case(b"realm") {
-                let value = if pair.holds_backslash {
-                    self.unquoted(pair.value)
-                } else {
-                    Text::Wire(pair.value)
-                };
-                if realm.replace(value).is_some() {
-                    return Err(Problem::Malformed);
-                }
-                continue;
-            }
-            if pair.holds_backslash || !self.is_utf8(name) {
-                return Err(Problem::Malformed);
-            }
-            let value = self.text(pair.value, Decoding::Header)?;
-            self.push(name, value, Placement::Header);
         }
-        Ok(realm)
+        Err(Problem::TooLarge)
     }
 
-    /// Adds the pairs of a query or form, at most until there are `limit` of both together (C28, C34, C35).
+    fn add_pair(&mut self, pair: &Pair<'a>, realm: &mut Option<Text<'a>>) -> Result<(), Problem> {
+        if pair.name.octets().eq_ignore_ascii_case(b"realm") {
+            let value = self.buffer.plain(pair.value.octets(), pair.holds_backslash)?;
+            return match realm.replace(value) {
+                None => Ok(()),
+                Some(_) => Err(Problem::Malformed),
+            };
+        }
+        if pair.holds_backslash || !percent::is_utf8(&pair.name) {
+            return Err(Problem::Malformed);
+        }
+        self.add(&pair.name, &pair.value, Placement::Header)
+    }
+
+    /// Adds the fields of a query or form, at most until there are `limit` of both together (C28, C34, C35).
     pub(crate) fn add_form(&mut self, text: &'a [u8], placement: Placement, limit: usize) -> Result<(), Problem> {
-        let header = self
-            .list
-            .iter()
-            .filter(|parameter| parameter.placement == Placement::Header)
-            .count();
-        for pair in pairs(text) {
-            if self.list.len() - header >= limit {
+        let of_header = |parameter: &&Parameter<'_>| parameter.is_of(Placement::Header);
+        let most = limit.saturating_add(self.list.iter().filter(of_header).count());
+        self.wire_len += text.len();
+        let mut fields = Fields::new(text);
+        loop {
+            if let Some(pair) = fields.next_usual() {
+                self.push_usual(pair, placement);
+            } else if let Some((name, value)) = fields.next() {
+                self.add(&name, &value, placement)?;
+            } else {
+                return Ok(());
+            }
+            if self.list.len() > most {
                 return Err(Problem::TooLarge);
             }
-            let (name, value) = split_pair(pair);
-            let name = self.text(name, Decoding::Form)?;
-            let value = self.text(value, Decoding::Form)?;
-            self.push(name, value, placement);
         }
+    }
+
+    /// Adds one pair as it came in that placement.
+    fn add(&mut self, name: &Wire<'a>, value: &Wire<'a>, placement: Placement) -> Result<(), Problem> {
+        let decoding = match placement {
+            Placement::Header => Decoding::Header,
+            Placement::Query | Placement::Form => Decoding::Form,
+        };
+        let is_plain = name.is_plain() && value.is_plain();
+        let name = self.buffer.canonical(name, decoding)?;
+        let value = self.buffer.canonical(value, decoding)?;
+        self.push((name, value), is_plain, placement);
         Ok(())
     }
 
-    /// Adds a header parameter that is encoded already.
-    pub(crate) fn add_encoded(&mut self, name: &'a [u8], value: &'a [u8]) {
-        self.push(Text::Wire(name), Text::Wire(value), Placement::Header);
+    #[inline]
+    fn push_usual(&mut self, pair: CanonicalPair<'a>, placement: Placement) {
+        self.push(
+            (Text::Wire(pair.name), Text::Wire(pair.value)),
+            pair.is_plain,
+            placement,
+        );
     }
 
-    /// Whether any `oauth_*` stands in that placement.
-    pub(crate) fn holds_oauth(&self, placement: Placement) -> bool {
-        self.list
-            .iter()
-            .any(|parameter| parameter.is_oauth && parameter.placement == placement)
+    #[inline]
+    fn push(&mut self, (name, value): (Text<'a>, Text<'a>), is_plain: bool, placement: Placement) {
+        let octets = self.buffer.octets(name);
+        let is_oauth = octets.starts_with(OAUTH_PREFIX);
+        match placement {
+            Placement::Header => self.oauth.header |= is_oauth,
+            Placement::Query => self.oauth.query |= is_oauth,
+            Placement::Form => self.oauth.form |= is_oauth,
+        }
+        self.list.push(Parameter {
+            prefix: prefix(octets),
+            name,
+            value,
+            placement,
+            is_oauth,
+            is_plain,
+        });
+    }
+
+    /// Adds a header parameter that is encoded already.
+    pub(crate) fn add_encoded(&mut self, name: &'a str, value: &'a str) -> Result<(), Problem> {
+        self.add(
+            &Wire::of(name.as_bytes()),
+            &Wire::of(value.as_bytes()),
+            Placement::Header,
+        )
+    }
+
+    /// Where any `oauth_*` stands.
+    pub(crate) fn oauth(&self) -> Placements {
+        self.oauth
     }
 
     /// Brings them into the order of RFC 5849 section 3.4.1.3.2: encoded names, then encoded values, by octets (C36).
@@ -157,13 +207,13 @@ impl<'a> Parameters<'a> {
             if !field.is_oauth || !field.is_of(Placement::Form) {
                 return true;
             }
-            let name = field.name.octets(buffer);
+            let name = buffer.octets(field.name);
             match unrepeated
                 .iter()
-                .position(|sent| sent.name.octets(buffer) == name)
+                .position(|sent| buffer.octets(sent.name) == name)
                 .map(|at| unrepeated.swap_remove(at))
             {
-                Some(sent) if sent.value.octets(buffer) == field.value.octets(buffer) => {}
+                Some(sent) if buffer.octets(sent.value) == buffer.octets(field.value) => {}
                 Some(_) => problem = Some(Problem::Rejected(text_of(name))),
                 None => problem = Some(Problem::TwoPlacements),
             }
@@ -172,49 +222,42 @@ impl<'a> Parameters<'a> {
         problem.map_or(Ok(()), Err)
     }
 
-    /// Refuses an `oauth_*` that is there twice (C9), or that must never be sent (P31). They must be sorted.
-    pub(crate) fn check_oauth_names(&self) -> Result<(), Problem> {
-        let mut before: Option<&[u8]> = None;
-        for parameter in self.list.iter().filter(|parameter| parameter.is_oauth) {
-            let name = self.octets(parameter.name);
-            if before == Some(name) || NEVER_SENT.contains(&name) {
-                return Err(Problem::Rejected(text_of(name)));
-            }
-            before = Some(name);
-        }
-        Ok(())
-    }
-
-    /// The decoded values of the parameters that the protocol knows; every `oauth_*` value holds at most `limit` octets.
+    /// The decoded values of the parameters that the protocol knows. Refuses an `oauth_*` that is there twice (C9), that must
+    /// never be sent (P31), or whose value is over `limit` octets. They must be sorted.
     pub(crate) fn known(&mut self, limit: usize) -> Result<Known<'a>, Problem> {
         let mut known = Known::default();
-        for at in 0..self.list.len() {
-            let Some(Parameter {
-                name,
-                value,
-                is_oauth: true,
-                ..
-            }) = self.list.get(at).copied()
-            else {
-                continue;
+        let mut before = None;
+        let buffer = &mut self.buffer;
+        for parameter in self.list.iter().filter(|parameter| parameter.is_oauth) {
+            let value = if parameter.is_plain {
+                parameter.value
+            } else {
+                buffer.decoded(parameter.value)?
             };
-            let value = self.decoded(value);
-            if self.octets(value).len() > limit {
+            if buffer.octets(value).len() > limit {
                 return Err(Problem::TooLarge);
             }
-            if let Some(slot) = ParameterName::of(self.octets(name)).and_then(|name| known.0.get_mut(name as usize)) {
-                *slot = Some(value);
+            let name = buffer.octets(parameter.name);
+            let is_repeated = before
+                .replace(parameter.name)
+                .is_some_and(|before| buffer.octets(before) == name);
+            if is_repeated || NEVER_SENT.contains(&name) {
+                return Err(Problem::Rejected(text_of(name)));
+            }
+            if let Some(name) = ParameterName::of(name) {
+                known.set(name, value);
             }
         }
         Ok(known)
     }
 
     /// Every pair that is signed, in the order of `natural` or of RFC 5849; they must be sorted.
-    pub(crate) fn signed(&self, natural: bool, collapse: bool) -> Vec<(&[u8], &[u8])> {
+    pub(crate) fn signed(&self, natural: bool, collapse: bool) -> Vec<CanonicalPair<'_>> {
         let mut pairs: Vec<_> = self.signed_in_order().collect();
         if natural {
             pairs.sort_by(|one, other| {
-                natural_order::compare(one.0, other.0).then_with(|| natural_order::compare(one.1, other.1))
+                natural_order::compare(one.name, other.name)
+                    .then_with(|| natural_order::compare(one.value, other.value))
             });
         }
         if collapse {
@@ -224,105 +267,32 @@ impl<'a> Parameters<'a> {
     }
 
     /// The same in the order of RFC 5849, without a list of their own.
-    pub(crate) fn signed_in_order(&self) -> impl Iterator<Item = (&[u8], &[u8])> {
+    pub(crate) fn signed_in_order(&self) -> impl Iterator<Item = CanonicalPair<'_>> {
+        let signature = ParameterName::Signature.as_str().as_bytes();
         self.list
             .iter()
-            .map(|parameter| (self.octets(parameter.name), self.octets(parameter.value)))
-            .filter(|(name, _)| *name != ParameterName::Signature.as_str().as_bytes())
+            .map(|parameter| CanonicalPair {
+                name: self.octets(parameter.name),
+                value: self.octets(parameter.value),
+                is_plain: parameter.is_plain,
+            })
+            .filter(move |pair| pair.name != signature)
     }
 
     /// Room that their part of the base string is likely to take.
     pub(crate) fn base_string_len(&self) -> usize {
-        self.encoded_len + self.encoded_len / 4 + self.list.len() * "%3D%26".len()
+        self.wire_len + self.wire_len / 4
     }
 
     /// The octets behind a text of these parameters.
     pub(crate) fn octets<'s>(&'s self, text: Text<'a>) -> &'s [u8] {
-        text.octets(&self.buffer)
-    }
-
-    fn push(&mut self, name: Text<'a>, value: Text<'a>, placement: Placement) {
-        let octets = self.octets(name);
-        let (prefix, is_oauth) = (prefix(octets), octets.starts_with(OAUTH_PREFIX));
-        self.encoded_len += octets.len() + self.octets(value).len();
-        self.list.push(Parameter {
-            prefix,
-            name,
-            value,
-            placement,
-            is_oauth,
-        });
-    }
-
-    /// The canonical encoding of a wire text.
-    fn text(&mut self, wire: &'a [u8], decoding: Decoding) -> Result<Text<'a>, Problem> {
-        if percent::is_canonical(wire) {
-            return Ok(Text::Wire(wire));
-        }
-        let start = self.buffer.len();
-        percent::canonicalise_into(wire, decoding, &mut self.buffer)?;
-        Ok(Text::Buffer {
-            start,
-            end: self.buffer.len(),
-        })
-    }
-
-    /// What a canonical encoding stands for.
-    fn decoded(&mut self, encoded: Text<'a>) -> Text<'a> {
-        let octets = self.octets(encoded);
-        if !octets.contains(&b'%') {
-            return encoded;
-        }
-        let mut decoded = Vec::with_capacity(octets.len());
-        percent::decode_into(octets, &mut decoded);
-        self.append(&decoded)
-    }
-
-    /// A quoted string without its backslashes.
-    fn unquoted(&mut self, quoted: &[u8]) -> Text<'a> {
-        let mut plain = Vec::with_capacity(quoted.len());
-        let mut octets = quoted.iter();
-        while let Some(octet) = octets.next() {
-            let octet = if *octet == b'\\' { octets.next() } else { Some(octet) };
-            plain.extend(octet);
-        }
-        self.append(&plain)
-    }
-
-    fn append(&mut self, octets: &[u8]) -> Text<'a> {
-        let start = self.buffer.len();
-        self.buffer.extend_from_slice(octets);
-        Text::Buffer {
-            start,
-            end: self.buffer.len(),
-        }
-    }
-
-    fn is_utf8(&self, encoded: Text<'a>) -> bool {
-        let octets = self.octets(encoded);
-        let mut decoded = Vec::new();
-        !octets.contains(&b'%') || {
-            percent::decode_into(octets, &mut decoded);
-            std::str::from_utf8(&decoded).is_ok()
-        }
+        self.buffer.octets(text)
     }
 }
 
 impl Parameter<'_> {
     fn is_of(&self, placement: Placement) -> bool {
         self.placement == placement
-    }
-}
-
-impl<'a> Text<'a> {
-    fn octets<'s>(self, buffer: &'s [u8]) -> &'s [u8]
-    where
-        'a: 's,
-    {
-        match self {
-            Self::Wire(octets) => octets,
-            Self::Buffer { start, end } => buffer.get(start..end).unwrap_or_default(),
-        }
     }
 }
 
@@ -334,32 +304,22 @@ impl<'a> Known<'a> {
     pub(crate) fn get(&self, name: ParameterName) -> Option<Text<'a>> {
         self.0.get(name as usize).copied().flatten()
     }
-}
 
-/// Whether a query or form holds any name that begins with `oauth_` (C2).
-pub(crate) fn mentions_oauth(text: &[u8]) -> bool {
-    pairs(text).any(|pair| percent::form_starts_with(split_pair(pair).0, OAUTH_PREFIX))
-}
+    /// Whether the value came as it is: nothing but letters, digits and `-._~`.
+    pub(crate) fn is_plain(&self, name: ParameterName) -> bool {
+        matches!(self.get(name), Some(Text::Wire(_)))
+    }
 
-/// The pieces between `&`, without the empty ones.
-fn pairs(text: &[u8]) -> impl Iterator<Item = &[u8]> {
-    text.split(|octet| *octet == b'&').filter(|pair| !pair.is_empty())
-}
-
-/// Name and value, split at the first `=` (C35); without one the value is empty (C34).
-fn split_pair(pair: &[u8]) -> (&[u8], &[u8]) {
-    match pair.iter().position(|octet| *octet == b'=') {
-        Some(at) => (
-            pair.get(..at).unwrap_or_default(),
-            pair.get(at + 1..).unwrap_or_default(),
-        ),
-        None => (pair, &[]),
+    fn set(&mut self, name: ParameterName, value: Text<'a>) {
+        if let Some(slot) = self.0.get_mut(name as usize) {
+            *slot = Some(value);
+        }
     }
 }
 
-fn by_octets(one: &Parameter<'_>, other: &Parameter<'_>, buffer: &[u8]) -> Ordering {
-    let by_name = one.name.octets(buffer).cmp(other.name.octets(buffer));
-    by_name.then_with(|| one.value.octets(buffer).cmp(other.value.octets(buffer)))
+fn by_octets(one: &Parameter<'_>, other: &Parameter<'_>, buffer: &Buffer) -> Ordering {
+    let by_name = buffer.octets(one.name).cmp(buffer.octets(other.name));
+    by_name.then_with(|| buffer.octets(one.value).cmp(buffer.octets(other.value)))
 }
 
 fn prefix(name: &[u8]) -> u64 {

@@ -18,11 +18,86 @@ pub(crate) enum Decoding {
     Form,
 }
 
+/// A text as it came: what already is the encoding of its octets is borrowed as it stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Wire<'a> {
+    /// Nothing but letters, digits and `-._~`.
+    Plain(&'a [u8]),
+    /// Canonical, with escapes.
+    Escaped(&'a [u8]),
+    /// Anything else.
+    Raw(&'a [u8]),
+}
+
+impl<'a> Wire<'a> {
+    /// What `text` is.
+    pub(crate) fn of(text: &'a [u8]) -> Self {
+        match Self::split(text) {
+            (wire, []) => wire,
+            _ => Self::Raw(text),
+        }
+    }
+
+    /// The longest canonical beginning of `text`, and what follows it.
+    #[inline]
+    pub(crate) fn split(text: &'a [u8]) -> (Self, &'a [u8]) {
+        let plain = unreserved_len(text);
+        let len = if text.get(plain) == Some(&b'%') {
+            canonical_len(text, plain)
+        } else {
+            plain
+        };
+        let (canonical, rest) = text.split_at(len);
+        if len == plain {
+            (Self::Plain(canonical), rest)
+        } else {
+            (Self::Escaped(canonical), rest)
+        }
+    }
+
+    /// Whether it stands for itself.
+    pub(crate) fn is_plain(&self) -> bool {
+        matches!(self, Self::Plain(_))
+    }
+
+    /// As it stands.
+    pub(crate) fn octets(&self) -> &'a [u8] {
+        match self {
+            Self::Plain(octets) | Self::Escaped(octets) | Self::Raw(octets) => octets,
+        }
+    }
+}
+
+/// Name and value in canonical encoding.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct CanonicalPair<'a> {
+    pub(crate) name: &'a [u8],
+    pub(crate) value: &'a [u8],
+    /// Whether neither holds an escape, so that encoding them once more changes nothing.
+    pub(crate) is_plain: bool,
+}
+
+impl<'a> CanonicalPair<'a> {
+    /// The longest canonical beginnings of a name, and of what follows it and `separator`; and what follows them. `None`: no
+    /// separator stands there.
+    #[inline]
+    pub(crate) fn split<const N: usize>(text: &'a [u8], separator: [u8; N]) -> Option<(Self, &'a [u8])> {
+        let (name, rest) = Wire::split(text);
+        let (value, rest) = Wire::split(rest.strip_prefix(separator.as_slice())?);
+        let pair = Self {
+            name: name.octets(),
+            value: value.octets(),
+            is_plain: name.is_plain() && value.is_plain(),
+        };
+        Some((pair, rest))
+    }
+}
+
 /// Appends the encoded octets.
 pub(crate) fn encode_into(octets: &[u8], out: &mut Vec<u8>) {
     let mut rest = octets;
-    while let Some(at) = rest.iter().position(|octet| !is_unreserved(*octet)) {
-        let (plain, special) = rest.split_at(at);
+    loop {
+        let (plain, special) = rest.split_at(unreserved_len(rest));
         out.extend_from_slice(plain);
         let Some((octet, tail)) = special.split_first() else {
             return;
@@ -30,7 +105,6 @@ pub(crate) fn encode_into(octets: &[u8], out: &mut Vec<u8>) {
         escape_into(*octet, out);
         rest = tail;
     }
-    out.extend_from_slice(rest);
 }
 
 /// Appends text that is encoded already, encoded once more: only its `%` change.
@@ -43,54 +117,53 @@ pub(crate) fn encode_encoded_into(encoded: &[u8], out: &mut Vec<u8>) {
     }
 }
 
-/// Whether a wire text is already what [`encode`] makes of its decoded octets, so that it can be borrowed as it is.
-pub(crate) fn is_canonical(wire: &[u8]) -> bool {
-    let mut rest = wire;
-    loop {
-        match rest {
-            [] => return true,
-            [b'%', high, low, tail @ ..] => match (upper_hex_value(*high), upper_hex_value(*low)) {
-                (Some(high), Some(low)) if !is_unreserved(high << 4 | low) => rest = tail,
-                _ => return false,
-            },
-            [octet, tail @ ..] if is_unreserved(*octet) => rest = tail,
-            _ => return false,
-        }
-    }
-}
-
 /// Appends the canonical encoding of what `wire` decodes to: decoded exactly once, encoded again (C25, C28).
 pub(crate) fn canonicalise_into(wire: &[u8], decoding: Decoding, out: &mut Vec<u8>) -> Result<(), Problem> {
+    out.reserve(wire.len() * ESCAPE_LENGTH);
     let mut rest = wire;
-    while let Some((octet, tail)) = rest.split_first() {
-        let mut decoded = *octet;
-        rest = tail;
-        if decoded == b'%' {
-            match escaped(tail) {
-                Some((value, after)) => (decoded, rest) = (value, after),
-                None if decoding == Decoding::Header => return Err(Problem::Malformed),
-                None => {}
-            }
-        } else if decoded == b'+' && decoding == Decoding::Form {
-            decoded = b' ';
-        }
+    loop {
+        let (plain, special) = rest.split_at(unreserved_len(rest));
+        out.extend_from_slice(plain);
+        let Some((octet, tail)) = special.split_first() else {
+            return Ok(());
+        };
+        let (decoded, after) = match (*octet, escaped(tail)) {
+            (b'%', Some(decoded)) => decoded,
+            (b'%', None) if decoding == Decoding::Header => return Err(Problem::Malformed),
+            (b'+', _) if decoding == Decoding::Form => (b' ', tail),
+            (octet, _) => (octet, tail),
+        };
         if is_unreserved(decoded) {
             out.push(decoded);
         } else {
             escape_into(decoded, out);
         }
+        rest = after;
     }
-    Ok(())
 }
 
-/// Appends the octets of a text that [`encode`] made.
+/// Appends the octets that a text stands for; a broken escape, and a `+`, stand for themselves.
 pub(crate) fn decode_into(encoded: &[u8], out: &mut Vec<u8>) {
+    out.reserve(encoded.len());
     let mut rest = encoded;
-    while let Some((octet, tail)) = rest.split_first() {
-        let escape = if *octet == b'%' { escaped(tail) } else { None };
-        let (decoded, after) = escape.unwrap_or((*octet, tail));
+    loop {
+        let (plain, special) = rest.split_at(unreserved_len(rest));
+        out.extend_from_slice(plain);
+        let Some((octet, tail)) = special.split_first() else {
+            return;
+        };
+        let (decoded, after) = escaped(tail).unwrap_or((*octet, tail));
         out.push(decoded);
         rest = after;
+    }
+}
+
+/// Whether a wire text decodes to UTF-8.
+pub(crate) fn is_utf8(wire: &Wire<'_>) -> bool {
+    let mut decoded = Vec::new();
+    wire.is_plain() || {
+        decode_into(wire.octets(), &mut decoded);
+        std::str::from_utf8(&decoded).is_ok()
     }
 }
 
@@ -139,9 +212,45 @@ fn upper_hex_value(digit: u8) -> Option<u8> {
     }
 }
 
-pub(crate) fn is_unreserved(octet: u8) -> bool {
+/// Octets at the beginning of `text` that [`encode`] could have made; the first `plain` of them stand for themselves.
+#[inline(never)]
+fn canonical_len(text: &[u8], plain: usize) -> usize {
+    let mut len = plain;
+    while let Some([b'%', high, low, after @ ..]) = text.get(len..)
+        && let (Some(high), Some(low)) = (upper_hex_value(*high), upper_hex_value(*low))
+        && !is_unreserved(high << 4 | low)
+    {
+        len += ESCAPE_LENGTH + unreserved_len(after);
+    }
+    len
+}
+
+/// Octets at the beginning of `text` that stand for themselves.
+fn unreserved_len(text: &[u8]) -> usize {
+    let (chunks, rest) = text.as_chunks::<CHUNK>();
+    for (at, chunk) in chunks.iter().enumerate() {
+        let within = count_unreserved(chunk);
+        if within < CHUNK {
+            return at * CHUNK + within;
+        }
+    }
+    chunks.len() * CHUNK + count_unreserved(rest)
+}
+
+#[inline]
+fn count_unreserved(text: &[u8]) -> usize {
+    text.iter().take_while(|octet| is_unreserved(**octet)).count()
+}
+
+fn is_unreserved(octet: u8) -> bool {
     UNRESERVED.get(usize::from(octet)).is_some_and(|unreserved| *unreserved)
 }
+
+/// Octets that are looked at together.
+const CHUNK: usize = 8;
+
+/// `%XX`
+const ESCAPE_LENGTH: usize = 3;
 
 const UNRESERVED: [bool; 256] = {
     let mut table = [false; 256];
@@ -164,19 +273,23 @@ mod tests {
 
     #[test]
     fn a_canonical_text_is_one_that_encodes_to_itself() {
-        for (wire, canonical) in [
-            ("abc-._~", true),
-            ("%5B%5D", true),
-            ("%5b", false),
-            ("%41", false),
-            ("a b", false),
-            ("a+b", false),
-            ("%", false),
-            ("%4", false),
-            ("%zz", false),
-        ] {
-            assert_eq!(is_canonical(wire.as_bytes()), canonical, "{wire}");
+        assert_eq!(Wire::of(b""), Wire::Plain(b""));
+        assert_eq!(Wire::of(b"abc-._~"), Wire::Plain(b"abc-._~"));
+        for wire in ["%5B%5D", "%5B", "a%5Bb%5D", "a%20"] {
+            assert_eq!(Wire::of(wire.as_bytes()), Wire::Escaped(wire.as_bytes()), "{wire}");
         }
+        for wire in ["%5b", "%41", "a b", "a+b", "%", "%4", "%zz", "%20%", "%20%7E", "a%2"] {
+            assert_eq!(Wire::of(wire.as_bytes()), Wire::Raw(wire.as_bytes()), "{wire}");
+        }
+    }
+
+    #[test]
+    fn a_canonical_beginning_ends_where_work_begins() {
+        let plain = Wire::split(b"oauth_nonce=\"x\"");
+        let escaped = Wire::split(b"a%2Fb%2f");
+
+        assert_eq!(plain, (Wire::Plain(b"oauth_nonce"), &b"=\"x\""[..]));
+        assert_eq!(escaped, (Wire::Escaped(b"a%2Fb"), &b"%2f"[..]));
     }
 
     #[test]

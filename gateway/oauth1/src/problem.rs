@@ -44,7 +44,19 @@ impl ParameterName {
 
     /// The parameter of that exact name.
     pub(crate) fn of(name: &[u8]) -> Option<Self> {
-        Self::ALL.into_iter().find(|known| known.as_str().as_bytes() == name)
+        match name {
+            b"oauth_consumer_key" => Some(Self::ConsumerKey),
+            b"oauth_signature" => Some(Self::Signature),
+            b"oauth_signature_method" => Some(Self::SignatureMethod),
+            b"oauth_nonce" => Some(Self::Nonce),
+            b"oauth_timestamp" => Some(Self::Timestamp),
+            b"oauth_token" => Some(Self::Token),
+            b"oauth_verifier" => Some(Self::Verifier),
+            b"oauth_callback" => Some(Self::Callback),
+            b"oauth_version" => Some(Self::Version),
+            b"oauth_body_hash" => Some(Self::BodyHash),
+            _ => None,
+        }
     }
 
     /// The name on the wire.

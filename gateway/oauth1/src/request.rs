@@ -6,7 +6,9 @@ use crate::{
     Keys, MethodSet, ParameterName, Problem, SignatureMethod, Target,
     authorization::Authorization,
     base_string,
-    parameters::{Known, Parameters, Text, mentions_oauth},
+    form::mentions_oauth,
+    parameters::{Known, Parameters},
+    text::Text,
     timestamp::{self, Window},
 };
 
@@ -127,7 +129,6 @@ impl<'a> OauthRequest<'a> {
         parameters.sort();
         let placement = find_placement(header.is_some(), &mut parameters, rules)?;
         check_placement(placement, parts, rules)?;
-        parameters.check_oauth_names()?;
         let known = parameters.known(rules.limits.oauth_value)?;
         let request = Self {
             http_method: parts.method,
@@ -181,8 +182,8 @@ impl<'a> OauthRequest<'a> {
     /// (X3); the path could stand in a request line (C45).
     fn check_values(&self, form: Option<&[u8]>) -> Result<(), Problem> {
         for name in [ParameterName::ConsumerKey, ParameterName::Token] {
-            let is_sound = |value| std::str::from_utf8(value).is_ok_and(|text| !text.contains(char::is_control));
-            if !self.get(name).is_none_or(is_sound) {
+            let is_text = |value| std::str::from_utf8(value).is_ok_and(|text| !text.contains(char::is_control));
+            if !self.known.is_plain(name) && !self.get(name).is_none_or(is_text) {
                 return Err(Problem::Rejected(name.as_str().to_owned()));
             }
         }
@@ -204,13 +205,18 @@ impl<'a> OauthRequest<'a> {
         }
     }
 
-    /// Presence only; an empty value passes (magento.md 2.4).
+    /// Presence only; an empty value passes (magento.md 2.4). PLAINTEXT may leave out timestamp and nonce (C18).
     fn check_presence(&self, call: Call) -> Result<(), Problem> {
+        let is_absent = |name: &ParameterName| self.known.get(*name).is_none();
+        let required = required(call);
+        if !required.iter().any(is_absent) {
+            return Ok(());
+        }
         let is_plaintext =
             self.get(ParameterName::SignatureMethod) == Some(SignatureMethod::Plaintext.as_str().as_bytes());
-        let absent: Vec<_> = required(call)
+        let absent: Vec<_> = required
             .iter()
-            .filter(|name| self.known.get(**name).is_none())
+            .filter(|name| is_absent(name))
             .filter(|name| !(is_plaintext && matches!(name, ParameterName::Timestamp | ParameterName::Nonce)))
             .copied()
             .collect();
@@ -235,10 +241,10 @@ impl<'a> OauthRequest<'a> {
     }
 
     fn accepted_method(&self, accept: Acceptance) -> Result<SignatureMethod, Problem> {
-        let name = String::from_utf8_lossy(self.get(ParameterName::SignatureMethod).unwrap_or_default());
-        SignatureMethod::from_name(&name)
+        let name = self.get(ParameterName::SignatureMethod).unwrap_or_default();
+        SignatureMethod::of(name)
             .filter(|method| accept.methods.contains(*method))
-            .ok_or_else(|| Problem::SignatureMethodRejected(name.into_owned()))
+            .ok_or_else(|| Problem::SignatureMethodRejected(String::from_utf8_lossy(name).into_owned()))
     }
 
     fn text(&self, name: ParameterName) -> Option<&str> {
@@ -394,9 +400,8 @@ fn look<'a>(parts: &RequestParts<'a>) -> Result<Seen<'a>, Problem> {
 
 /// The one placement (C2). What a form may repeat is folded into the header.
 fn find_placement(has_header: bool, parameters: &mut Parameters<'_>, rules: &Rules) -> Result<Placement, Problem> {
-    let in_query = parameters.holds_oauth(Placement::Query);
-    let in_form = parameters.holds_oauth(Placement::Form);
-    match (has_header, in_query, in_form) {
+    let found = parameters.oauth();
+    match (has_header, found.query, found.form) {
         (true, false, false) => Ok(Placement::Header),
         (true, false, true) if rules.repeat_in_form => parameters.fold_repeats().map(|()| Placement::Header),
         (false, true, false) => Ok(Placement::Query),
@@ -448,7 +453,10 @@ fn required(call: Call) -> &'static [ParameterName] {
 
 /// 1 to 255 octets of whatever a client likes, but no control characters (C69, P20).
 fn is_sound_nonce(nonce: &[u8]) -> bool {
-    (1..=MAX_NONCE_LENGTH).contains(&nonce.len()) && !nonce.iter().any(u8::is_ascii_control)
+    let holds_control = nonce
+        .iter()
+        .fold(false, |holds, octet| holds | octet.is_ascii_control());
+    (1..=MAX_NONCE_LENGTH).contains(&nonce.len()) && !holds_control
 }
 
 /// Octets of every token (magento.md 1.7).

@@ -56,7 +56,7 @@ pub fn authorization(parts: &RequestParts<'_>, credentials: &Credentials<'_>, st
         .collect();
     let mut parameters = Parameters::with_capacity(own.len());
     for (name, value) in &own {
-        parameters.add_encoded(name.as_bytes(), value.as_bytes());
+        parameters.add_encoded(name, value).ok()?;
     }
     for (text, placement) in [
         (parts.target.query.map(str::as_bytes), Placement::Query),

@@ -53,7 +53,11 @@ impl SignatureMethod {
 
     /// The method of that exact name.
     pub fn from_name(name: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|method| method.as_str() == name)
+        Self::of(name.as_bytes())
+    }
+
+    pub(crate) fn of(name: &[u8]) -> Option<Self> {
+        Self::ALL.into_iter().find(|method| method.as_str().as_bytes() == name)
     }
 
     /// Whether it is RSA, whose key is the consumer's public one.

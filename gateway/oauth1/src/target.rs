@@ -21,10 +21,10 @@ impl Scheme {
     }
 
     /// The port that is left out of the base string (C43).
-    fn default_port(self) -> u16 {
+    fn default_port(self) -> &'static [u8] {
         match self {
-            Self::Http => 80,
-            Self::Https => 443,
+            Self::Http => b"80",
+            Self::Https => b"443",
         }
     }
 }
@@ -66,8 +66,9 @@ impl<'a> Target<'a> {
 
     /// Whether the path can stand in a request line: `/…`, without white space or control characters (C45, C50).
     pub(crate) fn has_sound_path(&self) -> bool {
-        let mut octets = self.path.bytes();
-        octets.next().is_none_or(|first| first == b'/') && octets.all(|octet| !matches!(octet, 0..=b' ' | 0x7f))
+        let octets = self.path.as_bytes();
+        let is_sound = |sound, octet: &u8| sound & !matches!(octet, 0..=b' ' | 0x7f);
+        octets.first().is_none_or(|first| *first == b'/') && octets.iter().fold(true, is_sound)
     }
 
     /// Appends the base string URI, encoded once more: lower-case host, no default port, raw path, no query (C42 to C48).
@@ -75,36 +76,37 @@ impl<'a> Target<'a> {
     pub(crate) fn write_encoded(&self, is_as_sent: bool, out: &mut Vec<u8>) {
         out.extend_from_slice(self.scheme.as_str().as_bytes());
         out.extend_from_slice(b"%3A%2F%2F");
-        let authority = self.authority.rsplit_once('@').map_or(self.authority, |(_, host)| host);
-        let (host, port) = split_port(authority);
+        let authority = self.authority.as_bytes();
         if is_as_sent {
-            percent::encode_into(authority.as_bytes(), out);
+            percent::encode_into(after_userinfo(authority), out);
         } else {
-            if host.bytes().any(|octet| octet.is_ascii_uppercase()) {
-                percent::encode_into(host.to_ascii_lowercase().as_bytes(), out);
+            let (host, port) = host_and_port(authority);
+            if host.iter().any(u8::is_ascii_uppercase) {
+                percent::encode_into(&host.to_ascii_lowercase(), out);
             } else {
-                percent::encode_into(host.as_bytes(), out);
+                percent::encode_into(host, out);
             }
-            if !port.is_empty() && port.parse() != Ok(self.scheme.default_port()) {
+            if !port.is_empty() && port != self.scheme.default_port() {
                 out.extend_from_slice(b"%3A");
-                percent::encode_into(port.as_bytes(), out);
+                percent::encode_into(port, out);
             }
         }
-        percent::encode_into(
-            if self.path.is_empty() {
-                b"/"
-            } else {
-                self.path.as_bytes()
-            },
-            out,
-        );
+        let path = self.path.as_bytes();
+        percent::encode_into(if path.is_empty() { b"/" } else { path }, out);
     }
 }
 
-/// Host (an IPv6 one in its brackets) and port; the port is empty where there is none.
-fn split_port(authority: &str) -> (&str, &str) {
-    match authority.rsplit_once(':') {
-        Some((host, port)) if !port.contains(']') => (host, port),
-        _ => (authority, ""),
+/// Host (an IPv6 one in its brackets) and port, which is empty where there is none; without `user:password@` (C47).
+fn host_and_port(authority: &[u8]) -> (&[u8], &[u8]) {
+    let special = authority.iter().rposition(|octet| matches!(octet, b':' | b']' | b'@'));
+    match special.map(|at| authority.split_at(at)) {
+        None => (authority, &[]),
+        Some((host, [b':', port @ ..])) => (after_userinfo(host), port),
+        Some((_, [b'@', host @ ..])) => (host, &[]),
+        Some(_) => (after_userinfo(authority), &[]),
     }
+}
+
+fn after_userinfo(host: &[u8]) -> &[u8] {
+    host.rsplit(|octet| *octet == b'@').next().unwrap_or_default()
 }

@@ -18,17 +18,13 @@ impl Window {
 
 /// Reads a positive integer of digits alone, at most twelve (C65).
 pub(crate) fn parse(digits: &[u8]) -> Result<u64, Problem> {
-    if digits.is_empty() || digits.len() > MAX_DIGITS || !digits.iter().all(u8::is_ascii_digit) {
+    if digits.len() > MAX_DIGITS {
         return Err(Problem::TimestampRefused);
     }
-    let seconds = digits
-        .iter()
-        .fold(0, |seconds, digit| seconds * 10 + u64::from(digit - b'0'));
-    if seconds == 0 {
-        Err(Problem::TimestampRefused)
-    } else {
-        Ok(seconds)
-    }
+    let seconds = digits.iter().try_fold(0, |seconds, digit| {
+        digit.is_ascii_digit().then(|| seconds * 10 + u64::from(digit - b'0'))
+    });
+    seconds.filter(|seconds| *seconds > 0).ok_or(Problem::TimestampRefused)
 }
 
 const MAX_DIGITS: usize = 12;
