@@ -14,7 +14,7 @@ pub(crate) enum Authorization<'a> {
     Bearer,
     /// `OAuth`, and what follows it.
     OAuth(&'a [u8]),
-    /// `OAuth` behind another scheme: never pick one of them (C8).
+    /// Two schemes: never pick one of them (C8).
     Several,
 }
 
@@ -30,7 +30,7 @@ impl<'a> Authorization<'a> {
         let (scheme, rest) = header.split_at(end);
         if scheme.eq_ignore_ascii_case(b"OAuth") {
             Self::OAuth(rest)
-        } else if holds_oauth_scheme(rest) {
+        } else if holds_second_scheme(rest) {
             Self::Several
         } else if scheme.eq_ignore_ascii_case(b"Bearer") {
             Self::Bearer
@@ -147,14 +147,26 @@ fn unquoted_value(rest: &[u8]) -> Result<(&[u8], bool, &[u8]), Problem> {
     Ok((value, false, rest))
 }
 
-/// Whether the word `OAuth` stands outside quotes in what follows another scheme.
-fn holds_oauth_scheme(rest: &[u8]) -> bool {
+/// Whether another scheme stands in what follows the first: a word and its credentials behind a comma, or `OAuth`
+/// anywhere outside of quotes.
+fn holds_second_scheme(rest: &[u8]) -> bool {
     let mut is_quoted = false;
-    rest.split(|octet| {
-        is_quoted ^= *octet == b'"';
-        !is_quoted && is_separator(*octet)
+    let mut is_escaped = false;
+    let elements = rest.split(|octet| {
+        is_quoted ^= *octet == b'"' && !is_escaped;
+        is_escaped = is_quoted && *octet == b'\\' && !is_escaped;
+        *octet == b',' && !is_quoted
+    });
+    elements.enumerate().any(|(at, element)| {
+        let unquoted = element.split(|octet| *octet == b'"').next().unwrap_or_default();
+        let mut words = unquoted
+            .split(|octet| matches!(octet, b' ' | b'\t'))
+            .filter(|word| !word.is_empty());
+        let is_oauth = words.clone().any(|word| word.eq_ignore_ascii_case(b"OAuth"));
+        let is_first_a_name = words.next().is_some_and(|first| !first.contains(&b'='));
+        let is_followed = words.next().is_some_and(|second| !second.starts_with(b"="));
+        is_oauth || at > 0 && is_first_a_name && is_followed
     })
-    .any(|word| word.eq_ignore_ascii_case(b"OAuth"))
 }
 
 fn is_separator(octet: u8) -> bool {
@@ -295,9 +307,29 @@ mod tests {
         assert_eq!(read("Digest username=\"x, OAuth y\""), Authorization::Other);
         assert_eq!(read("oauth_token=\"x\""), Authorization::Other);
         assert_eq!(Authorization::read(None), Authorization::Other);
-        assert_eq!(read("Basic x, OAuth a=\"b\""), Authorization::Several);
-        assert_eq!(read("Bearer x,oauth a=\"b\""), Authorization::Several);
-        assert_eq!(read("Basic OAuth"), Authorization::Several);
+        for header in [
+            "Digest username=\"x\\\", OAuth y\", nonce=abc, qop = auth",
+            "Signature keyId=\"a\",headers=\"host date\", signature=\"b==\"",
+            "Basic abc, def",
+        ] {
+            assert_eq!(read(header), Authorization::Other, "{header}");
+        }
+    }
+
+    #[test]
+    fn two_schemes_are_never_one() {
+        for header in [
+            "Basic x, OAuth a=\"b\"",
+            "Bearer x,oauth a=\"b\"",
+            "Basic OAuth",
+            "Basic x, OAuth",
+            "Bearer abc, Basic dXNlcg==",
+            "Basic dXNlcg==,Bearer abc",
+            "Digest username=\"x\", Bearer abc",
+        ] {
+            let read = Authorization::read(Some(header.as_bytes()));
+            assert_eq!(read, Authorization::Several, "{header}");
+        }
     }
 
     #[test]
