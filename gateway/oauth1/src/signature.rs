@@ -1,6 +1,5 @@
 //! Signature methods and prepared keys (RFC 5849 sections 3.4.2 to 3.4.4).
 
-use aws_lc_rs::signature as rsa;
 use base64::{Engine, engine::general_purpose::STANDARD};
 use hmac::{Hmac, KeyInit, Mac};
 use sha1::Sha1;
@@ -9,6 +8,7 @@ use subtle::ConstantTimeEq;
 use zeroize::Zeroizing;
 
 use crate::percent;
+use crate::rsa_key::RsaHash;
 pub use crate::rsa_key::RsaPublicKey;
 
 /// A signature method, by its exact name on the wire.
@@ -100,7 +100,7 @@ pub struct Keys {
     sha512: Option<Box<Hmac<Sha512>>>,
     /// SHA-256 of the key in clear: equal lengths to compare, and no secret kept.
     plaintext: Option<[u8; 32]>,
-    rsa: Option<(MethodSet, RsaPublicKey)>,
+    rsa: Option<Box<(MethodSet, RsaPublicKey)>>,
     is_dummy: bool,
 }
 
@@ -126,14 +126,14 @@ impl Keys {
     /// With an RSA key: only RSA methods verify (C63, P18).
     pub fn rsa(methods: MethodSet, key: &RsaPublicKey) -> Self {
         Self {
-            rsa: Some((methods, key.clone())),
+            rsa: Some(Box::new((methods, key.clone()))),
             ..Self::new(MethodSet::EMPTY, "", "")
         }
     }
 
     /// Keys that take the same work and verify nothing: for unknown consumers and tokens (P5). Make them once.
     pub fn dummy(methods: MethodSet) -> Self {
-        let rsa = RsaPublicKey::from_pem(DUMMY_RSA_KEY).map(|key| (methods, key));
+        let rsa = RsaPublicKey::from_pem(DUMMY_RSA_KEY).map(|key| Box::new((methods, key)));
         Self {
             rsa,
             is_dummy: true,
@@ -157,16 +157,22 @@ impl Keys {
                 .sha512
                 .as_ref()
                 .is_some_and(|keyed| verify_mac(keyed.as_ref(), base, signature)),
-            SignatureMethod::RsaSha1 | SignatureMethod::RsaSha256 => self
-                .rsa
-                .as_ref()
-                .is_some_and(|(methods, key)| methods.contains(method) && verify_rsa(method, key, base, signature)),
+            SignatureMethod::RsaSha1 => self.verify_rsa(method, RsaHash::Sha1, base, signature),
+            SignatureMethod::RsaSha256 => self.verify_rsa(method, RsaHash::Sha256, base, signature),
             SignatureMethod::Plaintext => self
                 .plaintext
                 .as_ref()
                 .is_some_and(|expected| bool::from(expected.ct_eq(Sha256::digest(signature).as_slice()))),
         };
         is_right && !self.is_dummy
+    }
+
+    fn verify_rsa(&self, method: SignatureMethod, hash: RsaHash, base: &[u8], signature: &[u8]) -> bool {
+        let Some((methods, key)) = self.rsa.as_deref() else {
+            return false;
+        };
+        let decoded = STANDARD.decode(signature).unwrap_or_default();
+        methods.contains(method) && key.verify(hash, base, &decoded)
     }
 }
 
@@ -214,21 +220,6 @@ fn verify_mac<M: Mac + Clone>(keyed: &M, base: &[u8], signature: &[u8]) -> bool 
     let is_right_length = length == Ok(mac.as_ref().len());
     let compared = decoded.get(..mac.as_ref().len()).unwrap_or_default();
     bool::from(mac.as_ref().ct_eq(compared)) & is_right_length
-}
-
-fn verify_rsa(method: SignatureMethod, key: &RsaPublicKey, base: &[u8], signature: &[u8]) -> bool {
-    let algorithm: &'static dyn rsa::VerificationAlgorithm = match method {
-        SignatureMethod::RsaSha1 => &rsa::RSA_PKCS1_1024_8192_SHA1_FOR_LEGACY_USE_ONLY,
-        SignatureMethod::RsaSha256 => &rsa::RSA_PKCS1_1024_8192_SHA256_FOR_LEGACY_USE_ONLY,
-        SignatureMethod::HmacSha1
-        | SignatureMethod::HmacSha256
-        | SignatureMethod::HmacSha512
-        | SignatureMethod::Plaintext => return false,
-    };
-    let decoded = STANDARD.decode(signature).unwrap_or_default();
-    rsa::UnparsedPublicKey::new(algorithm, key.der())
-        .verify(base, &decoded)
-        .is_ok()
 }
 
 /// Octets of the longest signature that is decoded for an HMAC; a longer one is wrong.
