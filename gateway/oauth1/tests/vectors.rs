@@ -77,8 +77,34 @@ fn octets_of_hex(hex: &str) -> Vec<u8> {
         .collect()
 }
 
-fn spki_pem(base64: &str) -> String {
-    format!("-----BEGIN PUBLIC KEY-----\n{base64}\n-----END PUBLIC KEY-----\n")
+fn pem(label: &str, base64: &str) -> String {
+    format!("-----BEGIN {label}-----\n{base64}\n-----END {label}-----\n")
+}
+
+/// What the page of vectors numbers: V1 to V30, some of them in parts.
+#[test]
+fn every_published_vector_is_there() {
+    let mut ids: Vec<&str> = [
+        vectors(include_str!("vectors/encoding.txt"), 10),
+        vectors(include_str!("vectors/normalisation.txt"), 7),
+        vectors(include_str!("vectors/base_uri.txt"), 11),
+        vectors(include_str!("vectors/requests.txt"), 20),
+        vectors(include_str!("vectors/signatures.txt"), 4),
+        vectors(include_str!("vectors/body_hash.txt"), 2),
+        vectors(include_str!("vectors/rsa.txt"), 3),
+    ]
+    .iter()
+    .flatten()
+    .flat_map(|vector| vector.get("id").split(' '))
+    .collect();
+    ids.sort_unstable();
+    ids.dedup();
+
+    assert_eq!(ids.len(), 56);
+    for number in 1..=30 {
+        let (whole, part) = (format!("V{number}"), format!("V{number}."));
+        assert!(ids.iter().any(|id| *id == whole || id.starts_with(&part)), "{whole}");
+    }
 }
 
 #[test]
@@ -216,7 +242,7 @@ fn bodies_have_the_published_hashes() {
 #[test]
 fn rsa_signatures_hold_as_published() {
     for vector in vectors(include_str!("vectors/rsa.txt"), 3) {
-        let pem = spki_pem(vector.get("spki"));
+        let pem = pem("PUBLIC KEY", vector.get("spki"));
         let key = RsaPublicKey::from_pem_of_test_vector(&pem).expect("a public key");
         let keys = Keys::rsa(SignatureMethod::ALL.into_iter().collect::<MethodSet>(), &key);
         for (method, signature) in vector.signatures() {
@@ -233,5 +259,103 @@ fn rsa_signatures_hold_as_published() {
                 vector.get("id")
             );
         }
+    }
+}
+
+/// C60
+#[test]
+fn only_strictly_encoded_rsa_keys_are_keys() {
+    let keys = strict_rsa_vectors("key");
+    assert_eq!(keys.len(), 30);
+    for vector in keys {
+        let (label, why) = (vector.get("label"), vector.get("key"));
+        let (der, is_key) = accepted_or_refused(&vector);
+        assert_eq!(RsaPublicKey::from_pem(&pem(label, der)).is_some(), is_key, "{why}");
+        // Neither cut, nor behind or before something else, nor wrapped.
+        if is_key {
+            let wrapped: Vec<_> = der.as_bytes().chunks(64).map(String::from_utf8_lossy).collect();
+            let text = format!("subject=x\n{}trailer\n", pem(label, &wrapped.join("\r\n")));
+            assert_eq!(
+                RsaPublicKey::from_pem(&text),
+                RsaPublicKey::from_pem(&pem(label, der)),
+                "{why}"
+            );
+            assert!(RsaPublicKey::from_pem(&pem(label, &der[4..])).is_none(), "{why}");
+            assert!(
+                RsaPublicKey::from_pem(&pem(label, &der.replace('M', "-"))).is_none(),
+                "{why}"
+            );
+            assert!(RsaPublicKey::from_pem(&pem(label, der).replace("-----END", "----- END")).is_none());
+            assert!(
+                RsaPublicKey::from_pem(&pem(label, der).replacen(label, "KEY", 1)).is_none(),
+                "{why}"
+            );
+        }
+    }
+}
+
+/// C60
+#[test]
+fn only_strictly_padded_rsa_signatures_hold() {
+    let signatures = strict_rsa_vectors("signature");
+    assert_eq!(signatures.len(), 42);
+    for vector in signatures {
+        let why = vector.get("signature");
+        let key = RsaPublicKey::from_pem(&pem("RSA PUBLIC KEY", vector.get("public"))).expect("a key");
+        let keys = Keys::rsa(SignatureMethod::ALL.into_iter().collect::<MethodSet>(), &key);
+        let method = SignatureMethod::from_name(vector.get("method")).expect("a method");
+        let (signature, holds) = accepted_or_refused(&vector);
+        let base = vector.get("base").as_bytes();
+
+        assert_eq!(keys.verify(method, base, signature.as_bytes()), holds, "{why}");
+
+        for spoiled in [
+            format!("{signature}="),
+            format!("{signature}\n"),
+            signature.replace('=', ""),
+        ] {
+            assert!(!keys.verify(method, base, spoiled.as_bytes()), "{why}");
+        }
+    }
+}
+
+fn strict_rsa_vectors(kind: &str) -> Vec<Vector> {
+    let mut vectors = vectors(include_str!("vectors/rsa_strict.txt"), 72);
+    vectors.retain(|vector| vector.find(kind).is_some());
+    vectors
+}
+
+fn accepted_or_refused(vector: &Vector) -> (&'static str, bool) {
+    match vector.find("accepted") {
+        Some(value) => (value, true),
+        None => (vector.get("refused"), false),
+    }
+}
+
+/// magento.md 2.6
+#[test]
+fn names_are_sorted_naturally_as_php_sorts_them() {
+    for vector in vectors(include_str!("vectors/natural_order.txt"), 300) {
+        let query = vector.get("query");
+        let parts = RequestParts {
+            method: "GET",
+            target: Target {
+                query: Some(query),
+                ..vector.target("http://h/")
+            },
+            authorization: None,
+            form: None,
+        };
+        let form = BaseForm {
+            magento_sort: true,
+            ..BaseForm::default()
+        };
+
+        let base = base_string::of(&parts, form).map(text);
+
+        let sorted: Vec<_> = vector.get("sorted").split('&').map(|name| format!("{name}=")).collect();
+        let normalised = percent::encode(sorted.join("&").as_bytes());
+        let expected = format!("GET&http%3A%2F%2Fh%2F&{normalised}");
+        assert_eq!(base, Ok(expected), "{}", vector.get("id"));
     }
 }
