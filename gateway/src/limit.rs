@@ -21,7 +21,14 @@ struct Limit {
     config: RateLimit,
     /// Nanoseconds between two requests at the steady rate.
     spacing: u64,
-    shards: Vec<Mutex<HashMap<String, Count>>>,
+    shards: Vec<Mutex<Shard>>,
+}
+
+#[derive(Default)]
+struct Shard {
+    counts: HashMap<String, Count>,
+    /// When idle ones were last dropped: looking for them is work that a flood must not multiply.
+    cleaned: u64,
 }
 
 #[derive(Clone, Copy, Default)]
@@ -45,6 +52,7 @@ pub enum Subject<'a> {
 /// A request under way, for a limit of concurrency; ends when it is dropped.
 pub struct Turn {
     limit: Arc<Limit>,
+    shard: usize,
     key: String,
 }
 
@@ -88,23 +96,15 @@ impl Limit {
     }
 
     fn admit(self: &Arc<Self>, key: String, now: u64) -> Result<Option<Turn>, Refusal> {
-        let shard = key.bytes().fold(0_usize, |sum, octet| {
+        let place = key.bytes().fold(0_usize, |sum, octet| {
             sum.wrapping_mul(31).wrapping_add(usize::from(octet))
-        });
-        let Some(shard) = self.shards.get(shard % SHARDS) else {
+        }) % SHARDS;
+        let Some(shard) = self.shards.get(place) else {
             return Ok(None);
         };
-        let mut counts = shard.lock().unwrap_or_else(PoisonError::into_inner);
-        if counts.len() >= MOST_A_SHARD && !counts.contains_key(&key) {
-            // Whoever is idle needs no memory; if nobody is, new ones share one count.
-            counts.retain(|_, count| count.due > now || count.under_way > 0);
-        }
-        let key = if counts.len() >= MOST_A_SHARD && !counts.contains_key(&key) {
-            OTHERS.to_owned()
-        } else {
-            key
-        };
-        let count = counts.entry(key.clone()).or_default();
+        let mut shard = shard.lock().unwrap_or_else(PoisonError::into_inner);
+        let key = shard.room_for(key, now);
+        let count = shard.counts.entry(key.clone()).or_default();
         if self.config.concurrency.is_some_and(|most| count.under_way >= most) {
             return Err(Refusal::rate_limited(1));
         }
@@ -123,21 +123,37 @@ impl Limit {
         count.under_way += 1;
         Ok(Some(Turn {
             limit: Arc::clone(self),
+            shard: place,
             key,
         }))
     }
 }
 
+impl Shard {
+    /// Whoever is idle needs no memory; where nobody is, new ones share one count.
+    fn room_for(&mut self, key: String, now: u64) -> String {
+        if self.counts.len() < MOST_A_SHARD || self.counts.contains_key(&key) {
+            return key;
+        }
+        if now.saturating_sub(self.cleaned) >= NANOS {
+            self.cleaned = now;
+            self.counts.retain(|_, count| count.due > now || count.under_way > 0);
+        }
+        if self.counts.len() < MOST_A_SHARD {
+            key
+        } else {
+            OTHERS.to_owned()
+        }
+    }
+}
+
 impl Drop for Turn {
     fn drop(&mut self) {
-        let shard = self.key.bytes().fold(0_usize, |sum, octet| {
-            sum.wrapping_mul(31).wrapping_add(usize::from(octet))
-        });
-        let Some(shard) = self.limit.shards.get(shard % SHARDS) else {
+        let Some(shard) = self.limit.shards.get(self.shard) else {
             return;
         };
-        let mut counts = shard.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(count) = counts.get_mut(&self.key) {
+        let mut shard = shard.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(count) = shard.counts.get_mut(&self.key) {
             count.under_way = count.under_way.saturating_sub(1);
         }
     }
@@ -227,7 +243,7 @@ mod tests {
         let held: usize = limits.limits[0]
             .shards
             .iter()
-            .map(|shard| shard.lock().unwrap().len())
+            .map(|shard| shard.lock().unwrap().counts.len())
             .sum();
         assert!(held <= SHARDS * (MOST_A_SHARD + 1), "{held}");
     }
