@@ -90,6 +90,10 @@ impl Endpoint {
 
 /// `/rest/<store>/V1/…` for a configured `/rest/V1/…`.
 fn is_with_store(configured: &str, path: &str) -> bool {
+    // Most paths are other routes', and end otherwise.
+    if path.as_bytes().last_chunk::<4>() != configured.as_bytes().last_chunk() {
+        return false;
+    }
     let split = |path: &'_ str| -> Option<(usize, usize)> {
         let second = path.get(1..)?.find('/')? + 1;
         let third = path.get(second + 1..)?.find('/')? + second + 1;

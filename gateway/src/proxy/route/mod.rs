@@ -5,8 +5,9 @@
 //! path that upstream could read differently is refused instead of tidied.
 
 use std::borrow::Cow;
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
+use crate::authenticate::target::without_port;
 use crate::config;
 
 /// All routes.
@@ -32,7 +33,8 @@ pub enum Found {
 /// A place in the tree: what may follow, literals before a variable before the rest.
 #[derive(Debug, Default)]
 struct Node {
-    literals: HashMap<String, Self>,
+    /// Few of them at most places, and short: comparing costs less than hashing.
+    literals: BTreeMap<String, Self>,
     variable: Option<Box<Self>>,
     rest: Vec<Entry>,
     here: Vec<Entry>,
@@ -93,7 +95,7 @@ impl Routes {
         Ok(())
     }
 
-    /// The route for a request. `host` without port, in lower case; `path` raw.
+    /// The route for a request. `host` as the request has it, perhaps with a port; `path` raw.
     pub fn find(&self, host: &str, method: &str, path: &str) -> Found {
         let Some(segments) = segments(path) else {
             return Found::Refused;
@@ -107,8 +109,12 @@ impl Routes {
             allow: Vec::new(),
             slash_refused: false,
         };
-        let hosts = self.by_host.get(host).into_iter().chain([&self.any_host]);
-        for root in hosts {
+        let of_host = if self.by_host.is_empty() {
+            None
+        } else {
+            self.by_host.get(&without_port(host).to_ascii_lowercase())
+        };
+        for root in of_host.into_iter().chain([&self.any_host]) {
             root.find(&segments.decoded, &mut search);
             if search.best.is_some() {
                 break;
@@ -247,9 +253,15 @@ fn segments(path: &str) -> Option<Segments<'_>> {
         // "//" is an empty segment, "/" is the root.
         return (path == "/").then_some(found);
     }
-    for segment in inner.split('/') {
+    let mut rest = Some(inner);
+    while let Some(text) = rest {
+        let segment = match text.bytes().position(|byte| byte == b'/') {
+            None => text,
+            Some(end) => text.get(..end)?,
+        };
+        rest = text.get(segment.len() + 1..);
         let decoded = judge(segment)?;
-        found.has_slash |= decoded.contains('/');
+        found.has_slash |= matches!(&decoded, Cow::Owned(decoded) if decoded.contains('/'));
         found.decoded.push(decoded);
     }
     Some(found)
@@ -260,9 +272,18 @@ fn judge(segment: &str) -> Option<Cow<'_, str>> {
     if segment.is_empty() {
         return None;
     }
+    if is_plain(segment) {
+        return Some(Cow::Borrowed(segment));
+    }
     let decoded = decode(segment)?;
     let is_refused = is_odd(&decoded) || (decoded.contains('%') && hides(&decoded));
     (!is_refused).then_some(decoded)
+}
+
+/// Whether a segment is of characters that every server reads as we do, as most are: it needs no second look.
+fn is_plain(segment: &str) -> bool {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.');
+    segment.bytes().all(plain) && segment.bytes().any(|byte| byte != b'.')
 }
 
 /// Whether a decoded segment holds what no segment may: controls, backslashes, what folds to a slash, only dots.
