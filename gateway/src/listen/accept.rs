@@ -21,6 +21,7 @@ use super::count::{Counted, Counts};
 use super::head::Bounds;
 use super::stream::Stream;
 use crate::config::Limits;
+use crate::proxy::hop::HopMemory;
 use crate::service::{Peer, Worker, serve};
 
 /// One worker's accept loop.
@@ -140,6 +141,7 @@ impl Accept {
             tls: tls.is_some(),
             http2,
             activity,
+            hop_memory: HopMemory::default(),
         });
         if http2 {
             self.http2(TokioIo::new(connection), peer, limits).await;

@@ -3,51 +3,31 @@
 //! Order matters (operations.md 4): names that fold to one of ours go first, `Connection`'s list is obeyed before ours are
 //! added, so it can't name them.
 
-use http::header::{
-    AUTHORIZATION, CONNECTION, CONTENT_LENGTH, EXPECT, FORWARDED, HOST, HeaderMap, HeaderName, HeaderValue,
-    PROXY_AUTHENTICATE, PROXY_AUTHORIZATION, TE, TRAILER, TRANSFER_ENCODING, UPGRADE,
-};
+use http::header::{CONNECTION, CONTENT_LENGTH, FORWARDED, HOST, HeaderMap, HeaderName, HeaderValue, TE, TRAILER};
 
-use crate::authenticate::Authenticated;
+use super::hop::Hop;
+use crate::authenticate::{Authenticated, Caller};
 use crate::listen::head::folds_to;
 
-/// What the identity headers say besides who calls.
-pub struct Hop<'a> {
-    /// `X-Request-Id`
-    pub request_id: &'a HeaderValue,
-    /// `X-Forwarded-For`
-    pub forwarded_for: HeaderValue,
-    /// `X-Forwarded-Proto`
-    pub proto: &'static str,
-    /// `X-Forwarded-Host`
-    pub host: &'a str,
-    /// `Forwarded`
-    pub forwarded: HeaderValue,
-    /// `traceparent`, where the client sent none that is valid
-    pub traceparent: HeaderValue,
-}
-
 /// Makes a client's headers upstream's.
-pub fn rewrite(headers: &mut HeaderMap, caller: &Authenticated, hop: Hop<'_>, keep_authorization: bool) {
+pub fn rewrite(headers: &mut HeaderMap, caller: &Authenticated, hop: Hop, keep_authorization: bool) {
     let traceparent = headers
         .get(&TRACEPARENT)
         .filter(|value| is_traceparent(value.as_bytes()))
         .cloned();
-    if traceparent.is_none() {
+    remove_listed(headers);
+    remove(headers, |name| match name {
+        // We answered it, and send the body as it comes.
+        "expect" | "trailer" => true,
+        "authorization" => !keep_authorization,
         // What goes with a parent that is not valid is not valid either (W3C Trace Context, 3.3.1).
-        headers.remove(TRACESTATE);
-    }
-    remove_hop_by_hop(headers);
-    // We answered it, and send the body as it comes.
-    headers.remove(EXPECT);
-    headers.remove(TRAILER);
-    remove_claimed(headers);
-    if !keep_authorization {
-        headers.remove(AUTHORIZATION);
-    }
+        "tracestate" => traceparent.is_none(),
+        name => is_of_one_hop(name) || is_ours(name),
+    });
+    headers.reserve(MOST_ADDED);
     headers.insert(X_USER_TYPE, HeaderValue::from_static(caller.user_type()));
-    if let Some(id) = caller.user_id() {
-        headers.insert(X_USER_ID, HeaderValue::from(id));
+    if let Some(id) = user_id(caller) {
+        headers.insert(X_USER_ID, id);
     }
     if let Some(credential) = caller.credential() {
         let identity = &credential.identity;
@@ -63,45 +43,70 @@ pub fn rewrite(headers: &mut HeaderMap, caller: &Authenticated, hop: Hop<'_>, ke
             }
         }
     }
-    headers.insert(X_REQUEST_ID, hop.request_id.clone());
+    headers.insert(X_REQUEST_ID, hop.request_id);
     headers.insert(X_FORWARDED_FOR, hop.forwarded_for);
     headers.insert(X_FORWARDED_PROTO, HeaderValue::from_static(hop.proto));
-    if let Ok(host) = HeaderValue::from_str(hop.host) {
-        headers.insert(X_FORWARDED_HOST, host);
-    }
+    headers.insert(X_FORWARDED_HOST, hop.host);
     headers.insert(FORWARDED, hop.forwarded);
     headers.insert(TRACEPARENT, traceparent.unwrap_or(hop.traceparent));
+}
+
+/// An integration's number was made a value with its other ones.
+fn user_id(caller: &Authenticated) -> Option<HeaderValue> {
+    match caller.caller() {
+        Caller::Integration(credential) => credential.identity.integration_id.clone(),
+        Caller::Delegated(..) | Caller::Admin(_) | Caller::Customer { .. } | Caller::Guest { .. } => {
+            caller.user_id().map(HeaderValue::from)
+        }
+    }
 }
 
 /// Removes what concerns one connection only (RFC 9110 section 7.6.1). hyper frames anew, so framing goes too, except the
 /// length of a body that is forwarded as it is.
 pub fn remove_hop_by_hop(headers: &mut HeaderMap) {
-    if headers.contains_key(CONNECTION) {
-        let listed: Vec<HeaderName> = headers
-            .get_all(CONNECTION)
-            .iter()
-            .flat_map(|value| value.as_bytes().split(|byte| *byte == b','))
-            .filter_map(|name| HeaderName::from_bytes(name.trim_ascii()).ok())
-            .filter(|name| name != HOST && name != CONTENT_LENGTH)
-            .collect();
-        for name in listed {
-            headers.remove(name);
-        }
-        headers.remove(CONNECTION);
+    remove_listed(headers);
+    remove(headers, is_of_one_hop);
+}
+
+/// What `Connection` lists, and itself.
+fn remove_listed(headers: &mut HeaderMap) {
+    if !headers.contains_key(CONNECTION) {
+        return;
     }
-    for name in [
-        &KEEP_ALIVE,
-        &PROXY_CONNECTION,
-        &TE,
-        &TRANSFER_ENCODING,
-        &UPGRADE,
-        &HTTP2_SETTINGS,
-    ] {
+    let listed: Vec<HeaderName> = headers
+        .get_all(CONNECTION)
+        .iter()
+        .flat_map(|value| value.as_bytes().split(|byte| *byte == b','))
+        .filter_map(|name| HeaderName::from_bytes(name.trim_ascii()).ok())
+        .filter(|name| name != HOST && name != CONTENT_LENGTH)
+        .collect();
+    for name in listed {
         headers.remove(name);
     }
-    for name in [PROXY_AUTHENTICATE, PROXY_AUTHORIZATION] {
+    headers.remove(CONNECTION);
+}
+
+/// Removes every header whose (lower-case) name is `gone`: one look at what is there costs less than asking the map for
+/// each name that might be.
+fn remove(headers: &mut HeaderMap, gone: impl Fn(&str) -> bool) {
+    let gone: Vec<HeaderName> = headers.keys().filter(|name| gone(name.as_str())).cloned().collect();
+    for name in gone {
         headers.remove(name);
     }
+}
+
+fn is_of_one_hop(name: &str) -> bool {
+    matches!(
+        name,
+        "keep-alive"
+            | "proxy-connection"
+            | "te"
+            | "transfer-encoding"
+            | "upgrade"
+            | "http2-settings"
+            | "proxy-authenticate"
+            | "proxy-authorization"
+    )
 }
 
 /// What a client said of trailers, which goes on although it concerns one hop: we pass trailers on.
@@ -143,23 +148,16 @@ impl Trailers {
 /// Trailers without what would frame, route or identify (RFC 9110 section 6.5.1), should a recipient merge them into the
 /// head.
 pub fn keep_trailers(mut trailers: HeaderMap) -> HeaderMap {
-    remove_hop_by_hop(&mut trailers);
-    remove_claimed(&mut trailers);
-    for name in [CONTENT_LENGTH, HOST, AUTHORIZATION, TRAILER, EXPECT] {
-        trailers.remove(name);
-    }
+    remove_listed(&mut trailers);
+    remove(&mut trailers, |name| match name {
+        "content-length" | "host" | "authorization" | "trailer" | "expect" => true,
+        name => is_of_one_hop(name) || is_ours(name),
+    });
     trailers
 }
 
-/// Removes whatever a client sent under a name of ours, in any spelling: CGI-like upstreams read `X_User_Id` as `X-User-Id`.
-fn remove_claimed(headers: &mut HeaderMap) {
-    let claimed: Vec<HeaderName> = headers.keys().filter(|name| is_ours(name.as_str())).cloned().collect();
-    for name in claimed {
-        headers.remove(name);
-    }
-}
-
-/// Whether a (lower-case) name folds to one that only we may set, or is a misspelt one that means framing or credentials.
+/// Whether a (lower-case) name folds to one that only we may set, in any spelling (CGI-like upstreams read `X_User_Id` as
+/// `X-User-Id`), or is a misspelt one that means framing or credentials.
 fn is_ours(name: &str) -> bool {
     let name = name.as_bytes();
     let folds = |ours: &str| folds_to(name, ours.as_bytes());
@@ -239,11 +237,9 @@ pub const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 const X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
 const X_FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
+/// Headers that are added to a request.
+const MOST_ADDED: usize = 16;
 const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
-const TRACESTATE: HeaderName = HeaderName::from_static("tracestate");
-const KEEP_ALIVE: HeaderName = HeaderName::from_static("keep-alive");
-const PROXY_CONNECTION: HeaderName = HeaderName::from_static("proxy-connection");
-const HTTP2_SETTINGS: HeaderName = HeaderName::from_static("http2-settings");
 
 #[cfg(test)]
 mod tests {
@@ -265,10 +261,10 @@ mod tests {
 
     fn rewritten(mut headers: HeaderMap) -> HeaderMap {
         let hop = Hop {
-            request_id: &HeaderValue::from_static("r1"),
+            request_id: HeaderValue::from_static("r1"),
             forwarded_for: HeaderValue::from_static("192.0.2.1"),
             proto: "https",
-            host: "shop.example",
+            host: HeaderValue::from_static("shop.example"),
             forwarded: HeaderValue::from_static("for=192.0.2.1"),
             traceparent: HeaderValue::from_static("00-a-b-01"),
         };

@@ -2,6 +2,7 @@
 
 pub mod credentials;
 pub mod headers;
+pub mod hop;
 pub mod request_body;
 pub mod response_body;
 pub mod route;
@@ -17,13 +18,13 @@ use http_body_util::Full;
 use hyper::body::{Body as _, Incoming};
 use oauth1::{OauthRequest, Placement, RequestParts};
 
-use self::headers::{Hop, Trailers, remove_hop_by_hop, rewrite};
+use self::headers::{Trailers, remove_hop_by_hop, rewrite};
 use self::request_body::{RequestBody, Streamed, Upload};
 use self::response_body::UpstreamBody;
 use self::route::Found;
 use crate::authenticate::body::{self, Bound};
 use crate::authenticate::signature::{Proven, Verifier};
-use crate::authenticate::target::{Origin, without_port};
+use crate::authenticate::target::Origin;
 use crate::authenticate::{Authenticated, bearer, signed};
 use crate::authorize::{Permitted, permit};
 use crate::body::ResponseBody;
@@ -64,8 +65,7 @@ pub async fn serve(
     incoming: Incoming,
 ) -> Result<Response<ResponseBody>, Refusal> {
     let live = &exchange.local.live;
-    let host = without_port(exchange.host).to_ascii_lowercase();
-    let route = match live.table.find(&host, parts.method.as_str(), parts.uri.path()) {
+    let route = match live.table.find(exchange.host, parts.method.as_str(), parts.uri.path()) {
         Found::Route(index) => live.routes.get(index).ok_or(Cause::RouteUnknown)?,
         Found::OtherMethods(allow) => return Err(Refusal::method_not_allowed(allow)),
         Found::Unknown => return Err(Cause::RouteUnknown.into()),
@@ -323,7 +323,7 @@ async fn forward(
             ))
         }
     };
-    let request = toward_upstream(exchange, route, &permitted, parts, body)?;
+    let request = toward_upstream(exchange, route, &permitted, parts, body);
     let upstream = local.upstreams.get(route.upstream).ok_or(Cause::UpstreamUnhealthy)?;
     let consumer = permitted.caller().credential().map(|one| one.record().consumer.id.0);
     let hash = consumer.unwrap_or_else(|| hash_of(served.client));
@@ -343,18 +343,26 @@ fn toward_upstream(
     permitted: &Permitted,
     parts: Parts,
     body: RequestBody,
-) -> Result<Request<RequestBody>, Refusal> {
-    let target = parts.uri.path_and_query().map_or("/", http::uri::PathAndQuery::as_str);
+) -> Request<RequestBody> {
     let is_unbounded = body.size_hint().exact().is_none();
     let mut request = Request::new(body);
     *request.method_mut() = parts.method;
-    *request.uri_mut() = Uri::try_from(target).map_err(|_| Cause::RequestMalformed)?;
+    // In origin form, whatever it came in.
+    *request.uri_mut() = parts
+        .uri
+        .into_parts()
+        .path_and_query
+        .map_or_else(Uri::default, Uri::from);
     *request.headers_mut() = parts.headers;
     let headers = request.headers_mut();
     // hyper frames what is sent from the body's own length.
     headers.remove(CONTENT_LENGTH);
     let trailers = Trailers::of(headers, exchange.served.peer.http2);
-    rewrite(headers, permitted.caller(), hop(exchange), route.config.keep_oauth);
+    let served = exchange.served;
+    let proto = exchange.origin.scheme.as_str();
+    let memory = &served.peer.hop_memory;
+    let hop = memory.hop(served.client, proto, exchange.host, &served.request_id);
+    rewrite(headers, permitted.caller(), hop, route.config.keep_oauth);
     trailers.restore(headers);
     if is_unbounded {
         // hyper takes it for granted that a GET has no body, and would drop it.
@@ -364,7 +372,7 @@ fn toward_upstream(
     if let Some(credential) = upstream.and_then(|one| one.credential.as_ref()) {
         credential.apply(headers);
     }
-    Ok(request)
+    request
 }
 
 /// Upstream's response, without what concerns its connection, streaming back.
@@ -410,32 +418,3 @@ fn hash_of(client: std::net::IpAddr) -> u64 {
     client.hash(&mut hasher);
     hasher.finish()
 }
-
-fn hop<'a>(exchange: &Exchange<'a>) -> Hop<'a> {
-    let served = exchange.served;
-    let client = served.client;
-    let proto = exchange.origin.scheme.as_str();
-    let value = |text: String| HeaderValue::from_str(&text).unwrap_or_else(|_| HeaderValue::from_static("unknown"));
-    let node = if client.is_ipv6() {
-        format!("\"[{client}]\"")
-    } else {
-        client.to_string()
-    };
-    let host = &exchange.seen.authority;
-    // A proxy's own id need not be a trace id; one of ours is.
-    let is_trace = |id: &&HeaderValue| id.len() == 32 && id.as_bytes().iter().all(|byte| HEX.contains(byte));
-    let trace = Some(&served.request_id).filter(is_trace).cloned();
-    let trace = trace.unwrap_or_else(|| served.worker.next_id());
-    let trace = trace.to_str().unwrap_or_default();
-    let span = trace.get(16..).unwrap_or_default();
-    Hop {
-        request_id: &served.request_id,
-        forwarded_for: value(client.to_string()),
-        proto,
-        host,
-        forwarded: value(format!("for={node};host=\"{host}\";proto={proto}")),
-        traceparent: value(format!("00-{trace}-{span}-01")),
-    }
-}
-
-const HEX: &[u8] = b"0123456789abcdef";

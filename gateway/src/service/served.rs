@@ -12,6 +12,7 @@ use super::worker::Worker;
 use crate::limit::{self, RateLimits, Subject};
 use crate::listen::activity::Activity;
 use crate::observe::Line;
+use crate::proxy::hop::HopMemory;
 use crate::refusal::{Cause, Refusal};
 
 /// The other end of a connection.
@@ -24,6 +25,8 @@ pub struct Peer {
     pub http2: bool,
     /// What moves the connection's deadlines.
     pub activity: Rc<Activity>,
+    /// Header values that its requests have in common.
+    pub hop_memory: HopMemory,
 }
 
 /// A request, from its head to the end of its response.
