@@ -144,7 +144,8 @@ impl Accept {
             hop_memory: HopMemory::default(),
         });
         if http2 {
-            self.http2(TokioIo::new(connection), peer, limits).await;
+            // Large, and the rarer one: in a box of its own it doesn't weigh on every connection of HTTP/1.
+            Box::pin(self.http2(TokioIo::new(connection), peer, limits)).await;
         } else {
             connection.http1(Bounds {
                 head: limits.head,
@@ -178,7 +179,8 @@ impl Accept {
 
     async fn http1(&self, io: TokioIo<Connection>, peer: Rc<Peer>, limits: &Limits) {
         let worker = &self.worker;
-        let service = service_fn(|request| serve(Rc::clone(worker), Rc::clone(&peer), request));
+        // What a request needs is large: it is made with the request, so that an idle connection goes without.
+        let service = service_fn(|request| Box::pin(serve(Rc::clone(worker), Rc::clone(&peer), request)));
         // One that waited in the queue when the drain began is served once.
         let last = self.stop.drain.is_cancelled();
         let connection = hyper::server::conn::http1::Builder::new()

@@ -6,7 +6,6 @@ mod pool;
 use std::cell::Cell;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
@@ -37,8 +36,6 @@ struct Target<B> {
     active: Rc<Cell<usize>>,
     /// Until then others are asked first: it refused a connection.
     down_until: Cell<Option<Instant>>,
-    /// The same over all workers, for the admin's view.
-    shared_active: Arc<AtomicUsize>,
 }
 
 /// A response, and the lease of the connection it comes on: give the lease back when the body has ended.
@@ -54,16 +51,13 @@ pub struct Answer<B> {
 /// Counts a request against its target until dropped.
 pub struct Active {
     active: Rc<Cell<usize>>,
-    shared: Arc<AtomicUsize>,
 }
 
 impl Active {
     fn begin<B>(target: &Target<B>) -> Self {
         target.active.set(target.active.get() + 1);
-        target.shared_active.fetch_add(1, Ordering::Relaxed);
         Self {
             active: Rc::clone(&target.active),
-            shared: Arc::clone(&target.shared_active),
         }
     }
 }
@@ -71,7 +65,6 @@ impl Active {
 impl Drop for Active {
     fn drop(&mut self) {
         self.active.set(self.active.get() - 1);
-        self.shared.fetch_sub(1, Ordering::Relaxed);
     }
 }
 
@@ -92,7 +85,6 @@ where
                     host: http::HeaderValue::from_str(&host).ok()?,
                     active: Rc::default(),
                     down_until: Cell::new(None),
-                    shared_active: Arc::default(),
                 })
             })
             .collect();

@@ -124,16 +124,19 @@ where
         loop {
             let (mut sender, reused) = match self.take() {
                 Some(sender) => (sender, true),
-                None => match self.connect().await {
+                // Rare, and large: in a box of its own, every request's own state stays small.
+                None => match Box::pin(self.connect()).await {
                     Ok(sender) => (sender, false),
                     Err(cause) => return Err(Failed::unsent(cause, request)),
                 },
             };
             // One that is still busy with its last request, or gone, is left alone.
-            match tokio::time::timeout(READY, sender.ready()).await {
-                Ok(Ok(())) => {}
-                Ok(Err(_)) | Err(_) if reused => continue,
-                Ok(Err(_)) | Err(_) => return Err(Failed::unsent(Cause::UpstreamConnect, request)),
+            let is_ready = sender.is_ready() || matches!(tokio::time::timeout(READY, sender.ready()).await, Ok(Ok(())));
+            if !is_ready {
+                if reused {
+                    continue;
+                }
+                return Err(Failed::unsent(Cause::UpstreamConnect, request));
             }
             let sent = self.first_byte(sender.try_send_request(request), upstream_since).await;
             match sent {
