@@ -112,8 +112,13 @@ async fn serve(config: Config, path: Option<&Path>) -> Result<(), ExitCode> {
 
 /// A store whose secrets the keys don't open is a fault of the configuration; one that is away is not.
 fn fail_to_open(error: &OpenError) -> ExitCode {
-    let code = fail(&with_causes(error));
+    let code = fail(&format!("the store can't be opened: {}", with_causes(error)));
     match error {
+        // A folder was meant.
+        OpenError::File(path, _) if Path::new(path).is_file() => {
+            eprintln!("{path} is a file; store.url = \"embedded:FOLDER\" names a folder");
+            ExitCode::from(super::EX_CONFIG)
+        }
         OpenError::WrongKey | OpenError::KeyNeeded | OpenError::BadUrl(..) | OpenError::Unsafe(_) => {
             ExitCode::from(super::EX_CONFIG)
         }

@@ -32,7 +32,7 @@ pub(super) fn callbacks(section: Section<'_, '_>) -> Callbacks {
     let callbacks = Callbacks {
         timeout: section.duration("timeout", "5s", ("100ms", "1m")),
         allow: section.all_parsed("allow", values::allowed_callback),
-        ca: section.existing_file("ca"),
+        ca: section.certificates_file("ca"),
     };
     section.finish();
     callbacks

@@ -29,9 +29,9 @@ pub(super) enum Value {
 
 impl Node {
     /// A table without entries: every key has its default.
-    pub(super) fn empty() -> Self {
+    pub(super) fn empty(place: &Place) -> Self {
         Self {
-            place: Place::Default,
+            place: place.clone(),
             value: Value::Table(BTreeMap::new()),
         }
     }

@@ -181,7 +181,7 @@ fn tls(section: Section<'_, '_>) -> Tls {
     }
     let tls = Tls {
         certificates,
-        client_ca: section.existing_file("client_ca"),
+        client_ca: section.certificates_file("client_ca"),
         tls13_only: section.word("min_version", false, &[("1.2", false), ("1.3", true)]),
     };
     section.finish();
@@ -190,7 +190,7 @@ fn tls(section: Section<'_, '_>) -> Tls {
 
 /// A certificate chain and its key: none alone.
 fn certificate(section: &Section<'_, '_>) -> Option<(PathBuf, PathBuf)> {
-    let pair = section.existing_file("cert").zip(section.existing_file("key"));
+    let pair = section.certificates_file("cert").zip(section.private_key_file("key"));
     match (section.is_set("cert"), section.is_set("key")) {
         (true, false) => section.fault("key", "is missing: cert is set"),
         (false, true) => section.fault("cert", "is missing: key is set"),

@@ -83,7 +83,7 @@ impl<'r, 'e> Section<'r, 'e> {
 
     /// A table in this one; an absent one is read as empty, so that every key has its default.
     pub(super) fn section(&self, key: &str) -> Self {
-        let node = self.take(key).unwrap_or_else(Node::empty);
+        let node = self.take(key).unwrap_or_else(|| Node::empty(&self.place));
         self.inner(key, node)
     }
 
@@ -93,7 +93,7 @@ impl<'r, 'e> Section<'r, 'e> {
         self.note(key, Takes::Table, None, node.as_ref());
         let prefix = format!("{}_", variable(&self.path(key)));
         let is_set = !self.table.is_listed && self.reading.environment.has_any_with(&prefix);
-        node.or_else(|| is_set.then(Node::empty))
+        node.or_else(|| is_set.then(|| Node::empty(&self.place)))
             .map(|node| self.inner(key, node))
     }
 

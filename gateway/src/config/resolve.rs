@@ -86,7 +86,7 @@ impl Loaded {
         let mut faults = Vec::new();
         let root = match path {
             Some(path) => include::read(path, &mut faults),
-            None => Some(Node::empty()),
+            None => Some(Node::empty(&Place::Default)),
         };
         build(root, environment, faults)
     }

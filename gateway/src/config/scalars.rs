@@ -6,6 +6,8 @@ use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use rustls_pki_types::pem::PemObject as _;
+use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 use token_store::Secret;
 
 use super::fault::Place;
@@ -315,14 +317,29 @@ impl Section<'_, '_> {
         }
     }
 
-    /// A file that must be there, relative to the file that names it.
-    pub(super) fn existing_file(&self, key: &str) -> Option<PathBuf> {
+    /// A PEM file of certificates, relative to the file that names it.
+    pub(super) fn certificates_file(&self, key: &str) -> Option<PathBuf> {
+        let holds = |path: &Path| {
+            let all = CertificateDer::pem_file_iter(path).and_then(Iterator::collect::<Result<Vec<_>, _>>);
+            all.is_ok_and(|all| !all.is_empty())
+        };
+        self.pem_file(key, "certificate", holds)
+    }
+
+    /// A PEM file of a private key, relative to the file that names it.
+    pub(super) fn private_key_file(&self, key: &str) -> Option<PathBuf> {
+        self.pem_file(key, "private key", |path| PrivateKeyDer::from_pem_file(path).is_ok())
+    }
+
+    fn pem_file(&self, key: &str, what: &str, holds: impl Fn(&Path) -> bool) -> Option<PathBuf> {
         let (text, place) = self.text_that(key, Takes::File, None, "a file's name in quotes")?;
         let path = relative_path(text.strip_prefix("file:").unwrap_or(&text), &place);
-        if path.is_file() {
-            return Some(path);
-        }
-        self.fault_at(&place, key, &format!("{} is not a file", path.display()));
+        let fault = match std::fs::File::open(&path) {
+            Err(error) => format!("{}: {error}", path.display()),
+            Ok(_) if holds(&path) => return Some(path),
+            Ok(_) => format!("{} holds no {what} in PEM", path.display()),
+        };
+        self.fault_at(&place, key, &fault);
         None
     }
 

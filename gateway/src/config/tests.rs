@@ -310,6 +310,30 @@ fn an_upstreams_credential_must_fit_where_it_goes() {
 }
 
 #[test]
+fn a_file_that_holds_no_certificate_or_no_key_is_a_fault_of_its_key() {
+    let folder = tempfile::tempdir().unwrap();
+    let main = folder.path().join("main.toml");
+    std::fs::write(folder.path().join("g.pem"), "garbage").unwrap();
+    let table = "[public.tls]\ncert = \"g.pem\"\nkey = \"g.pem\"\nclient_ca = \"gone.pem\"\n";
+    std::fs::write(&main, table).unwrap();
+
+    let told = Loaded::read(Some(&main), &Environment::default()).unwrap_err().lines();
+
+    let words = [
+        "g.pem holds no certificate in PEM",
+        "g.pem holds no private key in PEM",
+        "gone.pem: No such file",
+    ];
+    assert_eq!(told.len(), words.len(), "{told:?}");
+    for ((line, told), words) in (2..).zip(&told).zip(words) {
+        assert!(
+            told.contains(&format!("main.toml:{line}: public.tls.")) && told.contains(words),
+            "{told}"
+        );
+    }
+}
+
+#[test]
 fn secrets_are_in_no_fault_and_not_in_what_is_shown() {
     let faults =
         faults("[store]\nurl = \"redi://:geheim@host\"\n[upstreams.a]\ntargets = [\"http://u:geheim@host\"]\n");

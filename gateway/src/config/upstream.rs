@@ -100,7 +100,7 @@ pub(super) fn upstream(section: Section<'_, '_>) -> Upstream {
         idle_timeout: section.duration("idle_timeout", "60s", ("10ms", "1h")),
         idle_connections: section.count("idle_connections", 128, 0..=10_000),
         retry_broken: section.flag("retry_broken", true),
-        ca: section.existing_file("ca"),
+        ca: section.certificates_file("ca"),
         host: section.parsed("host", authority),
         credentials: section
             .optional_section("credentials")
