@@ -5,6 +5,7 @@
 mod admin;
 mod callbacks;
 mod fault;
+mod files;
 mod include;
 mod integrations;
 mod key;
