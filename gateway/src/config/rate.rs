@@ -1,9 +1,12 @@
 //! `[[limits]]`: how often and how many at once, by address, integration or route.
 
 use std::collections::BTreeSet;
+use std::net::IpAddr;
 use std::time::Duration;
 
+use super::nearest::nearest;
 use super::reader::Section;
+use super::routes::Route;
 
 /// A `[[limits]]` entry.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -33,7 +36,7 @@ pub enum Per {
     Route,
 }
 
-pub(super) fn limits(root: &Section<'_, '_>) -> Vec<RateLimit> {
+pub(super) fn limits(root: &Section<'_, '_>, routes: &[Route]) -> Vec<RateLimit> {
     let read = |section: Section<'_, '_>| {
         let words = [
             ("address", Per::Address),
@@ -58,14 +61,29 @@ pub(super) fn limits(root: &Section<'_, '_>) -> Vec<RateLimit> {
             burst: if burst == 0 { requests } else { burst },
             concurrency: (concurrency > 0).then_some(concurrency),
             only: section
-                .texts("only")
+                .all_parsed("only", |text| subject(per, text, routes))
                 .into_iter()
-                .flatten()
-                .map(|(text, _)| text)
                 .collect(),
         };
         section.finish();
         limit
     };
     root.list_of_tables("limits").into_iter().map(read).collect()
+}
+
+/// What a limit concerns, as it will be met. An integration may be made later: any name will do.
+fn subject(per: Per, text: &str, routes: &[Route]) -> Result<String, String> {
+    match per {
+        Per::Integration => Ok(text.to_owned()),
+        Per::Address => {
+            let ip: IpAddr = text.parse().map_err(|_| format!("{text:?} is not an address"))?;
+            Ok(ip.to_canonical().to_string())
+        }
+        Per::Route if routes.iter().any(|route| route.path == text) => Ok(text.to_owned()),
+        Per::Route => {
+            let near = nearest(text, routes.iter().map(|route| route.path.as_str()));
+            let near = near.map(|near| format!("; did you mean {near:?}?")).unwrap_or_default();
+            Err(format!("{text:?} is no route's path{near}"))
+        }
+    }
 }

@@ -142,7 +142,7 @@ fn requirement(section: &Section<'_, '_>, context: &Context) -> Requirement {
 }
 
 /// The listed ids; those that the tree doesn't have are faults.
-pub(super) fn known_resources(section: &Section<'_, '_>, key: &str, context: &Context) -> Vec<String> {
+fn known_resources(section: &Section<'_, '_>, key: &str, context: &Context) -> Vec<String> {
     let mut known = Vec::new();
     for (id, place) in section.texts(key).unwrap_or_default() {
         if !context.resources.contains(&id) && !["anonymous", "self", ALL].contains(&id.as_str()) {

@@ -38,10 +38,11 @@ pub(super) fn config(root: Section<'_, '_>) -> Config {
         upstreams: upstreams.keys().cloned().collect(),
         resources: resources.iter().map(|one| one.id.clone()).collect(),
     };
+    let routes = routes::read(&root, &context);
     let config = Config {
-        integrations: integrations::integrations(&root, &context),
-        routes: routes::read(&root, &context),
-        limits: rate::limits(&root),
+        integrations: integrations::integrations(&root, &resources),
+        limits: rate::limits(&root, &routes),
+        routes,
         public,
         admin,
         store,

@@ -334,6 +334,30 @@ fn a_file_that_holds_no_certificate_or_no_key_is_a_fault_of_its_key() {
 }
 
 #[test]
+fn integrations_and_limits_must_fit_what_they_name() {
+    let resource = "[[resources]]\nid = \"A_B::c\"\n";
+    let told = |tables: &str| faults(&format!("{resource}{tables}")).join("\n");
+
+    assert_eq!(
+        told(
+            "[[integrations]]\nname = \"a\"\nresources = [\"A_B::c\"]\n[[limits]]\nper = \"integration\"\nrequests = 5\nonly = [\"a\"]\n"
+        ),
+        ""
+    );
+    assert!(told("[[integrations]]\nname = \"\"\n").contains(":4: integrations.name: is empty"));
+    assert!(told("[[integrations]]\nname = \"a\"\nemail = \"x\"\n").contains(":5: integrations.email: an e-mail"));
+    assert!(told("[[integrations]]\nname = \"a\"\nendpoint = \"x\"\n").contains("Invalid Callback URL"));
+    assert!(told("[[integrations]]\nname = \"a\"\nresources = [\"A_B::d\"]\n").contains("did you mean \"A_B::c\"?"));
+    assert!(told("[[integrations]]\nname = \"a\"\nresources = [\"self\"]\n").contains("\"self\" is unknown"));
+    assert!(
+        told("[[integrations]]\nname = \"a\"\n[[integrations]]\nname = \"a\"\n")
+            .contains(":6: integrations.name: \"a\" is defined twice")
+    );
+    assert!(told("[[limits]]\nrequests = 5\nonly = [\"10.0.0.0/8\"]\n").contains("is not an address"));
+    assert!(told("[[limits]]\nrequests = 5\nper = \"route\"\nonly = [\"/x\"]\n").contains("is no route's path"));
+}
+
+#[test]
 fn secrets_are_in_no_fault_and_not_in_what_is_shown() {
     let faults =
         faults("[store]\nurl = \"redi://:geheim@host\"\n[upstreams.a]\ntargets = [\"http://u:geheim@host\"]\n");
