@@ -3,30 +3,29 @@
 //! Durable rows in redb; one thread writes, and what waits together shares a sync. Nonces in memory (`nonces.rs`).
 
 mod audit;
-pub(crate) mod consumers;
+mod consumers;
+mod file;
 mod nonces;
+mod open;
 mod tables;
 mod users;
 mod writer;
 
 use std::collections::HashMap;
-use std::fs::OpenOptions;
-use std::io::{Read as _, Write as _};
-use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
-use redb::{Database, ReadTransaction, ReadableDatabase as _, ReadableTable as _, WriteTransaction};
+use redb::{ReadTransaction, ReadableTable as _, WriteTransaction};
 
+use self::file::StoreFile;
 use self::nonces::Nonces;
-use self::tables::{AHEAD, COUNTERS, META, NONCES};
+use self::tables::{AHEAD, COUNTERS, META};
 use self::writer::{Writer, unavailable};
 use crate::change::Listeners;
-use crate::codec::{decode, encode, token_digest};
+use crate::codec::token_digest;
 use crate::open::OpenError;
 use crate::seal::Sealer;
 use crate::{
@@ -37,7 +36,7 @@ use crate::{
 
 /// A store in a folder of this machine.
 pub struct Embedded {
-    database: Arc<Database>,
+    file: Arc<StoreFile>,
     writer: Writer,
     sealer: Arc<Sealer>,
     nonces: Nonces,
@@ -46,56 +45,34 @@ pub struct Embedded {
     leases: Mutex<HashMap<String, (String, Instant)>>,
     listeners: Arc<Listeners>,
     freshness: Arc<Freshness>,
+    /// Nonces are being written down: what is claimed from now on would be lost.
+    closing: AtomicBool,
 }
 
 impl Embedded {
     /// Opens or makes the store in `folder`. Without keys one is made beside it at the first start.
     pub fn open(folder: &Path, keys: &[[u8; 32]], now: UnixSeconds) -> Result<Self, OpenError> {
-        let file_fault =
-            |path: &Path, error: std::io::Error| OpenError::File(path.display().to_string(), Box::new(error));
-        std::fs::DirBuilder::new()
-            .recursive(true)
-            .mode(0o700)
-            .create(folder)
-            .map_err(|error| file_fault(folder, error))?;
-        let path = folder.join(FILE);
-        let database = Database::create(&path).map_err(|error| {
-            if matches!(error, redb::DatabaseError::DatabaseAlreadyOpen) {
-                OpenError::Locked(folder.display().to_string())
-            } else {
-                OpenError::File(path.display().to_string(), Box::new(error))
-            }
-        })?;
-        // Only who holds the lock may make the key: two first starts must not make two.
-        let made;
-        let keys = if keys.is_empty() {
-            made = [own_key(folder).map_err(|error| file_fault(&folder.join(KEY_FILE), error))?];
-            &made
-        } else {
-            keys
-        };
-        let sealer = Arc::new(Sealer::new(keys).map_err(|_| OpenError::WrongKey)?);
-        let nonces = prepare(&database, &sealer, now)?;
-        let database = Arc::new(database);
-        let (listeners, freshness) = (Arc::new(Listeners::default()), Arc::new(Freshness::default()));
+        let (file, sealer, nonces) = open::open(folder, keys, now)?;
+        let (file, listeners, freshness) = (Arc::new(file), Arc::new(Listeners::default()), Arc::default());
         // One process writes: what it has read stays true until it changes it itself.
-        freshness.heard(u64::MAX);
-        let writer = Writer::start(Arc::clone(&database), Arc::clone(&listeners), Arc::clone(&freshness))
-            .map_err(|error| file_fault(folder, error))?;
+        Freshness::heard(&freshness, u64::MAX);
+        let writer = Writer::start(Arc::clone(&file), Arc::clone(&listeners), Arc::clone(&freshness))
+            .map_err(|error| OpenError::File(folder.display().to_string(), Box::new(error)))?;
         Ok(Self {
-            database,
+            file,
             writer,
-            sealer,
+            sealer: Arc::new(sealer),
             nonces,
             ahead: Mutex::default(),
             leases: Mutex::default(),
             listeners,
             freshness,
+            closing: AtomicBool::new(false),
         })
     }
 
     fn read<T>(&self, read: impl FnOnce(&ReadTransaction, &Sealer) -> Result<T, StoreError>) -> Result<T, StoreError> {
-        read(&self.database.begin_read().fault()?, &self.sealer)
+        self.file.read(|transaction| read(transaction, &self.sealer))
     }
 
     fn by(
@@ -142,115 +119,6 @@ impl Embedded {
         let mark = ahead.entry(key).or_default();
         *mark = timestamp.max(*mark);
         Ok(())
-    }
-}
-
-/// Makes what a new file lacks, checks the keys, and finds out whether the last process ended cleanly.
-fn prepare(database: &Database, sealer: &Sealer, now: UnixSeconds) -> Result<Nonces, OpenError> {
-    let transaction = database.begin_write().fault()?;
-    let nonces = {
-        let mut meta = transaction.open_table(META).fault()?;
-        let canary = meta.get(CANARY).fault()?.map(|row| row.value().to_vec());
-        let key: [u8; 16] = if let Some(row) = canary {
-            decode(sealer, CANARY, &row).map_err(|_| OpenError::WrongKey)?
-        } else {
-            let mut key = [0; 16];
-            aws_lc_rs::rand::fill(&mut key).map_err(|_| unavailable("the system gave no random octets"))?;
-            let row = encode(sealer, CANARY, &key)?;
-            meta.insert(CANARY, row.as_slice()).fault()?;
-            key
-        };
-        // The mark goes before anything is served: a crash from here on is a loss.
-        let ended_cleanly = meta.remove(CLEAN).fault()?.is_some();
-        if ended_cleanly {
-            Nonces::restored(key, stored(&transaction)?, started())
-        } else {
-            Nonces::after_loss(key, now, ahead_before(&transaction, now)?)
-        }
-    };
-    touch_tables(&transaction)?;
-    transaction.commit().fault()?;
-    Ok(nonces)
-}
-
-fn stored(transaction: &WriteTransaction) -> Result<nonces::Dump, StoreError> {
-    let table = transaction.open_table(NONCES).fault()?;
-    let mut dump = Vec::new();
-    for row in table.iter().fault()? {
-        let (minute, octets) = row.fault()?;
-        let hashes = octets
-            .value()
-            .as_chunks()
-            .0
-            .iter()
-            .map(|chunk| u64::from_le_bytes(*chunk))
-            .collect();
-        dump.push((minute.value(), hashes));
-    }
-    Ok(dump)
-}
-
-/// The marks that still matter; those whose timestamp has passed go.
-fn ahead_before(
-    transaction: &WriteTransaction,
-    now: UnixSeconds,
-) -> Result<HashMap<(u64, String), UnixSeconds>, StoreError> {
-    let mut table = transaction.open_table(AHEAD).fault()?;
-    table.retain(|_, timestamp| timestamp > now).fault()?;
-    let rows = table.iter().fault()?.map(|row| {
-        let (key, timestamp) = row.fault()?;
-        let (consumer, digest) = key.value();
-        Ok(((consumer, digest.to_owned()), timestamp.value()))
-    });
-    rows.collect()
-}
-
-/// A read of a table that was never written would fail: make them all.
-fn touch_tables(transaction: &WriteTransaction) -> Result<(), StoreError> {
-    transaction.open_table(tables::CONSUMERS).fault()?;
-    transaction.open_table(tables::CONSUMER_KEYS).fault()?;
-    transaction.open_table(tables::INTEGRATIONS).fault()?;
-    transaction.open_table(tables::NAMES).fault()?;
-    transaction.open_table(tables::TOKENS).fault()?;
-    transaction.open_table(tables::DELEGATED).fault()?;
-    transaction.open_table(tables::USER_TOKENS).fault()?;
-    transaction.open_table(tables::USER_TOKENS_OF).fault()?;
-    transaction.open_table(tables::USER_TOKENS_UNTIL).fault()?;
-    transaction.open_table(tables::ACCOUNTS).fault()?;
-    transaction.open_table(tables::ACCOUNT_NAMES).fault()?;
-    transaction.open_table(tables::LOCKOUTS).fault()?;
-    transaction.open_table(tables::LOCKOUTS_UNTIL).fault()?;
-    transaction.open_table(tables::AUDIT).fault()?;
-    transaction.open_table(COUNTERS).fault()?;
-    transaction.open_table(AHEAD).fault()?;
-    transaction.open_table(NONCES).fault()?;
-    Ok(())
-}
-
-/// The key beside the store, made at the first start, for its owner only.
-fn own_key(folder: &Path) -> std::io::Result<[u8; 32]> {
-    let path = folder.join(KEY_FILE);
-    let invalid = || std::io::Error::new(std::io::ErrorKind::InvalidData, "is not 32 octets in base64");
-    match OpenOptions::new().read(true).open(&path) {
-        Ok(mut file) => {
-            let mut text = String::new();
-            file.read_to_string(&mut text)?;
-            let octets = STANDARD.decode(text.trim()).map_err(|_| invalid())?;
-            octets.try_into().map_err(|_| invalid())
-        }
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-            let mut key = [0; 32];
-            aws_lc_rs::rand::fill(&mut key).map_err(std::io::Error::other)?;
-            let mut file = OpenOptions::new()
-                .write(true)
-                .create_new(true)
-                .mode(0o600)
-                .open(&path)?;
-            writeln!(file, "{}", STANDARD.encode(key))?;
-            file.sync_all()?;
-            Ok(key)
-        }
-        Err(error) => Err(error),
     }
 }
 
@@ -360,6 +228,9 @@ impl Store for Embedded {
             .nonces
             .claim(&claim, &digest, started())
             .map_err(|error| StoreError::Unavailable(Box::new(error)))?;
+        if self.closing.load(Ordering::SeqCst) {
+            return Err(unavailable("the store is closing"));
+        }
         if found == Claim::Fresh && claim.timestamp > claim.now {
             self.remember_ahead(claim.consumer.0, &digest, claim.timestamp).await?;
         }
@@ -456,7 +327,7 @@ impl Store for Embedded {
 
     async fn lease(&self, name: &str, holder: &str, ttl_secs: u64) -> Result<bool, StoreError> {
         let now = started();
-        let until = now + std::time::Duration::from_secs(ttl_secs);
+        let until = now.checked_add(Duration::from_secs(ttl_secs)).unwrap_or(now);
         let mut leases = self.leases.lock().unwrap_or_else(PoisonError::into_inner);
         let free = leases
             .get(name)
@@ -468,10 +339,15 @@ impl Store for Embedded {
     }
 
     async fn check(&self) -> Result<(), StoreError> {
-        self.read(|transaction, _| {
-            transaction.open_table(META).fault()?.get(CANARY).fault()?;
-            Ok(())
+        self.write(|transaction, _| {
+            transaction
+                .open_table(META)
+                .fault()?
+                .insert(CHECKED, [].as_slice())
+                .fault()?;
+            Ok(((), Vec::new()))
         })
+        .await
     }
 
     async fn init(&self) -> Result<(), StoreError> {
@@ -488,34 +364,23 @@ impl Store for Embedded {
     }
 
     async fn close(&self) -> Result<(), StoreError> {
-        let dump = self.nonces.dump();
+        // A claim looks at this after it was kept: either it is in what is written now, or it doesn't count.
+        self.closing.store(true, Ordering::SeqCst);
+        if self.writer.has_stopped() {
+            return Ok(());
+        }
+        let kept = self.nonces.kept();
         self.write(move |transaction, _| {
-            let mut table = transaction.open_table(NONCES).fault()?;
-            table.retain(|_, _| false).fault()?;
-            for (minute, hashes) in dump {
-                let octets: Vec<u8> = hashes.into_iter().flat_map(u64::to_le_bytes).collect();
-                table.insert(minute, octets.as_slice()).fault()?;
-            }
-            transaction
-                .open_table(META)
-                .fault()?
-                .insert(CLEAN, [].as_slice())
-                .fault()?;
+            open::write_down(transaction, &kept)?;
             Ok(((), Vec::new()))
         })
         .await?;
-        // Nothing is written after the mark: a claim that came later would be lost with the process.
         self.writer.stop().await;
         Ok(())
     }
 }
 
-/// The file in the store's folder.
-const FILE: &str = "store.redb";
-const KEY_FILE: &str = "encryption.key";
-/// Sealed with the first key; holds the nonces' hash key.
-const CANARY: &str = "canary";
-/// There only between a clean end and the next start.
-const CLEAN: &str = "clean";
+/// Written by [`Store::check`]: shows that the disk takes writes.
+const CHECKED: &str = "checked";
 /// Tokens whose last timestamp ahead of our clock is kept in memory; forgetting one costs a write.
 const MOST_AHEAD: usize = 100_000;

@@ -38,6 +38,8 @@ pub(super) const COUNTERS: TableDefinition<'_, &str, u64> = TableDefinition::new
 pub(super) const META: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("meta");
 /// (consumer number, token digest) → the latest timestamp ahead of our clock that was served.
 pub(super) const AHEAD: TableDefinition<'_, (u64, &str), u64> = TableDefinition::new("ahead");
+/// What [`AHEAD`] was at the last loss of nonces.
+pub(super) const AHEAD_BEFORE: TableDefinition<'_, (u64, &str), u64> = TableDefinition::new("ahead_before");
 /// Minute → nonces as 64-bit hashes, written at a clean end only.
 pub(super) const NONCES: TableDefinition<'_, u64, &[u8]> = TableDefinition::new("nonces");
 

@@ -1,11 +1,13 @@
 //! One thread writes: redb serialises writers anyway, and changes that wait together share one sync to disk.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 
-use redb::{Database, WriteTransaction};
+use redb::WriteTransaction;
 use tokio::sync::oneshot;
 
+use super::file::StoreFile;
 use crate::change::Listeners;
 use crate::{Change, Freshness, StoreError};
 
@@ -20,6 +22,7 @@ type Answer = Box<dyn FnOnce(Result<(), StoreError>) + Send>;
 /// Hands jobs to the thread.
 pub(super) struct Writer {
     jobs: SyncSender<Work>,
+    stopped: AtomicBool,
 }
 
 enum Work {
@@ -29,7 +32,7 @@ enum Work {
 
 impl Writer {
     pub(super) fn start(
-        database: Arc<Database>,
+        file: Arc<StoreFile>,
         listeners: Arc<Listeners>,
         freshness: Arc<Freshness>,
     ) -> std::io::Result<Self> {
@@ -37,9 +40,12 @@ impl Writer {
         std::thread::Builder::new()
             .name("store-writer".to_owned())
             .spawn(move || {
-                run(&database, &work, &listeners, &freshness);
+                run(&file, &work, &listeners, &freshness);
             })?;
-        Ok(Self { jobs })
+        Ok(Self {
+            jobs,
+            stopped: AtomicBool::new(false),
+        })
     }
 
     /// Runs `job` in a transaction and answers when it is on disk. A job that fails must not have written anything.
@@ -83,10 +89,16 @@ impl Writer {
         if self.jobs.try_send(Work::Stop(sender)).is_ok() && receiver.await.is_err() {
             tracing::debug!("the store's writer ended before it was told to");
         }
+        self.stopped.store(true, Ordering::SeqCst);
+    }
+
+    /// Whether [`Writer::stop`] went through.
+    pub(super) fn has_stopped(&self) -> bool {
+        self.stopped.load(Ordering::SeqCst)
     }
 }
 
-fn run(database: &Database, work: &Receiver<Work>, listeners: &Listeners, freshness: &Freshness) {
+fn run(file: &StoreFile, work: &Receiver<Work>, listeners: &Listeners, freshness: &Freshness) {
     while let Ok(first) = work.recv() {
         let mut together = vec![first];
         while together.len() < TOGETHER
@@ -102,7 +114,7 @@ fn run(database: &Database, work: &Receiver<Work>, listeners: &Listeners, freshn
                 Work::Stop(sender) => stop = Some(sender),
             }
         }
-        commit(database, jobs, listeners, freshness);
+        commit(file, jobs, listeners, freshness);
         if let Some(sender) = stop {
             if sender.send(()).is_err() {
                 tracing::debug!("nobody waits for the store's writer to end");
@@ -114,47 +126,37 @@ fn run(database: &Database, work: &Receiver<Work>, listeners: &Listeners, freshn
 
 type Waiting = (Job, Box<dyn FnOnce(StoreError) + Send>);
 
-fn commit(database: &Database, jobs: Vec<Waiting>, listeners: &Listeners, freshness: &Freshness) {
+fn commit(file: &StoreFile, jobs: Vec<Waiting>, listeners: &Listeners, freshness: &Freshness) {
     if jobs.is_empty() {
         return;
     }
-    let transaction = match database.begin_write() {
-        Ok(transaction) => transaction,
-        Err(error) => {
-            let text = error.to_string();
-            for (_, failed) in jobs {
-                failed(unavailable(&text));
+    let mut jobs = jobs.into_iter();
+    let (mut changes, mut answers) = (Vec::new(), Vec::with_capacity(jobs.len()));
+    let committed = file.write(|transaction| {
+        for (job, failed) in jobs.by_ref() {
+            match job(transaction) {
+                Ok((of_job, answer)) => {
+                    changes.extend(of_job);
+                    answers.push(answer);
+                }
+                Err(error) => failed(error),
             }
-            return;
         }
-    };
-    let mut changes = Vec::new();
-    let mut answers = Vec::with_capacity(jobs.len());
-    for (job, failed) in jobs {
-        match job(&transaction) {
-            Ok((of_job, answer)) => {
-                changes.extend(of_job);
-                answers.push(answer);
-            }
-            Err(error) => failed(error),
-        }
+    });
+    if committed.is_err() {
+        // It may be on the disk all the same: nobody may go on believing what was read before.
+        changes = vec![Change::Everything];
     }
-    match transaction.commit() {
-        Ok(()) => {
-            if !changes.is_empty() {
-                listeners.tell(&changes);
-                freshness.bump();
-            }
-            for answer in answers {
-                answer(Ok(()));
-            }
-        }
-        Err(error) => {
-            let text = error.to_string();
-            for answer in answers {
-                answer(Err(unavailable(&text)));
-            }
-        }
+    if !changes.is_empty() {
+        listeners.tell(&changes);
+        freshness.bump();
+    }
+    let fault = committed.err().map(|error| error.to_string());
+    for answer in answers {
+        answer(fault.as_ref().map_or(Ok(()), |text| Err(unavailable(text))));
+    }
+    for (_, failed) in jobs {
+        failed(unavailable(fault.as_deref().unwrap_or_default()));
     }
 }
 

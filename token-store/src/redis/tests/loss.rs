@@ -271,7 +271,7 @@ async fn after_a_node_of_a_cluster_lost_its_nonces() {
     let mut cluster = Cluster::start(Options::default()).await;
     let (one, other) = (gateway(&cluster.url()).await, gateway(&cluster.url()).await);
     let served = served(&[&one, &other]).await;
-    let holds_records = holder_of_records(&mut cluster).await;
+    let holds_records = holder_of_records(&cluster).await;
 
     for (place, node) in cluster.nodes().iter_mut().enumerate() {
         if place != holds_records {
@@ -288,7 +288,7 @@ async fn after_a_node_of_a_cluster_was_flushed() {
     let mut cluster = Cluster::start(kept()).await;
     let (one, other) = (gateway(&cluster.url()).await, gateway(&cluster.url()).await);
     let served = served(&[&one, &other]).await;
-    let holds_records = holder_of_records(&mut cluster).await;
+    let holds_records = holder_of_records(&cluster).await;
 
     for (place, node) in cluster.nodes().iter().enumerate() {
         if place != holds_records {
@@ -299,7 +299,7 @@ async fn after_a_node_of_a_cluster_was_flushed() {
     nothing_is_served_again(&[&one, &other], &served).await;
 }
 
-async fn holder_of_records(cluster: &mut Cluster) -> usize {
+async fn holder_of_records(cluster: &Cluster) -> usize {
     let replies = cluster.command_all(&["KEYS", "{countersign}:store"]).await;
     replies.iter().position(|reply| !reply.list().is_empty()).unwrap()
 }

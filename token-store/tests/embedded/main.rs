@@ -1,8 +1,18 @@
 //! The embedded store: what only it promises.
 
-#![expect(clippy::panic, reason = "a helper of tests")]
+#![expect(
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::print_stdout,
+    clippy::unwrap_used,
+    reason = "helpers of tests"
+)]
+
+mod crash;
+mod damage;
 
 use std::collections::BTreeSet;
+use std::path::Path;
 use std::sync::Arc;
 
 use token_store::{
@@ -12,7 +22,7 @@ use token_store::{
 
 const NOW: u64 = 1_800_000_000;
 
-async fn opened(folder: &std::path::Path, now: u64) -> Result<Arc<dyn Store>, OpenError> {
+async fn opened(folder: &Path, now: u64) -> Result<Arc<dyn Store>, OpenError> {
     open(&OpenOptions {
         url: format!("embedded:{}", folder.display()),
         encryption_keys: Vec::new(),
@@ -77,7 +87,7 @@ async fn what_was_acknowledged_is_there_after_a_restart_and_the_file_holds_no_se
 }
 
 /// Dropping the store ends its writer a moment later.
-async fn reopened(folder: &std::path::Path, now: u64) -> Arc<dyn Store> {
+async fn reopened(folder: &Path, now: u64) -> Arc<dyn Store> {
     for _ in 0..100 {
         match opened(folder, now).await {
             Ok(store) => return store,
@@ -166,6 +176,123 @@ async fn a_client_whose_clock_is_ahead_is_not_replayable_after_an_unclean_end() 
         store.claim_nonce(claim(NOW + 312, b"o", NOW + 12)).await.unwrap(),
         Claim::Fresh
     );
+}
+
+#[tokio::test]
+async fn what_a_crash_left_open_stays_so_over_clean_restarts() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = opened(folder.path(), NOW).await.unwrap();
+    for (timestamp, nonce) in [(NOW + 5, b"n"), (NOW + 305, b"o")] {
+        let claimed = store.claim_nonce(claim(timestamp, nonce, NOW + 5)).await.unwrap();
+        assert_eq!(claimed, Claim::Fresh);
+    }
+    drop(store);
+
+    // The crash is met at ten; what follows ends as it should.
+    for start in [NOW + 10, NOW + 20, NOW + 30] {
+        let store = reopened(folder.path(), start).await;
+        for (timestamp, nonce) in [(NOW + 5, b"n"), (NOW + 10, b"p"), (NOW + 305, b"o"), (NOW + 304, b"q")] {
+            let claimed = store.claim_nonce(claim(timestamp, nonce, start)).await.unwrap();
+            assert_eq!(claimed, Claim::Unsure, "{timestamp} after the start at {start}");
+        }
+        let other_token = NonceClaim {
+            token: Some("another"),
+            ..claim(start + 1, b"r", start + 1)
+        };
+        assert_eq!(store.claim_nonce(other_token).await.unwrap(), Claim::Fresh);
+        store.close().await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn a_closed_store_takes_nothing_and_closes_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = opened(folder.path(), NOW).await.unwrap();
+    store.close().await.unwrap();
+
+    assert!(store.claim_nonce(claim(NOW + 1, b"n", NOW + 1)).await.is_err());
+    assert!(store.create_consumer(consumer("Late", "late"), NOW).await.is_err());
+    assert!(store.check().await.is_err());
+    store.close().await.unwrap();
+}
+
+#[tokio::test]
+async fn of_claims_that_race_the_end_none_is_served_again_after_it() {
+    for round in 0..10 {
+        let folder = tempfile::tempdir().unwrap();
+        let store = opened(folder.path(), NOW).await.unwrap();
+        let claimants: Vec<_> = (0..2_u8)
+            .map(|turn| {
+                let store = Arc::clone(&store);
+                std::thread::spawn(move || {
+                    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+                    runtime.block_on(async {
+                        let mut fresh = Vec::new();
+                        for count in 0_u32.. {
+                            let nonce = [&[turn][..], &count.to_be_bytes()].concat();
+                            match store.claim_nonce(claim(NOW + 1, &nonce, NOW + 1)).await {
+                                Ok(claimed) => assert_eq!(claimed, Claim::Fresh),
+                                Err(_) => break,
+                            }
+                            fresh.push(nonce);
+                        }
+                        fresh
+                    })
+                })
+            })
+            .collect();
+        tokio::time::sleep(std::time::Duration::from_millis(5 + round)).await;
+
+        store.close().await.unwrap();
+
+        let mut served = Vec::new();
+        for claimant in claimants {
+            served.extend(claimant.join().unwrap());
+        }
+        drop(store);
+        let store = reopened(folder.path(), NOW + 2).await;
+        for nonce in &served {
+            let claimed = store.claim_nonce(claim(NOW + 1, nonce, NOW + 2)).await.unwrap();
+            assert_eq!(claimed, Claim::Used);
+        }
+    }
+}
+
+#[tokio::test]
+async fn files_are_for_their_owner_only() {
+    use std::os::unix::fs::PermissionsExt as _;
+
+    let folder = tempfile::tempdir().unwrap();
+    let inside = folder.path().join("made/by/us");
+    drop(opened(&inside, NOW).await.unwrap());
+
+    let mode = |path: &Path| std::fs::metadata(path).unwrap().permissions().mode() & 0o777;
+    assert_eq!(mode(&inside), 0o700);
+    assert_eq!(mode(&inside.join("store.redb")), 0o600);
+    assert_eq!(mode(&inside.join("encryption.key")), 0o600);
+}
+
+#[tokio::test]
+async fn a_store_that_lost_its_key_file_is_refused_and_no_new_key_is_made() {
+    let folder = tempfile::tempdir().unwrap();
+    let key = folder.path().join("encryption.key");
+    drop(opened(folder.path(), NOW).await.unwrap());
+    let saved = std::fs::read(&key).unwrap();
+    std::fs::remove_file(&key).unwrap();
+
+    let mut refused = opened(folder.path(), NOW).await;
+    for _ in 0..100 {
+        if !matches!(refused, Err(OpenError::Locked(_))) {
+            break;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+        refused = opened(folder.path(), NOW).await;
+    }
+
+    assert!(matches!(refused, Err(OpenError::WrongKey)));
+    assert!(!key.exists(), "a second key would hide that the first is missing");
+    std::fs::write(&key, saved).unwrap();
+    drop(reopened(folder.path(), NOW).await);
 }
 
 #[tokio::test]

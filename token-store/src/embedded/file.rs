@@ -1,0 +1,120 @@
+//! The file itself: one process has it open, and after a fault of the disk it is opened again.
+
+use std::fs::{DirBuilder, File, OpenOptions};
+use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError, RwLock};
+use std::time::{Duration, Instant};
+
+use redb::{Database, DatabaseError, ReadTransaction, ReadableDatabase as _, WriteTransaction};
+
+use super::Fault;
+use super::writer::unavailable;
+use crate::StoreError;
+use crate::open::OpenError;
+
+/// The file in the store's folder.
+pub(super) struct StoreFile {
+    path: PathBuf,
+    /// `None`: the disk failed, and it could not be opened again yet.
+    database: RwLock<Option<Database>>,
+    /// When the last try to open it again was.
+    tried: Mutex<Option<Instant>>,
+}
+
+impl StoreFile {
+    /// Opens or makes the file and its folder, for their owner only.
+    pub(super) fn open(folder: &Path) -> Result<Self, OpenError> {
+        let fault = |path: &Path, error: std::io::Error| OpenError::File(path.display().to_string(), Box::new(error));
+        let path = folder.join(NAME);
+        DirBuilder::new()
+            .recursive(true)
+            .mode(0o700)
+            .create(folder)
+            .map_err(|error| fault(folder, error))?;
+        let mut options = OpenOptions::new();
+        let made = options.read(true).write(true).create(true).truncate(false).mode(0o600);
+        drop(made.open(&path).map_err(|error| fault(&path, error))?);
+        sync_folder(folder).map_err(|error| fault(folder, error))?;
+        let database = Database::create(&path).map_err(|error| {
+            if matches!(error, DatabaseError::DatabaseAlreadyOpen) {
+                OpenError::Locked(folder.display().to_string())
+            } else {
+                OpenError::File(path.display().to_string(), Box::new(error))
+            }
+        })?;
+        Ok(Self {
+            path,
+            database: RwLock::new(Some(database)),
+            tried: Mutex::default(),
+        })
+    }
+
+    /// Runs `read` on a snapshot.
+    pub(super) fn read<T>(
+        &self,
+        read: impl FnOnce(&ReadTransaction) -> Result<T, StoreError>,
+    ) -> Result<T, StoreError> {
+        let database = self.database.read().unwrap_or_else(PoisonError::into_inner);
+        let database = database.as_ref().ok_or_else(failed)?;
+        read(&database.begin_read().fault()?)
+    }
+
+    /// Runs `write` in a transaction and brings it to the disk. Nobody else may write meanwhile.
+    pub(super) fn write<T>(&self, write: impl FnOnce(&WriteTransaction) -> T) -> Result<T, StoreError> {
+        let committed = self.try_write(write);
+        if committed.is_err() {
+            self.open_again();
+        }
+        committed
+    }
+
+    fn try_write<T>(&self, write: impl FnOnce(&WriteTransaction) -> T) -> Result<T, StoreError> {
+        let database = self.database.read().unwrap_or_else(PoisonError::into_inner);
+        let database = database.as_ref().ok_or_else(failed)?;
+        let transaction = database.begin_write().fault()?;
+        let value = write(&transaction);
+        transaction.commit().fault()?;
+        Ok(value)
+    }
+
+    /// After an error of the disk redb refuses everything, reads too, until the file is opened anew. A disk that was full
+    /// has room again some time.
+    fn open_again(&self) {
+        let now = now();
+        {
+            let mut tried = self.tried.lock().unwrap_or_else(PoisonError::into_inner);
+            if tried.is_some_and(|last| now.duration_since(last) < AGAIN) {
+                return;
+            }
+            *tried = Some(now);
+        }
+        let mut database = self.database.write().unwrap_or_else(PoisonError::into_inner);
+        // Closed first: the file is locked while it is open.
+        *database = None;
+        match Database::open(&self.path) {
+            Ok(opened) => *database = Some(opened),
+            Err(error) => {
+                tracing::error!(%error, file = %self.path.display(), "the store's file can't be opened again");
+            }
+        }
+    }
+}
+
+fn failed() -> StoreError {
+    unavailable("the disk failed")
+}
+
+/// A new file is there after a power cut only if its folder says so.
+pub(super) fn sync_folder(folder: &Path) -> std::io::Result<()> {
+    File::open(folder)?.sync_all()
+}
+
+#[expect(clippy::disallowed_methods, reason = "how often a failed file is opened again")]
+fn now() -> Instant {
+    Instant::now()
+}
+
+const NAME: &str = "store.redb";
+/// Between two tries: opening may read the whole file.
+const AGAIN: Duration = Duration::from_secs(1);
