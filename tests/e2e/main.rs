@@ -45,6 +45,8 @@ mod request_token;
 mod store_faults;
 mod timestamps;
 mod tls_certificates;
+mod tls_listener;
+mod tls_upstream;
 mod tokens;
 mod two_gateways;
 mod user_tokens;
