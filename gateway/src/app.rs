@@ -357,7 +357,7 @@ fn gauges(metrics: &Metrics, counts: &Arc<Counts>, log: &AccessLogWriter) {
     });
     let dropped = log.dropped();
     metrics.gauge(
-        "access_log_dropped_lines",
+        "access_log_dropped_lines_total",
         "Lines that a slow sink made drop.",
         move || dropped.load(std::sync::atomic::Ordering::Relaxed),
     );

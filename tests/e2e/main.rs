@@ -38,6 +38,7 @@ mod proxy_balance;
 mod proxy_double;
 mod proxy_drain;
 mod proxy_faults;
+mod proxy_log;
 mod proxy_streaming;
 mod refusals;
 mod replay;

@@ -109,7 +109,7 @@ impl Metrics {
         shard
     }
 
-    /// Adds a value that is read at the scrape: name without prefix, help, reader.
+    /// Adds a value that is read at the scrape: name without prefix, help, reader. One that only grows is named `…_total`.
     pub fn gauge(&self, name: &'static str, help: &'static str, read: impl Fn() -> u64 + Send + Sync + 'static) {
         self.gauges
             .lock()
@@ -128,6 +128,8 @@ impl Metrics {
     pub fn expose(&self) -> String {
         let shards = self.shards.lock().unwrap_or_else(PoisonError::into_inner);
         let mut text = Text(String::with_capacity(8 * 1024));
+        let build = (format!("{{version=\"{}\"}}", env!("CARGO_PKG_VERSION")), 1);
+        text.family("build_info", "gauge", "What runs.", std::iter::once(build));
         let classes = (1..=5_usize).map(|class| {
             (
                 format!("{{status=\"{class}xx\"}}"),
@@ -188,7 +190,8 @@ impl Metrics {
             text.single(name, "counter", "Reloads of the configuration.", &count);
         }
         for (name, help, read) in self.gauges.lock().unwrap_or_else(PoisonError::into_inner).iter() {
-            text.single(name, "gauge", help, &read().to_string());
+            let kind = if name.ends_with("_total") { "counter" } else { "gauge" };
+            text.single(name, kind, help, &read().to_string());
         }
         text.0
     }

@@ -144,7 +144,7 @@ impl Scan {
         if target.len() > bounds.target {
             return Err(Cause::TargetTooLong);
         }
-        if is_target(target) {
+        if is_target(method, target) {
             Ok(())
         } else if target.is_empty() || target.iter().any(|byte| matches!(byte, b' ' | 0..=0x1F | 0x7F)) {
             // A second space, a tab, a control: not one target but a line that others would split elsewhere.
@@ -214,7 +214,7 @@ fn method_and_path(line: &[u8], bounds: &Bounds) -> Option<Vec<u8>> {
     let target = line.get(space + 1..)?;
     let path = target.get(..target.iter().position(|byte| matches!(byte, b' ' | b'?'))?)?;
     let (method, with_path) = (line.get(..space)?, line.get(..space + 1 + path.len())?);
-    let is_plain = is_method(method) && path.len() <= bounds.target && is_target(path);
+    let is_plain = is_method(method) && path.len() <= bounds.target && is_target(method, path);
     is_plain.then(|| with_path.to_vec())
 }
 
@@ -222,15 +222,17 @@ fn is_method(method: &[u8]) -> bool {
     (1..=LONGEST_METHOD).contains(&method.len()) && method.iter().all(|byte| is_token(*byte))
 }
 
-/// Whether a target can be a path with its query, `*`, or absolute (section 3.2), of octets that hyper takes too. A fragment
-/// is no part of a target; hyper would drop it quietly.
-fn is_target(target: &[u8]) -> bool {
+/// Whether a target can be a path with its query, `*`, absolute, or what CONNECT names (section 3.2), of octets that hyper
+/// takes too. A fragment is no part of a target; hyper would drop it quietly.
+fn is_target(method: &[u8], target: &[u8]) -> bool {
     match target.first() {
         Some(b'/') => is_path_and_query(target),
         Some(b'*') => target.len() == 1,
         // Rare: hyper's own parser tells whether hyper will take it.
-        Some(_) => !target.contains(&b'#') && http::Uri::try_from(target).is_ok(),
-        None => false,
+        Some(_) if method == b"CONNECT" || target.windows(3).any(|three| three == b"://") => {
+            !target.contains(&b'#') && http::Uri::try_from(target).is_ok()
+        }
+        Some(_) | None => false,
     }
 }
 

@@ -238,7 +238,6 @@ fn a_target_is_of_a_known_form_and_has_no_fragment() {
         "/a//b/../%2e",
         "*",
         "http://a/b?c",
-        "a:80",
         "/a?b=[0]{}|^`é",
         "/é\"{}",
         "//a@b/",
