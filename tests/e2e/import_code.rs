@@ -83,24 +83,51 @@ fn a_store_of_300_modules_becomes_a_configuration_that_passes_and_a_second_run_c
 }
 
 #[test]
-fn beside_the_default_configuration_its_own_examples_stay() {
+fn what_the_shipped_configurations_hold_stays_theirs() {
+    let shipped = Path::new(env!("CARGO_MANIFEST_DIR")).join("../conf");
+    for start in [shipped.clone(), shipped.join("magento")] {
+        let folder = tempfile::tempdir().unwrap();
+        for part in ["", "conf.d"] {
+            fs::create_dir_all(folder.path().join(part)).unwrap();
+            for entry in fs::read_dir(start.join(part)).into_iter().flatten().flatten() {
+                if entry.path().is_file() {
+                    fs::copy(entry.path(), folder.path().join(part).join(entry.file_name())).unwrap();
+                }
+            }
+        }
+        let storefront = Storefront::of_size(2);
+
+        let imported = import(folder.path(), &storefront, &[]);
+        let checked = check(folder.path());
+
+        assert_eq!((imported.code, checked.code), (0, 0), "{imported:?}\n{checked:?}");
+        assert!(
+            imported.stdout.contains("defines it: left to that file"),
+            "{}",
+            imported.stdout
+        );
+        assert!(imported.stdout.contains("GET /V1/products/:sku"), "{}", imported.stdout);
+        assert!(files(folder.path()).contains("magento-Acme_Part1.toml"));
+    }
+}
+
+#[test]
+fn a_configuration_that_does_not_include_the_files_is_told() {
     let folder = tempfile::tempdir().unwrap();
-    let default = Path::new(env!("CARGO_MANIFEST_DIR")).join("../conf/countersign.toml");
-    fs::copy(default, folder.path().join("countersign.toml")).unwrap();
-    let storefront = Storefront::of_size(2);
+    fs::write(
+        folder.path().join("countersign.toml"),
+        MAIN.trim_start_matches("include = [\"conf.d/*.toml\"]\n"),
+    )
+    .unwrap();
 
-    let imported = import(folder.path(), &storefront, &[]);
-    let checked = check(folder.path());
+    let imported = import(folder.path(), &Storefront::of_size(1), &[]);
 
-    assert_eq!((imported.code, checked.code), (0, 0), "{imported:?}\n{checked:?}");
+    assert_eq!(imported.code, 0);
     assert!(
-        imported
-            .stdout
-            .contains("countersign.toml defines it: left to that file"),
+        imported.stderr.contains("add include = [\"conf.d/*.toml\"]"),
         "{}",
-        imported.stdout
+        imported.stderr
     );
-    assert!(imported.stdout.contains("GET /V1/products/:sku"), "{}", imported.stdout);
 }
 
 #[test]

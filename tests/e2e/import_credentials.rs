@@ -69,13 +69,14 @@ fn shop() -> harness::ShopBuilder {
     Shop::new().without_routes().set("", "include", "[\"conf.d/*.toml\"]")
 }
 
+fn key(storefront: &Storefront) -> String {
+    format!("file:{}/app/etc/env.php", storefront.path().display())
+}
+
 fn import(gateway: &Gateway, storefront: &Storefront, more: &[&str]) -> Ran {
     storefront.write("app/etc/env.php", env_php());
     let export = storefront.write("dump.sql", dump()).display().to_string();
-    let (code, key) = (
-        storefront.path().display().to_string(),
-        format!("file:{}/app/etc/env.php", storefront.path().display()),
-    );
+    let (code, key) = (storefront.path().display().to_string(), key(storefront));
     let arguments = [
         "import",
         "magento",
@@ -127,9 +128,34 @@ async fn clients_go_on_with_their_credentials_after_an_import_into_the_embedded_
 
     let first = import(&shop.gateway, &storefront, &[]);
     let second = import(&shop.gateway, &storefront, &[]);
+    let alone = run(
+        shop.gateway.folder(),
+        &[
+            "import",
+            "magento",
+            "--config",
+            "countersign.toml",
+            "--dump",
+            "-",
+            "--crypt-key",
+            &key(&storefront),
+        ],
+        &dump(),
+    );
     shop.gateway.start_again().await;
 
-    assert_eq!((first.code, second.code), (0, 0), "{first:?}\n{second:?}");
+    assert_eq!(
+        (first.code, second.code, alone.code),
+        (0, 0, 0),
+        "{first:?}\n{second:?}\n{alone:?}"
+    );
+    assert!(
+        alone
+            .stdout
+            .contains("nothing to change, 2 consumers are as the export has them"),
+        "{}",
+        alone.stdout
+    );
     assert!(
         first.stdout.contains("new: integration 7 \"Shop sync\", consumer 70"),
         "{}",

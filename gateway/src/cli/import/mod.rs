@@ -330,9 +330,11 @@ fn check(path: &Path, imported: &Imported, output: &Output) -> Result<(), ExitCo
         Ok((config, _)) => {
             let is_part = |path: &String| config.routes.iter().any(|route| route.path == *path);
             if imported.routes.first().is_some_and(|first| !is_part(&first.path)) {
-                let name = output.folder().file_name().unwrap_or_default().to_string_lossy();
+                let folder = output.folder();
+                let beside = path.parent().and_then(|parent| folder.strip_prefix(parent).ok());
+                let folder = beside.unwrap_or(folder).display();
                 eprintln!(
-                    "{}: these files are no part of it yet: add include = [\"{name}/*.toml\"]",
+                    "{}: these files are no part of it yet: add include = [\"{folder}/*.toml\"]",
                     path.display()
                 );
             }
