@@ -92,6 +92,25 @@ async fn a_request_is_unsure_after_a_kill() {
 }
 
 #[tokio::test]
+async fn a_request_stays_unsure_when_a_clean_restart_follows_the_kill() {
+    let shop = Shop::new().start().await;
+    let reader = shop.reader().await;
+    let now = Call::get("/rest/V1/products/kill-stop").asking_for_the_cause();
+    let ahead = now.clone().signed(Signing::with(&reader).at(300)).to(&shop.gateway);
+    let now = now.signed_by(&reader).to(&shop.gateway);
+    assert_eq!((now.send().await.status, ahead.send().await.status), (200, 200));
+
+    shop.gateway.kill();
+    shop.gateway.start_again().await;
+    shop.gateway.stop().await;
+    shop.gateway.start_again().await;
+
+    assert_eq!(now.send().await.refusal(), (503, "replay_unsure"));
+    assert_eq!(ahead.send().await.refusal(), (503, "replay_unsure"));
+    assert_eq!(shop.upstream.count("kill-stop"), 2);
+}
+
+#[tokio::test]
 async fn a_timestamp_ahead_of_our_clock_is_remembered_over_a_kill() {
     let shop = Shop::new().start().await;
     let reader = shop.reader().await;
