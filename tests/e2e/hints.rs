@@ -11,6 +11,7 @@ async fn the_log_says_which_single_change_would_have_verified() {
     let mistakes = [
         ("https", of_url(&url(&base.replace("http://", "https://")))),
         ("port", of_url(&url(&without_port))),
+        ("www.", of_url(&url(&base.replace("http://", "http://www.")))),
         ("query", of_url(&format!("{base}/rest/V1/products/hint"))),
         ("form", Box::new(|signing: Signing| signing.for_form(""))),
         ("hash", Box::new(|signing: Signing| signing.computed_by("HMAC-SHA1"))),

@@ -168,6 +168,7 @@ pub fn verifier<'a>(exchange: &Exchange<'a>) -> Verifier<'a> {
         store: &worker.store,
         oauth: &exchange.local.live.oauth,
         dummy: &worker.dummy,
+        called: exchange.host,
         now: worker.clock.now(),
     }
 }

@@ -3,17 +3,18 @@
 
 use oauth1::{Keys, RequestParts, Scheme, SignedRequest, Target};
 
-/// Tries scheme, port, query and form, and logs the first that the client's signature holds for.
-pub(super) fn log(parts: &RequestParts<'_>, signed: &SignedRequest<'_>, keys: &Keys) {
-    let found = find(parts, signed, keys);
+/// Tries scheme, host, port, query and form, and logs the first that the client's signature holds for.
+pub(super) fn log(parts: &RequestParts<'_>, signed: &SignedRequest<'_>, keys: &Keys, called: &str) {
+    let found = find(parts, signed, keys, called);
     tracing::info!(
         consumer_key = signed.consumer_key(),
-        hint = found.unwrap_or("none of scheme, port, query, form or hash alone explains it"),
+        hint = found.unwrap_or("none of scheme, host, port, query, form or hash alone explains it"),
         "signature invalid"
     );
 }
 
-fn find(parts: &RequestParts<'_>, signed: &SignedRequest<'_>, keys: &Keys) -> Option<&'static str> {
+/// `called`: the Host that the request came with, where the public address is another.
+fn find(parts: &RequestParts<'_>, signed: &SignedRequest<'_>, keys: &Keys, called: &str) -> Option<&'static str> {
     let target = parts.target;
     let other_scheme = match target.scheme {
         Scheme::Http => Scheme::Https,
@@ -24,7 +25,17 @@ fn find(parts: &RequestParts<'_>, signed: &SignedRequest<'_>, keys: &Keys) -> Op
         Scheme::Https => "the client signed http://, the public address is https://",
     };
     let without_port = crate::authenticate::target::without_port(target.authority);
+    let www = format!("www.{}", target.authority);
+    let without_www = target.authority.strip_prefix("www.").unwrap_or(target.authority);
+    let host = |authority| Target { authority, ..target };
     let variants = [
+        (
+            "the client signed the host that it called, not the public address's",
+            host(called),
+            parts.form,
+        ),
+        ("the client signed the host with www.", host(&www), parts.form),
+        ("the client signed the host without www.", host(without_www), parts.form),
         (
             scheme_hint,
             Target {

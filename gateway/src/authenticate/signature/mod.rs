@@ -33,6 +33,8 @@ pub struct Verifier<'w> {
     pub dummy: &'w Keys,
     /// Unix seconds.
     pub now: u64,
+    /// The `Host` that the request came with, for what the log says of a bad signature.
+    pub called: &'w str,
 }
 
 /// A request whose signature holds; whether it may count is not known yet.
@@ -319,7 +321,7 @@ impl Verifier<'_> {
             (true, Err(_)) => Err(Refusal::timestamp_outside(self.now, window.secs)),
             (false, Err(_)) => Err(Cause::TimestampRefused.into()),
             (false, Ok(())) => {
-                hint::log(parts, signed, keys);
+                hint::log(parts, signed, keys, self.called);
                 Err(Cause::SignatureInvalid.into())
             }
         }
