@@ -440,6 +440,38 @@ fn what_is_no_text_file_is_told_plainly() {
     assert!(told(&folder.path().join("gone")).contains("No such file"));
 }
 
+/// Recovery from broken syntax is the parser's most intricate part: whatever comes, it ends with faults or without.
+#[test]
+fn a_mangled_file_is_read_to_its_end() {
+    let mut random = 0x2545_F491_4F6C_DD1D_u64;
+    let mut next = |below: usize| {
+        random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+        usize::try_from(random >> 33).unwrap() % below
+    };
+    let whole = uncommented(DEFAULT_FILE);
+    for _ in 0..500 {
+        let mut octets = whole.clone().into_bytes();
+        for _ in 0..=next(8) {
+            let at = next(octets.len());
+            let until = (at + next(400)).min(octets.len());
+            match next(4) {
+                0 => octets.truncate(at.max(1)),
+                1 => octets[at] = *b"[]{}\"'=.#\n\\,-0a\0".get(next(16)).unwrap(),
+                2 => drop(octets.drain(at..until)),
+                _ => octets.extend_from_within(at..until),
+            }
+            if octets.is_empty() {
+                break;
+            }
+        }
+        let text = String::from_utf8_lossy(&octets).into_owned();
+
+        let read = read(&text);
+
+        assert!(read.is_ok() || read.is_err_and(|faults| faults.iter().all(|fault| fault.contains("t.toml:"))));
+    }
+}
+
 #[test]
 fn a_reload_says_which_keys_need_a_restart() {
     let running = read("").unwrap().config;
