@@ -241,7 +241,7 @@ impl Section<'_, '_> {
         self.parse_all(key, texts, parse).unwrap_or_default()
     }
 
-    /// A list of texts, each parsed; an empty one counts as unset.
+    /// A list of texts, each parsed, that can't be empty.
     pub(super) fn all_parsed_or<T: Display>(
         &self,
         key: &str,
@@ -251,6 +251,9 @@ impl Section<'_, '_> {
         let written: Vec<String> = default.iter().map(T::to_string).collect();
         let literal = list_literal(&written.iter().map(String::as_str).collect::<Vec<_>>());
         let texts = self.texts_that(key, Takes::Texts, Some(literal));
+        if texts.as_ref().is_some_and(Vec::is_empty) {
+            self.fault(key, "is empty; leave it out for the default");
+        }
         let parsed = self.parse_all(key, texts, parse);
         parsed.filter(|all| !all.is_empty()).unwrap_or(default)
     }

@@ -172,6 +172,7 @@ fn values_out_of_range_are_refused() {
         ("store", "request_timeout = \"100ms\""),
         ("store", "url = \"mysql://localhost\""),
         ("public", "threads = -1"),
+        ("public", "listen = []"),
         ("public", "listen = [\"127.0.0.1:99999\"]"),
         ("public", "trusted_proxies = [\"10.0.0.0/33\"]"),
         ("public.limits", "connections = 99999999999999999999"),
