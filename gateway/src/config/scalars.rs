@@ -232,7 +232,7 @@ impl Section<'_, '_> {
         self.parse_all(key, self.texts(key), parse).unwrap_or_default()
     }
 
-    /// A list of texts, each parsed, that can't be empty.
+    /// A list of texts, each parsed, that must be there and hold something.
     pub(super) fn some_parsed<T>(&self, key: &str, parse: impl Fn(&str) -> Result<T, String>, example: &str) -> Vec<T> {
         let texts = self.texts(key);
         if texts.as_ref().is_none_or(Vec::is_empty) {
