@@ -44,6 +44,7 @@ mod refusals;
 mod replay;
 mod request_token;
 mod store_faults;
+mod three_legged;
 mod timestamps;
 mod tls_certificates;
 mod tls_listener;
