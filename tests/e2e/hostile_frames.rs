@@ -1,5 +1,11 @@
 //! HTTP/2 by hand: frames as a hostile client writes them (RFC 9113), and headers without compression (RFC 7541).
 
+#![expect(
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "test helpers: a broken precondition fails the test at once"
+)]
+
 use std::io;
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -33,7 +39,7 @@ pub(crate) struct Frame {
 }
 
 impl Frame {
-    /// The error of a GOAWAY or an RST_STREAM.
+    /// The error of a GOAWAY or an `RST_STREAM`.
     pub(crate) fn error(&self) -> u32 {
         let at = if self.kind == GOAWAY { 4 } else { 0 };
         let code = self.payload.get(at..at + 4).unwrap_or(&[0xFF; 4]);
@@ -71,14 +77,14 @@ impl Raw {
     pub(crate) async fn next(&mut self) -> Option<Frame> {
         let mut header = [0; 9];
         self.read.read_exact(&mut header).await.ok()?;
-        let [a, b, c, kind, flags, d, e, f, g] = header;
-        let length = usize::from(a) << 16 | usize::from(b) << 8 | usize::from(c);
+        let [high, middle, low, kind, flags, stream @ ..] = header;
+        let length = usize::from(high) << 16 | usize::from(middle) << 8 | usize::from(low);
         let mut payload = vec![0; length];
         self.read.read_exact(&mut payload).await.ok()?;
         Some(Frame {
             kind,
             flags,
-            stream: u32::from_be_bytes([d & 0x7F, e, f, g]),
+            stream: u32::from_be_bytes(stream) & 0x7FFF_FFFF,
             payload,
         })
     }

@@ -19,6 +19,7 @@ mod grants;
 mod headers;
 mod hints;
 mod hostile_corpus;
+mod hostile_floods;
 mod hostile_frames;
 mod hostile_framing;
 mod hostile_h2;

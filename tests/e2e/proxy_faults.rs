@@ -37,7 +37,7 @@ async fn an_upstream_that_is_not_there_can_not_be_reached() {
 
 #[tokio::test]
 async fn an_answer_that_is_none_is_a_bad_gateway() {
-    let shop = Shop::shared().await;
+    let shop = Shop::attacked().await;
     let answers = [
         Answer::Close,
         raw("garbage"),
@@ -77,7 +77,7 @@ async fn an_answer_that_is_none_is_a_bad_gateway() {
 
 #[tokio::test]
 async fn a_body_that_breaks_off_breaks_off_for_the_client_too() {
-    let shop = Shop::shared().await;
+    let shop = Shop::attacked().await;
     let broken = [
         "HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nhalf",
         "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n",
@@ -145,7 +145,7 @@ async fn an_answer_that_trickles_past_the_whole_time_is_cut_and_logged_as_such()
 
 #[tokio::test]
 async fn informational_answers_are_passed_over() {
-    let shop = Shop::shared().await;
+    let shop = Shop::attacked().await;
     let answer = "HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\nHTTP/1.1 102 Processing\r\n\r\n\
                   HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello";
     shop.upstream.answers("informed", raw(answer));
@@ -157,7 +157,7 @@ async fn informational_answers_are_passed_over() {
 
 #[tokio::test]
 async fn answers_without_a_body_have_none_and_keep_their_length() {
-    let shop = Shop::shared().await;
+    let shop = Shop::attacked().await;
     let answers = [
         (
             "head",
@@ -206,7 +206,7 @@ async fn answers_without_a_body_have_none_and_keep_their_length() {
 
 #[tokio::test]
 async fn what_upstream_says_passes_as_it_said_it() {
-    let shop = Shop::shared().await;
+    let shop = Shop::attacked().await;
     let answer = "HTTP/1.1 401 No Entry Here\r\nDate: Mon, 01 Jan 2024 00:00:00 GMT\r\nWWW-Authenticate: Basic realm=\"store\"\r\n\
                   Set-Cookie: a=b\r\nSet-Cookie: c=d\r\nX-Magento-Tags: caf\u{e9}\r\nContent-Length: 2\r\nServer: Apache\r\n\r\nno";
     let octets = answer
@@ -231,7 +231,7 @@ async fn what_upstream_says_passes_as_it_said_it() {
 
 #[tokio::test]
 async fn a_large_but_sane_head_passes() {
-    let shop = Shop::shared().await;
+    let shop = Shop::attacked().await;
     let policy = "b".repeat(60_000);
     shop.upstream.answers(
         "large-head",

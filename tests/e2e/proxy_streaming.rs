@@ -1,5 +1,10 @@
 //! Bodies stream both ways as they come, and however large they are, memory stays flat.
 
+#![expect(
+    clippy::unwrap_used,
+    reason = "test helpers: a broken precondition fails the test at once"
+)]
+
 use std::time::Duration;
 
 use harness::{Answer, Call, Connection, Gateway, Shop};
@@ -17,7 +22,7 @@ fn resident(gateway: &Gateway) -> u64 {
 
 #[tokio::test]
 async fn a_response_arrives_as_upstream_sends_it() {
-    let shop = Shop::shared().await;
+    let shop = Shop::attacked().await;
     let pieces = Answer::Stream {
         piece: "data: tick\n\n",
         times: 3,

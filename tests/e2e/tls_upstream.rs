@@ -1,5 +1,10 @@
 //! HTTPS toward upstream: the name is sent and verified, by the system's roots or an authority of one's own.
 
+#![expect(
+    clippy::unwrap_used,
+    reason = "test helpers: a broken precondition fails the test at once"
+)]
+
 use std::sync::{Arc, Mutex};
 
 use harness::{Call, Shop, background};
@@ -14,8 +19,11 @@ use crate::tls_certificates::{Authority, Identity};
 /// An upstream over TLS: its port, and the names and hosts that it was asked for.
 struct Secure {
     port: u16,
-    asked: Arc<Mutex<Vec<(Option<String>, String)>>>,
+    asked: Arc<Mutex<Vec<Asked>>>,
 }
+
+/// SNI and `Host`.
+type Asked = (Option<String>, String);
 
 async fn secure(identity: &Identity) -> Secure {
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());

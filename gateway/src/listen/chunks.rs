@@ -27,6 +27,8 @@ enum State {
     Trailer,
     TrailerEnd,
     LastLf,
+    Ended,
+    Broken,
 }
 
 /// Where it goes on.
@@ -40,15 +42,17 @@ pub enum Progress {
     Broken,
 }
 
-impl Chunks {
+impl Default for Chunks {
     /// Before the first chunk.
-    pub fn new() -> Self {
+    fn default() -> Self {
         Self {
             state: State::Size(0, 0),
             aside: 0,
         }
     }
+}
 
+impl Chunks {
     /// Goes on with `bytes`.
     pub fn run(&mut self, bytes: &[u8]) -> Progress {
         let mut at = 0;
@@ -64,50 +68,54 @@ impl Chunks {
                 continue;
             }
             at += 1;
-            match self.step(*byte) {
-                Some(Some(state)) => self.state = state,
-                Some(None) => return Progress::End(at),
-                None => return Progress::Broken,
+            self.state = self.state.after(*byte);
+            match self.state {
+                State::Ended => return Progress::End(at),
+                State::Broken => return Progress::Broken,
+                State::Extension(_) | State::Trailer => {
+                    self.aside += 1;
+                    if self.aside > MOST_ASIDE {
+                        self.state = State::Broken;
+                        return Progress::Broken;
+                    }
+                }
+                State::Size(..)
+                | State::SizeEnd(_)
+                | State::Data(_)
+                | State::DataCr
+                | State::DataLf
+                | State::TrailerStart
+                | State::TrailerEnd
+                | State::LastLf => {}
             }
         }
         Progress::More
     }
+}
 
-    /// One octet that is not data. `None`: broken; `Some(None)`: the body ended.
-    fn step(&mut self, byte: u8) -> Option<Option<State>> {
-        let next = match (self.state, byte) {
-            (State::Size(digits @ 1.., size), b'\r') if digits <= MOST_DIGITS => State::SizeEnd(size),
-            (State::Size(1.., size), b';' | b' ' | b'\t') => State::Extension(size),
-            (State::Size(digits, size), byte) => {
-                let digit = char::from(byte).to_digit(16)?;
-                if digits == MOST_DIGITS {
-                    return None;
-                }
-                State::Size(digits + 1, size * 16 + u64::from(digit))
-            }
-            (State::Extension(size), b'\r') => State::SizeEnd(size),
-            (State::SizeEnd(0), b'\n') => State::TrailerStart,
-            (State::SizeEnd(size), b'\n') => State::Data(size),
-            (State::DataCr, b'\r') => State::DataLf,
-            (State::DataLf, b'\n') => State::Size(0, 0),
-            (State::TrailerStart, b'\r') => State::LastLf,
-            (State::LastLf, b'\n') => return Some(None),
-            (State::Trailer, b'\r') => State::TrailerEnd,
-            (State::TrailerEnd, b'\n') => State::TrailerStart,
+impl State {
+    /// After one more octet that is not data.
+    fn after(self, byte: u8) -> Self {
+        match (self, byte) {
+            (Self::Size(1.., size) | Self::Extension(size), b'\r') => Self::SizeEnd(size),
             // A control within a line, bare CR and LF among them, is read differently by others.
-            (State::Extension(_) | State::TrailerStart | State::Trailer, 0..=8 | 10..=31 | 0x7F) => return None,
-            (State::Extension(size), _) => State::Extension(size),
-            (State::TrailerStart | State::Trailer, _) => State::Trailer,
-            (State::SizeEnd(_) | State::DataCr | State::DataLf | State::LastLf | State::TrailerEnd, _) => return None,
-            (State::Data(_), _) => return None,
-        };
-        if matches!(next, State::Extension(_) | State::Trailer) {
-            self.aside += 1;
-            if self.aside > MOST_ASIDE {
-                return None;
+            (Self::Size(1.., size), b';' | b' ' | b'\t') | (Self::Extension(size), b'\t' | b' '..=b'~' | 0x80..) => {
+                Self::Extension(size)
             }
+            (Self::Size(digits, size), byte) if digits < MOST_DIGITS => match char::from(byte).to_digit(16) {
+                Some(digit) => Self::Size(digits + 1, size * 16 + u64::from(digit)),
+                None => Self::Broken,
+            },
+            (Self::SizeEnd(0) | Self::TrailerEnd, b'\n') => Self::TrailerStart,
+            (Self::SizeEnd(size), b'\n') => Self::Data(size),
+            (Self::DataCr, b'\r') => Self::DataLf,
+            (Self::DataLf, b'\n') => Self::Size(0, 0),
+            (Self::TrailerStart, b'\r') => Self::LastLf,
+            (Self::LastLf, b'\n') => Self::Ended,
+            (Self::Trailer, b'\r') => Self::TrailerEnd,
+            (Self::TrailerStart | Self::Trailer, b'\t' | b' '..=b'~' | 0x80..) => Self::Trailer,
+            (_, _) => Self::Broken,
         }
-        Some(Some(next))
     }
 }
 
@@ -121,7 +129,7 @@ mod tests {
     use super::*;
 
     fn run(body: &[u8]) -> Progress {
-        Chunks::new().run(body)
+        Chunks::default().run(body)
     }
 
     #[test]
@@ -134,7 +142,7 @@ mod tests {
     #[test]
     fn a_body_that_comes_octet_by_octet_ends_where_it_ends_in_one_piece() {
         let body = b"3 \r\nabc\r\n000\r\nTrailer: 1\r\n\r\n";
-        let mut chunks = Chunks::new();
+        let mut chunks = Chunks::default();
 
         let ends: Vec<Progress> = body.chunks(1).map(|byte| chunks.run(byte)).collect();
 

@@ -67,7 +67,7 @@ impl Connection {
     pub fn new(stream: Stream, activity: Rc<Activity>, deadlines: Deadlines, clock: Clock) -> Self {
         Self {
             stream,
-            inbound: Inbound::Http2(Frames::new()),
+            inbound: Inbound::Http2(Frames::default()),
             activity,
             deadlines,
             clock,

@@ -30,9 +30,9 @@ struct Count {
 #[error("too many {0} frames")]
 pub struct Flood(&'static str);
 
-impl Frames {
+impl Default for Frames {
     /// Before the preface.
-    pub fn new() -> Self {
+    fn default() -> Self {
         Self {
             skip: super::PREFACE.len(),
             header: [0; HEADER],
@@ -43,7 +43,9 @@ impl Frames {
             block: 0,
         }
     }
+}
 
+impl Frames {
     /// Counts what was read.
     pub fn take(&mut self, mut bytes: &[u8], now: Instant) -> Result<(), Flood> {
         if self.second.is_none_or(|begun| now.duration_since(begun) >= SECOND) {
@@ -156,7 +158,7 @@ mod tests {
     }
 
     fn begun(now: Instant) -> Frames {
-        let mut frames = Frames::new();
+        let mut frames = Frames::default();
         frames.take(super::super::PREFACE, now).unwrap();
         frames
     }

@@ -128,15 +128,13 @@ async fn answer(
 /// A panic is a defect of ours that costs one request its answer, not its connection's others theirs.
 async fn unbroken<T>(metrics: &Shard, answering: impl Future<Output = Result<T, Refusal>>) -> Result<T, Refusal> {
     let mut answering = std::pin::pin!(answering);
-    std::future::poll_fn(
-        |cx| match catch_unwind(AssertUnwindSafe(|| answering.as_mut().poll(cx))) {
-            Ok(polled) => polled,
-            Err(_) => {
-                metrics.panicked();
-                Poll::Ready(Err(Cause::Internal.into()))
-            }
-        },
-    )
+    std::future::poll_fn(|cx| {
+        let polled = catch_unwind(AssertUnwindSafe(|| answering.as_mut().poll(cx)));
+        polled.unwrap_or_else(|_| {
+            metrics.panicked();
+            Poll::Ready(Err(Cause::Internal.into()))
+        })
+    })
     .await
 }
 
@@ -147,9 +145,8 @@ mod tests {
     #[tokio::test]
     async fn a_panic_is_a_500_for_that_request_and_counted() {
         let metrics = Shard::default();
-        let broken: Option<u8> = None;
 
-        let answered = unbroken(&metrics, async { Ok(broken.expect("a defect")) }).await;
+        let answered = unbroken::<()>(&metrics, async { panic!("a defect") }).await;
 
         assert_eq!(answered.map_err(|refusal| refusal.cause()), Err(Cause::Internal));
         assert_eq!(metrics.panics(), 1);

@@ -146,7 +146,7 @@ where
 
     fn spend_try(&self) -> bool {
         let left = self.tries.get().checked_sub(10);
-        self.tries.set(left.unwrap_or(self.tries.get()));
+        self.tries.set(left.unwrap_or_default());
         left.is_some()
     }
 

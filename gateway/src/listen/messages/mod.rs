@@ -137,7 +137,7 @@ impl Messages {
                         self.state = match framing {
                             Framing::Nothing => State::Head(Scan::default()),
                             Framing::Length(length) => State::Length(length),
-                            Framing::Chunked => State::Chunks(Chunks::new()),
+                            Framing::Chunked => State::Chunks(Chunks::default()),
                         };
                     }
                     Judged::Refused(cause) => {
