@@ -53,6 +53,15 @@ impl Cached {
         Self { inner, kept, freshness }
     }
 
+    /// What memory has, if it may be believed now.
+    fn in_memory<K, V, Q>(&self, cache: &Cache<K, Arc<V>>, key: &Q) -> Option<Arc<V>>
+    where
+        K: std::hash::Hash + Eq,
+        Q: std::hash::Hash + quick_cache::Equivalent<K> + ?Sized,
+    {
+        self.is_live().then(|| cache.get(key)).flatten()
+    }
+
     /// What memory has, or what `read` finds; `name` stands for the thing in the memory of absences.
     async fn through<K, V, F>(
         &self,
@@ -242,6 +251,9 @@ impl Store for Cached {
     }
 
     async fn user_token(&self, digest: &str) -> Result<Option<Arc<UserToken>>, StoreError> {
+        if let Some(found) = self.in_memory(&self.kept.user_tokens, digest) {
+            return Ok(Some(found));
+        }
         let read = self.inner.user_token(digest);
         self.through(
             &self.kept.user_tokens,
@@ -269,6 +281,9 @@ impl Store for Cached {
     }
 
     async fn account(&self, kind: UserKind, id: AccountId) -> Result<Option<Arc<Account>>, StoreError> {
+        if let Some(found) = self.in_memory(&self.kept.accounts, &(kind, id.0)) {
+            return Ok(Some(found));
+        }
         let read = self.inner.account(kind, id);
         self.through(&self.kept.accounts, (kind, id.0), absent_account(kind, id.0), read)
             .await

@@ -31,17 +31,11 @@ pub fn token_digest(token: &str) -> String {
     hex(&sha2::Sha256::digest(token.as_bytes()))
 }
 
-/// Lower-case hexadecimal.
+/// Lower-case hex.
 pub(crate) fn hex(octets: &[u8]) -> String {
-    use std::fmt::Write as _;
-
-    octets
-        .iter()
-        .fold(String::with_capacity(octets.len() * 2), |mut hex, octet| {
-            // Writing to a String can't fail.
-            let _written = write!(hex, "{octet:02x}");
-            hex
-        })
+    let digit = |nibble: u8| char::from(if nibble < 10 { b'0' + nibble } else { b'a' + nibble - 10 });
+    let digits = octets.iter().flat_map(|octet| [digit(octet >> 4), digit(octet & 0xF)]);
+    digits.collect()
 }
 
 const VERSION: u8 = 1;
@@ -58,6 +52,14 @@ mod tests {
         assert_eq!(decode::<String>(&sealer, "c:1", &row).unwrap(), "secret");
         assert!(matches!(decode::<String>(&sealer, "c:2", &row), Err(StoreError::Corrupt(name)) if name == "c:2"));
         assert!(!row.windows(6).any(|window| window == b"secret"));
+    }
+
+    #[test]
+    fn a_digest_is_lower_case_hex() {
+        // FIPS 180-2, appendix B.1.
+        let abc = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad";
+
+        assert_eq!(token_digest("abc"), abc);
     }
 
     #[test]

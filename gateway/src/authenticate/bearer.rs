@@ -7,7 +7,6 @@ use std::sync::Arc;
 
 use http::HeaderMap;
 use http::header::AUTHORIZATION;
-use sha2::{Digest as _, Sha256};
 use token_store::{AccountId, OwnToken, Store, UserKind};
 
 use super::credential::Credentials;
@@ -90,14 +89,7 @@ async fn integration(
 
 /// What a bearer token is kept as.
 pub fn digest(token: &str) -> String {
-    use std::fmt::Write as _;
-    Sha256::digest(token.as_bytes())
-        .iter()
-        .fold(String::with_capacity(64), |mut hex, byte| {
-            // Writing to a String can't fail.
-            let _written = write!(hex, "{byte:02x}");
-            hex
-        })
+    token_store::codec::token_digest(token)
 }
 
 /// Octets of a bearer token that is looked up at all.
