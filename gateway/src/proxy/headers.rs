@@ -76,6 +76,8 @@ fn remove_listed(headers: &mut HeaderMap) {
     let listed: Vec<HeaderName> = headers
         .get_all(CONNECTION)
         .iter()
+        // The usual ones name no header that is not removed anyway.
+        .filter(|value| *value != "keep-alive" && *value != "close")
         .flat_map(|value| value.as_bytes().split(|byte| *byte == b','))
         .filter_map(|name| HeaderName::from_bytes(name.trim_ascii()).ok())
         .filter(|name| name != HOST && name != CONTENT_LENGTH)
