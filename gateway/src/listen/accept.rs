@@ -133,7 +133,9 @@ impl Accept {
             write: limits.write_timeout,
         };
         let mut connection = Connection::new(opened.stream, Rc::clone(&activity), deadlines, self.worker.clock);
-        let Some(http2) = self.speaks_http2(&mut connection, opened.http2, deadlines.head).await else {
+        // Boxed: what it reads into goes with it, and doesn't stay with the connection for life.
+        let sniffing = Box::pin(self.speaks_http2(&mut connection, opened.http2, deadlines.head));
+        let Some(http2) = sniffing.await else {
             return;
         };
         let peer = Rc::new(Peer {
