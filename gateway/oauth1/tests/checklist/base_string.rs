@@ -111,7 +111,7 @@ fn a_path_with_white_space_or_without_a_slash_is_malformed() {
 fn query_and_fragment_are_no_part_of_the_uri() {
     assert_eq!(base_uri(&request("GET", "http://h/p?a=/b#c?d")), "http://h/p");
     assert_eq!(base_uri(&request("GET", "http://h/p#f?a=1")), "http://h/p");
-    assert!(base(&request("GET", "http://h/p#f?a=1")).ends_with("&"));
+    assert!(base(&request("GET", "http://h/p#f?a=1")).ends_with('&'));
 }
 
 /// C47

@@ -3,7 +3,6 @@
 //! the gateway's.
 #![expect(
     clippy::expect_used,
-    clippy::panic,
     reason = "test harness: a request that can't be built is a failed test"
 )]
 

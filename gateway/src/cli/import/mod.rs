@@ -90,7 +90,7 @@ pub(super) struct Arguments {
     /// Where the files go [default: conf.d beside the configuration]; "-" for stdout
     #[arg(long, value_name = "DIR", help_heading = "What is made")]
     out: Option<PathBuf>,
-    /// The table of [upstreams] that the routes forward to
+    /// The upstream that the routes forward to
     #[arg(
         long,
         value_name = "NAME",
