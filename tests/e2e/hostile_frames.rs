@@ -1,11 +1,5 @@
 //! HTTP/2 by hand: frames as a hostile client writes them (RFC 9113), and headers without compression (RFC 7541).
 
-#![expect(
-    clippy::panic,
-    clippy::unwrap_used,
-    reason = "test helpers: a broken precondition fails the test at once"
-)]
-
 use std::io;
 use std::net::SocketAddr;
 use std::time::Duration;

@@ -1,10 +1,5 @@
 //! HTTP/2: requests are judged as over HTTP/1, and floods of cheap frames end their connection, nobody else's.
 
-#![expect(
-    clippy::unwrap_used,
-    reason = "test helpers: a broken precondition fails the test at once"
-)]
-
 use std::net::SocketAddr;
 use std::time::Duration;
 

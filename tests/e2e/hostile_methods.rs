@@ -1,10 +1,5 @@
 //! Methods, upgrades and expectations that could make more of a request than was judged; and headers of one hop.
 
-#![expect(
-    clippy::unwrap_used,
-    reason = "test helpers: a broken precondition fails the test at once"
-)]
-
 use harness::{Call, Connection, Seen, Shop};
 use tokio::io::AsyncReadExt as _;
 use tokio::net::TcpListener;

@@ -1,10 +1,5 @@
 //! Clients that are slow on purpose are ended within their bounds, and crowd nobody out meanwhile.
 
-#![expect(
-    clippy::unwrap_used,
-    reason = "test helpers: a broken precondition fails the test at once"
-)]
-
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;

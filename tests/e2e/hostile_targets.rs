@@ -1,10 +1,5 @@
 //! Paths and targets: what upstream sees, however often it decodes, stays under the prefix of the route that was judged.
 
-#![expect(
-    clippy::unwrap_used,
-    reason = "test helpers: a broken precondition fails the test at once"
-)]
-
 use harness::{Connection, Response, Shop};
 use tokio::sync::OnceCell;
 

@@ -1,6 +1,7 @@
 //! End-to-end tests: the real binary, real sockets. One file a behaviour; each test is one sentence.
 
 #![expect(
+    clippy::unwrap_used,
     clippy::panic,
     clippy::indexing_slicing,
     reason = "what a test's helper finds broken fails the test at once"

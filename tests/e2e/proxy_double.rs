@@ -1,10 +1,5 @@
 //! An upstream written by hand: each connection is a story of its own.
 
-#![expect(
-    clippy::unwrap_used,
-    reason = "test helpers: a broken precondition fails the test at once"
-)]
-
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};

@@ -1,10 +1,5 @@
 //! The access log: one JSON object a request whatever it holds, without secrets, and a sink that blocks blocks nobody.
 
-#![expect(
-    clippy::unwrap_used,
-    reason = "test helpers: a broken precondition fails the test at once"
-)]
-
 use std::process::{Command, Stdio};
 use std::time::Duration;
 

@@ -1,10 +1,5 @@
 //! Bodies stream both ways as they come, and however large they are, memory stays flat.
 
-#![expect(
-    clippy::unwrap_used,
-    reason = "test helpers: a broken precondition fails the test at once"
-)]
-
 use std::time::Duration;
 
 use harness::{Answer, Call, Connection, Gateway, Shop};

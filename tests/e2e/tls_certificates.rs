@@ -1,10 +1,5 @@
 //! Certificates for the tests: an authority, and what it signs, as PEM files.
 
-#![expect(
-    clippy::unwrap_used,
-    reason = "test helpers: a broken precondition fails the test at once"
-)]
-
 use std::path::PathBuf;
 use std::sync::Arc;
 

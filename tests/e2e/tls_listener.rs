@@ -1,10 +1,5 @@
 //! TLS of the public listener: certificates by name, clients' certificates, versions, and new certificates by reload.
 
-#![expect(
-    clippy::unwrap_used,
-    reason = "test helpers: a broken precondition fails the test at once"
-)]
-
 use std::sync::Arc;
 
 use harness::{Call, Response, Shop, ShopBuilder};

@@ -1,10 +1,5 @@
 //! HTTPS toward upstream: the name is sent and verified, by the system's roots or an authority of one's own.
 
-#![expect(
-    clippy::unwrap_used,
-    reason = "test helpers: a broken precondition fails the test at once"
-)]
-
 use std::sync::{Arc, Mutex};
 
 use harness::{Call, Shop, background};

@@ -279,7 +279,7 @@ mod tests {
         Line {
             at: Duration::from_millis(1_700_000_000_123),
             request_id: "r1",
-            client: std::net::IpAddr::from([192, 0, 2, 1]),
+            client: IpAddr::from([192, 0, 2, 1]),
             method: "GET",
             path,
             route: "/a{x}",
