@@ -111,9 +111,9 @@ impl Output {
                 .tempfile_in(&self.folder)
                 .map_err(fault(&self.folder))?;
             file.write_all(text.as_bytes()).map_err(fault(path))?;
-            file.as_file().sync_all().map_err(fault(path))?;
             ready.push((file, path));
         }
+        sync(&ready)?;
         for (file, path) in ready {
             file.persist(path).map_err(|error| FileError::new(path, error.error))?;
         }
@@ -122,6 +122,29 @@ impl Output {
         }
         Ok(())
     }
+}
+
+/// Has all files on the disk before the first of them counts. A disk takes many at a time: one by one, hundreds of files
+/// would wait for seconds.
+fn sync(files: &[(NamedTempFile, &Path)]) -> Result<(), FileError> {
+    let share = files.len().div_ceil(AT_A_TIME).max(1);
+    let sync_share = |share: &[(NamedTempFile, &Path)]| {
+        let sync_one = |(file, path): &(NamedTempFile, &Path)| {
+            let synced = file.as_file().sync_all();
+            synced.map_err(|error| FileError::new(path, error))
+        };
+        share.iter().try_for_each(sync_one)
+    };
+    std::thread::scope(|scope| {
+        let threads: Vec<_> = files
+            .chunks(share)
+            .map(|share| scope.spawn(move || sync_share(share)))
+            .collect();
+        threads.into_iter().try_for_each(|thread| match thread.join() {
+            Ok(synced) => synced,
+            Err(panic) => std::panic::resume_unwind(panic),
+        })
+    })
 }
 
 /// Files that an earlier import made and this one doesn't.
@@ -166,3 +189,5 @@ pub(super) fn included(config: &Path) -> Vec<PathBuf> {
         })
         .collect()
 }
+
+const AT_A_TIME: usize = 8;

@@ -1,7 +1,7 @@
 use token_store::{Grant, Setup};
 
 use crate::import::own::Own;
-use crate::import::tests::{acl, checked, file, imported, noted, options};
+use crate::import::tests::{acl, checked, file, imported, noted, options, webapi};
 use crate::import::{self, Kind, Weight, XmlFile};
 
 fn tree() -> XmlFile {
@@ -100,6 +100,20 @@ fn what_cannot_be_is_told_and_the_rest_is_carried() {
         "{lost:#?}"
     );
     checked(&imported, &options());
+}
+
+#[test]
+fn what_only_a_route_names_is_not_granted() {
+    let text = "<config><integration name=\"X\"><resources><resource name=\"Gone_Module::x\"/></resources></integration></config>";
+    let route = "<route url=\"/V1/x\" method=\"GET\"><resources><resource ref=\"Gone_Module::x\"/></resources></route>";
+
+    let imported = imported(&[tree(), webapi("A_A", route), integrations("A_A", text)]);
+
+    assert_eq!(
+        imported.integrations[0].definition.grant,
+        Grant::Listed(std::collections::BTreeSet::new())
+    );
+    assert_eq!(noted(&imported, Weight::NotCarried).len(), 1);
 }
 
 #[test]

@@ -349,8 +349,8 @@ impl<R: Read> Scanner<R> {
                 Some(b'\\') if quote != b'`' => {
                     self.bump()?;
                 }
-                // A doubled quote is a quote inside: the text goes on.
-                Some(byte) if byte == quote && !self.takes(quote)? => return Ok(()),
+                // A doubled quote ends one text and begins the next: all the same to who skips them.
+                Some(byte) if byte == quote => return Ok(()),
                 Some(_) => {}
             }
         }
