@@ -71,6 +71,11 @@ impl Embedded {
         })
     }
 
+    /// Requests up to this second may have been served before nonces were lost.
+    pub(crate) fn floor(&self) -> UnixSeconds {
+        self.nonces.floor()
+    }
+
     fn read<T>(&self, read: impl FnOnce(&ReadTransaction, &Sealer) -> Result<T, StoreError>) -> Result<T, StoreError> {
         self.file.read(|transaction| read(transaction, &self.sealer))
     }

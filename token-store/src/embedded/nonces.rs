@@ -79,6 +79,11 @@ impl Nonces {
         }
     }
 
+    /// Requests up to this second may have been served before nonces were lost.
+    pub(super) fn floor(&self) -> UnixSeconds {
+        self.lost.floor
+    }
+
     /// Claims a nonce at `now` of the process's clock. A timestamp ahead of `claim.now` must be remembered durably by the
     /// caller before [`Claim::Fresh`] is answered.
     pub(super) fn claim(&self, claim: &NonceClaim<'_>, token_digest: &str, now: Instant) -> Result<Claim, Full> {
