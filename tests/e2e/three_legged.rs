@@ -486,12 +486,8 @@ async fn page(shop: &Shop, token: &str) -> Response {
 }
 
 fn cookie_of(page: &Response) -> String {
-    page.header("set-cookie")
-        .unwrap_or_default()
-        .split(';')
-        .next()
-        .unwrap_or_default()
-        .to_owned()
+    let set = page.header("set-cookie").unwrap_or_default();
+    set.split(';').next().unwrap_or_default().to_owned()
 }
 
 fn csrf_of(page: &Response) -> String {
