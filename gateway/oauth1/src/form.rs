@@ -52,7 +52,7 @@ impl<'a> Iterator for Fields<'a> {
 }
 
 /// Whether any name begins with `oauth_` once decoded (C2).
-pub(crate) fn mentions_oauth(text: &[u8]) -> bool {
+pub fn mentions_oauth(text: &[u8]) -> bool {
     Fields::new(text).any(|(name, _)| percent::form_starts_with(name.octets(), b"oauth_"))
 }
 

@@ -4,11 +4,12 @@
 //! The order of the modules is the order in which a signed request is read: [`target`] (the URL as the client saw it),
 //! `authorization` (the header), `parameters` (header, query and form), [`request`] (what the call must carry),
 //! [`base_string`] and [`signature`] (what was signed, and with which key), [`timestamp`] (when).
-//! [`problem`] is the one error type: the request is at fault.
+//! [`problem`] is the one error type: the request is at fault. [`explain`] says why a signature does not hold.
 
 mod authorization;
 pub mod base_string;
 pub mod body_hash;
+pub mod explain;
 mod form;
 mod natural_order;
 mod parameters;

@@ -336,8 +336,8 @@ fn text_of(name: &[u8]) -> String {
     String::from_utf8_lossy(name).into_owned()
 }
 
-/// Room for seven of OAuth's own and as many others.
-const USUAL_COUNT: usize = 16;
+/// Room for eight of OAuth's own and some others, in less than what allocators call small.
+const USUAL_COUNT: usize = 12;
 
 /// Pairs of one `Authorization` header (C16).
 const MAX_HEADER_PARAMETERS: usize = 64;

@@ -152,7 +152,8 @@ pub(crate) fn decode_into(encoded: &[u8], out: &mut Vec<u8>) {
         let Some((octet, tail)) = special.split_first() else {
             return;
         };
-        let (decoded, after) = escaped(tail).unwrap_or((*octet, tail));
+        let escape = if *octet == b'%' { escaped(tail) } else { None };
+        let (decoded, after) = escape.unwrap_or((*octet, tail));
         out.push(decoded);
         rest = after;
     }
@@ -313,6 +314,14 @@ mod tests {
         assert_eq!(canonicalise_into(b"a+b", Decoding::Form, &mut form), Ok(()));
         assert_eq!(canonicalise_into(b"a+b", Decoding::Header, &mut header), Ok(()));
         assert_eq!((form.as_slice(), header.as_slice()), (&b"a%20b"[..], &b"a%2Bb"[..]));
+    }
+
+    #[test]
+    fn only_a_percent_sign_begins_an_escape() {
+        let mut decoded = Vec::new();
+        decode_into(b"@42%42+41", &mut decoded);
+        assert_eq!(decoded, b"@42B+41");
+        assert!(is_utf8(&Wire::of(b"@ff")));
     }
 
     #[test]

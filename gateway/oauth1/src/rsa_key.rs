@@ -43,6 +43,12 @@ impl RsaPublicKey {
         self.bits
     }
 
+    /// Modulus and public exponent, without leading zeros.
+    pub(crate) fn numbers(&self) -> Option<(&[u8], &[u8])> {
+        let (modulus, rest) = element(INTEGER, whole(SEQUENCE, &self.der)?)?;
+        Some((magnitude(modulus)?, magnitude(whole(INTEGER, rest)?)?))
+    }
+
     /// Whether `signature` is that of `message`: RSASSA-PKCS1-v1_5, of exactly the modulus' length, with the one padding
     /// and `DigestInfo` there are.
     pub(crate) fn verify(&self, hash: RsaHash, message: &[u8], signature: &[u8]) -> bool {

@@ -74,9 +74,18 @@ impl MethodSet {
     /// Nothing accepted.
     pub const EMPTY: Self = Self(0);
 
+    /// Every method that there is.
+    pub const ALL: Self = Self::EMPTY
+        .with(SignatureMethod::HmacSha1)
+        .with(SignatureMethod::HmacSha256)
+        .with(SignatureMethod::HmacSha512)
+        .with(SignatureMethod::RsaSha1)
+        .with(SignatureMethod::RsaSha256)
+        .with(SignatureMethod::Plaintext);
+
     /// The set with `method` in it.
     #[must_use]
-    pub fn with(self, method: SignatureMethod) -> Self {
+    pub const fn with(self, method: SignatureMethod) -> Self {
         Self(self.0 | (1 << method as u8))
     }
 

@@ -21,7 +21,7 @@ impl Scheme {
     }
 
     /// The port that is left out of the base string (C43).
-    fn default_port(self) -> &'static [u8] {
+    pub(crate) fn default_port(self) -> &'static [u8] {
         match self {
             Self::Http => b"80",
             Self::Https => b"443",
@@ -97,7 +97,7 @@ impl<'a> Target<'a> {
 }
 
 /// Host (an IPv6 one in its brackets) and port, which is empty where there is none; without `user:password@` (C47).
-fn host_and_port(authority: &[u8]) -> (&[u8], &[u8]) {
+pub(crate) fn host_and_port(authority: &[u8]) -> (&[u8], &[u8]) {
     let special = authority.iter().rposition(|octet| matches!(octet, b':' | b']' | b'@'));
     match special.map(|at| authority.split_at(at)) {
         None => (authority, &[]),

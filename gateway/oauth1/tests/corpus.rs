@@ -44,11 +44,41 @@ fn base_string_seeds_hold() {
 }
 
 #[test]
+fn signed_seeds_hold() {
+    replay("signed", fuzz::signed);
+}
+
+#[test]
 fn signature_seeds_hold() {
     replay("signature", fuzz::signature);
 }
 
 #[test]
+fn timestamp_seeds_hold() {
+    replay("timestamp", fuzz::timestamp);
+}
+
+#[test]
 fn rsa_key_seeds_hold() {
     replay("rsa_key", fuzz::rsa_key);
+}
+
+#[test]
+fn explain_seeds_hold() {
+    replay("explain", fuzz::explain);
+}
+
+#[test]
+fn explain_holds_for_seeds_with_any_octet_changed() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz/seeds/explain");
+    for entry in fs::read_dir(folder).expect("a folder of seeds") {
+        let seed = fs::read(entry.expect("a seed").path()).expect("a seed");
+        for at in (0..seed.len()).step_by(31) {
+            for octet in [b'%', b'&', b'=', b'"', 0, 0xff] {
+                let mut changed = seed.clone();
+                changed[at] = octet;
+                fuzz::explain(&changed);
+            }
+        }
+    }
 }

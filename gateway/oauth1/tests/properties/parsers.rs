@@ -54,7 +54,17 @@ proptest! {
         fuzz::parameters(&octets);
         fuzz::target(&octets);
         fuzz::base_string(&octets);
+        fuzz::signed(&octets);
         fuzz::signature(&octets);
+        fuzz::timestamp(&octets);
         fuzz::rsa_key(&octets);
+        fuzz::explain(&octets);
+        fuzz::explain(&[SIGNED, &octets].concat());
     }
 }
+
+/// A signed form that is anything.
+const SIGNED: &[u8] = b"POST /a%20b/?c=d+e HTTP/1.1\r\n\
+    Authorization: OAuth oauth_consumer_key=\"k\", oauth_nonce=\"n\", oauth_signature=\"qZk%2BNkcGgWq6PiVxeFDCbJzQ2J0%3D\", \
+    oauth_signature_method=\"HMAC-SHA1\", oauth_timestamp=\"1\"\r\n\
+    Content-Type: application/x-www-form-urlencoded\r\n\r\n";
