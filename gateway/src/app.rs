@@ -12,20 +12,28 @@ use arc_swap::ArcSwap;
 use token_store::Store;
 use tokio_util::sync::CancellationToken;
 
+use crate::authenticate::jwt::Jwts;
+use crate::authenticate::secret_use::Noted;
 use crate::clock::Clock;
 use crate::config::{self, Config};
 use crate::exchange::password::HashFailed;
 use crate::exchange::user_token::UserTokens;
+use crate::exchange::voucher::Voucher;
+use crate::explain::live::Explainer;
+use crate::integration::events;
+use crate::integration::events::deliver::Counts as EventCounts;
 use crate::integration::handshake::Handshakes;
-use crate::integration::sweep::{Sweep, Sweeps};
+use crate::integration::sweep::Sweeps;
 use crate::listen::count::Counts;
 use crate::listen::{Accept, Stop, bind, in_use};
 use crate::live::{Live, LiveError};
 use crate::observe::access_log::AccessLogWriter;
-use crate::observe::{AccessLog, Metrics};
+use crate::observe::{AccessLog, Metrics, Usage};
+use crate::proxy::assertion::Assertions;
 use crate::random::NoRandomness;
 use crate::request_id::RequestIds;
 use crate::service::{Worker, WorkerParts};
+use crate::upstream::board::Board;
 
 /// A gateway that serves.
 pub struct App {
@@ -49,10 +57,24 @@ pub struct Parts {
     pub metrics: Arc<Metrics>,
     /// Users' sign-ins.
     pub users: Arc<UserTokens>,
+    /// Users' JWTs.
+    pub jwts: Arc<Jwts>,
+    /// What tells upstreams who calls, signed.
+    pub assertions: Arc<Assertions>,
     /// What was seen of integrations' handshakes.
     pub handshakes: Arc<Handshakes>,
+    /// Which of two consumer secrets was used.
+    pub noted: Arc<Noted>,
+    /// What was counted of events.
+    pub events: Arc<EventCounts>,
+    /// What was refused of late, and why.
+    pub explainer: Arc<Explainer>,
     /// Sweeps, on their schedule or by hand.
     pub sweeps: Sweeps,
+    /// Who uses which resource.
+    pub usage: Arc<Usage>,
+    /// How the upstreams' targets are.
+    pub board: Arc<Board>,
     /// Whether a drain has begun.
     pub draining: CancellationToken,
     reload: Arc<Reload>,
@@ -127,17 +149,23 @@ impl App {
         clock: Clock,
     ) -> Result<Self, StartError> {
         let threads = threads(config.public.threads);
-        let live = Arc::new(Live::new(config, threads)?);
+        let live = Arc::new(ArcSwap::from_pointee(Live::new(config, threads)?));
         let counts = Counts::new(connections(&config.public.limits)?);
         let metrics = Arc::new(Metrics::default());
         let log = AccessLog::start(config.log.access).map_err(StartError::Thread)?;
         gauges(&metrics, &counts, &log);
-        let users = Arc::new(UserTokens::new(Arc::clone(&store), clock, config)?);
+        let voucher = Voucher::of(config)?;
+        let jwts = Arc::new(Jwts::new(Arc::clone(&store), config.tokens.has_jwts()));
+        let assertions = Arc::new(Assertions::new(Arc::clone(&store)));
+        let users = Arc::new(UserTokens::new((&store, &jwts), clock, config, voucher)?);
         let sockets = listen(&config.public.listen, threads)?;
-        let live = Arc::new(ArcSwap::from(live));
+        store.record_events(events::recorder(clock, Arc::clone(&live)));
         let sweeps = Sweeps::new(Arc::clone(&store), clock, Arc::clone(&live))?;
-        sweep_gauges(&metrics, &sweeps);
+        sweeps.expose(&metrics);
+        let events = Arc::new(EventCounts::default());
+        events.expose(&metrics);
         let parts = Parts {
+            explainer: Arc::new(Explainer::new(Arc::clone(&store), clock, Arc::clone(&live))),
             live,
             sweeps,
             draining: CancellationToken::new(),
@@ -152,23 +180,19 @@ impl App {
             clock,
             metrics,
             users,
+            jwts,
+            assertions,
             handshakes: Arc::default(),
+            noted: Arc::default(),
+            events,
+            usage: Arc::new(Usage::new(clock.now())),
+            board: Arc::default(),
         };
+        upstream_gauges(&parts);
         let stop = Stop::default();
         let mut workers = Vec::with_capacity(threads);
         for (number, listeners) in sockets.listeners.into_iter().enumerate() {
-            let worker = WorkerParts {
-                clock,
-                metrics: parts.metrics.shard(),
-                log: log.end(),
-                store: Arc::clone(&parts.store),
-                users: Arc::clone(&parts.users),
-                handshakes: Arc::clone(&parts.handshakes),
-                live: Arc::clone(&parts.live),
-                threads,
-                cache: config.store.cache,
-                ids: RequestIds::new()?,
-            };
+            let worker = parts.for_worker(&log, threads, &config.store)?;
             let (counts, stop) = (Arc::clone(&counts), stop.clone());
             let thread = std::thread::Builder::new()
                 .name(format!("worker-{number}"))
@@ -247,6 +271,38 @@ impl Parts {
         outcome
     }
 
+    /// Where the admin listener was told to listen.
+    pub fn admin_listener(&self) -> SocketAddr {
+        self.reload.started_with.admin.listen
+    }
+
+    fn for_worker(
+        &self,
+        log: &AccessLogWriter,
+        threads: usize,
+        store: &config::Store,
+    ) -> Result<WorkerParts, NoRandomness> {
+        Ok(WorkerParts {
+            clock: self.clock,
+            metrics: self.metrics.shard(),
+            log: log.end(),
+            store: Arc::clone(&self.store),
+            store_limit: (!store.url.starts_with("embedded:")).then_some(store.request_timeout),
+            users: Arc::clone(&self.users),
+            jwts: Arc::clone(&self.jwts),
+            assertions: Arc::clone(&self.assertions),
+            handshakes: Arc::clone(&self.handshakes),
+            explainer: Arc::clone(&self.explainer),
+            noted: Arc::clone(&self.noted),
+            live: Arc::clone(&self.live),
+            threads,
+            view: self.board.view(),
+            usage: Arc::clone(&self.usage),
+            cache: store.cache,
+            ids: RequestIds::new()?,
+        })
+    }
+
     fn try_reload(&self) -> Reloaded {
         let config = match Config::load(self.reload.path.as_deref()) {
             Ok((config, warnings)) => {
@@ -265,10 +321,12 @@ impl Parts {
                 };
             }
         };
-        match Live::new(&config, self.reload.workers) {
-            Ok(live) => {
+        let prepared = Live::new(&config, self.reload.workers).and_then(|live| Ok((live, Voucher::of(&config)?)));
+        match prepared {
+            Ok((live, voucher)) => {
                 self.reload.counts.admit_at_most(connections);
-                self.users.reload(&config);
+                self.users.reload(&config, voucher);
+                self.jwts.set_in_use(config.tokens.has_jwts());
                 self.live.store(Arc::new(live));
                 Reloaded::Done {
                     needs_restart: config::needs_restart(&self.reload.started_with, &config),
@@ -310,24 +368,23 @@ fn listen(wanted: &[SocketAddr], threads: usize) -> Result<Sockets, StartError> 
 
 /// A worker's thread: one runtime, nothing shared on the way of a request.
 fn work(parts: WorkerParts, listeners: Vec<std::net::TcpListener>, counts: &Arc<Counts>, stop: &Stop) {
-    let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
+    let local = tokio::runtime::LocalOptions::default();
+    let runtime = match tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build_local(local)
+    {
         Ok(runtime) => runtime,
         Err(error) => {
             tracing::error!(%error, "a worker has no runtime");
             return;
         }
     };
-    let local = tokio::task::LocalSet::new();
-    local.block_on(&runtime, async move {
+    runtime.block_on(async move {
         let worker = Worker::new(parts);
         let ticking = tokio::task::spawn_local(tick(Rc::clone(&worker)));
         let mut accepting = tokio::task::JoinSet::new();
         for listener in listeners {
-            let accept = Accept {
-                worker: Rc::clone(&worker),
-                counts: Arc::clone(counts),
-                stop: stop.clone(),
-            };
+            let accept = Accept::new(Rc::clone(&worker), Arc::clone(counts), stop.clone());
             accepting.spawn_local(accept.run(listener));
         }
         while let Some(ended) = accepting.join_next().await {
@@ -346,7 +403,10 @@ async fn tick(worker: Rc<Worker>) {
     loop {
         interval.tick().await;
         worker.log.flush();
-        worker.close_idle();
+        worker.tick();
+        // The allocator gives back to the system what lies free only while it is asked for something: of a crowd of clients
+        // that fell silent it would keep 16 KiB each.
+        drop(std::hint::black_box(Vec::<u8>::with_capacity(ASKED_FOR)));
     }
 }
 
@@ -363,35 +423,25 @@ fn gauges(metrics: &Metrics, counts: &Arc<Counts>, log: &AccessLogWriter) {
     );
 }
 
+fn upstream_gauges(parts: &Parts) {
+    let (live, board) = (Arc::clone(&parts.live), Arc::clone(&parts.board));
+    let help = "Targets that can't be reached, or whose circuit breaker has opened.";
+    parts.metrics.gauges("upstream_targets_unhealthy", help, move || {
+        let live = live.load();
+        let of = |upstream: &crate::live::Upstream| {
+            let targets = board.targets(&upstream.config);
+            let ill = targets.iter().filter(|target| target.status() != "ok").count();
+            let label = format!("{{upstream={:?}}}", upstream.name);
+            (label, u64::try_from(ill).unwrap_or(u64::MAX))
+        };
+        live.upstreams.iter().map(of).collect()
+    });
+}
+
 fn threads(configured: usize) -> usize {
     match configured {
         0 => std::thread::available_parallelism().map_or(1, std::num::NonZero::get),
         threads => threads,
-    }
-}
-
-fn sweep_gauges(metrics: &Metrics, sweeps: &Sweeps) {
-    use std::sync::atomic::Ordering::Relaxed;
-    let named = |sweep| match sweep {
-        Sweep::AuthenticationFailures => [
-            "outdated_authentication_failures_cleanup_removed",
-            "outdated_authentication_failures_cleanup_last_run_timestamp_seconds",
-        ],
-        Sweep::ExpiredTokens => [
-            "expired_tokens_cleanup_removed",
-            "expired_tokens_cleanup_last_run_timestamp_seconds",
-        ],
-    };
-    for sweep in Sweep::ALL {
-        let [removed, last_run] = named(sweep);
-        let of = sweeps.clone();
-        metrics.gauge(removed, "Removed by this sweep since the start.", move || {
-            of.counts(sweep).removed.load(Relaxed)
-        });
-        let of = sweeps.clone();
-        metrics.gauge(last_run, "When this sweep last ended well; 0: not yet.", move || {
-            of.counts(sweep).last_run.load(Relaxed)
-        });
     }
 }
 
@@ -439,6 +489,8 @@ fn descriptors(connections: usize) -> u64 {
 
 const OTHER_DESCRIPTORS: u64 = 256;
 const TICK: Duration = Duration::from_millis(200);
+/// Octets; more than the allocator keeps in stock for its thread.
+const ASKED_FOR: usize = 1024 * 1024;
 /// For connections that are cut to end.
 const CUT: Duration = Duration::from_secs(1);
 /// For the access log to be written to its end.

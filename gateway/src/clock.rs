@@ -10,6 +10,15 @@ pub struct Clock {
     skew_secs: i64,
 }
 
+/// One moment by both clocks.
+#[derive(Clone, Copy, Debug)]
+pub struct Moment {
+    /// Since the Unix epoch.
+    pub wall: Duration,
+    /// For durations.
+    pub instant: Instant,
+}
+
 impl Clock {
     /// The system's clock.
     #[expect(clippy::disallowed_methods, reason = "this is the one place")]
@@ -46,6 +55,14 @@ impl Clock {
     #[expect(clippy::disallowed_methods, reason = "this is the one place")]
     pub fn instant(&self) -> Instant {
         Instant::now()
+    }
+
+    /// Now, by both.
+    pub fn moment(&self) -> Moment {
+        Moment {
+            wall: self.wall(),
+            instant: self.instant(),
+        }
     }
 
     /// Monotonic time since the process's clock was made.

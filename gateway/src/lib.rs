@@ -25,15 +25,19 @@
 //! | [`listen`], [`service`], [`authenticate`], [`authorize`], [`limit`], [`proxy`], [`upstream`] | a request's way, above |
 //! | [`exchange`] | the authorization server: request tokens, access tokens, users' consent and tokens |
 //! | [`integration`] | an integration's life: created, activated by the verifier POST, withdrawn; those that files define; sweeps |
+//! | [`explain`] | why a signature does not verify, as commands and the API tell it (the search is `oauth1::explain`) |
+//! | [`rehearsal`] | what would become of a request that nobody sent, for the command line and the admin API |
 //! | [`import`] | what a Magento declares, and whom it lets in, taken over |
 //! | [`admin`] | the admin listener: API, health, metrics; the control socket beside an embedded store |
 //! | [`refusal`], [`observe`] | what is said of an error; metrics, access log |
 //! | [`clock`], [`random`], [`request_id`], [`body`] | the one place for time, for randomness, for ids, for response bodies |
+//! | [`header`] | finding a header among the few that a request has |
+//! | [`shared_key`] | keys of our own that all gateways of a store share |
 //!
 //! Calls go down: `cli` → `app` → `listen` → `service` → {`proxy`, `exchange`, `admin`} → {`authenticate`, `authorize`,
-//! `integration`, `limit`} → `refusal`. `exchange` and `proxy` share the one request on its way (`proxy::Exchange`), `admin` the
-//! users' sign-in of `exchange`. Every part is given its own section of the configuration, never the whole. The protocol is the crate `oauth1` (bytes in, values out, no I/O), the
-//! records are the crate `token-store`; they don't know each other.
+//! `integration`, `limit`} → `refusal`. `exchange` and `proxy` share the one request on its way (`proxy::Exchange`), `admin`
+//! the users' sign-in of `exchange`. Every part is given its own section of the configuration, never the whole. The protocol
+//! is the crate `oauth1` (bytes in, values out, no I/O), the records are the crate `token-store`; they don't know each other.
 //!
 //! # What always holds
 //!
@@ -52,6 +56,8 @@ pub mod cli;
 pub mod clock;
 pub mod config;
 pub mod exchange;
+pub mod explain;
+pub mod header;
 pub mod import;
 pub mod integration;
 pub mod limit;
@@ -61,6 +67,8 @@ pub mod observe;
 pub mod proxy;
 pub mod random;
 pub mod refusal;
+pub mod rehearsal;
 pub mod request_id;
 pub mod service;
+pub mod shared_key;
 pub mod upstream;

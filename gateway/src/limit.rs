@@ -72,6 +72,11 @@ impl RateLimits {
         }
     }
 
+    /// Whether nothing is limited.
+    pub fn is_empty(&self) -> bool {
+        self.limits.is_empty()
+    }
+
     /// Counts a request at `now` (monotonic). Over a limit: `rate_limited`, and when it may come again.
     pub fn admit(&self, subject: Subject<'_>, now: Duration, turns: &mut Vec<Turn>) -> Result<(), Refusal> {
         let now = u64::try_from(now.as_nanos()).unwrap_or(u64::MAX);
@@ -81,6 +86,19 @@ impl RateLimits {
             }
         }
         Ok(())
+    }
+}
+
+impl RateLimits {
+    /// Each limit with how many subjects are counted now.
+    pub fn status(&self) -> impl Iterator<Item = (&RateLimit, usize)> {
+        let counted = |limit: &Limit| {
+            let shards = limit.shards.iter();
+            shards
+                .map(|shard| shard.lock().unwrap_or_else(PoisonError::into_inner).counts.len())
+                .sum()
+        };
+        self.limits.iter().map(move |limit| (&limit.config, counted(limit)))
     }
 }
 

@@ -10,6 +10,7 @@ use tokio::sync::Semaphore;
 use crate::authenticate::signature::rules;
 use crate::authorize::resources::ResourceTree;
 use crate::config::{self, Config};
+use crate::explain::fault::Verified;
 use crate::limit::RateLimits;
 use crate::listen::tls::{TlsError, authorities, server_config};
 use crate::proxy::credentials::UpstreamCredential;
@@ -41,6 +42,10 @@ pub struct Live {
     pub rules_of_exchange: Rules,
     /// `[[integrations]]`
     pub integrations: Vec<NewIntegration>,
+    /// `[events]`
+    pub events: config::Events,
+    /// `[[webhooks]]`
+    pub webhooks: Vec<config::Webhook>,
     /// `[sweeps]`
     pub sweeps: config::Sweeps,
     /// `[[limits]]` at work.
@@ -51,18 +56,28 @@ pub struct Live {
     pub tls: Option<Arc<rustls::ServerConfig>>,
     /// The realm of `WWW-Authenticate`.
     pub realm: String,
+    /// Whether a signature verified on one of our own endpoints.
+    pub exchange_verified: Verified,
 }
 
 /// A route at work.
 pub struct Route {
     /// As configured.
     pub config: config::Route,
+    /// Its place in [`Live::routes`].
+    pub number: u32,
     /// Its place in [`Live::upstreams`].
     pub upstream: usize,
+    /// Whether a signature verified on it.
+    pub verified: Verified,
 }
 
 /// An upstream at work.
 pub struct Upstream {
+    /// `[upstreams.NAME]`
+    pub name: String,
+    /// Its place in [`Live::upstreams`].
+    pub number: usize,
     /// As configured.
     pub config: Arc<config::Upstream>,
     /// What it demands.
@@ -114,22 +129,12 @@ impl Live {
             })?;
             Ok(Route {
                 config: route.clone(),
+                number: u32::try_from(index).unwrap_or(u32::MAX),
                 upstream,
+                verified: Verified::default(),
             })
         };
         let system = client_config(system_roots())?;
-        let upstream = |upstream: &config::Upstream| {
-            let tls = match &upstream.ca {
-                Some(path) => client_config(authorities(path)?)?,
-                None => Arc::clone(&system),
-            };
-            let credential = UpstreamCredential::of(&upstream.credentials);
-            Ok(Upstream {
-                config: Arc::new(upstream.clone()),
-                credential,
-                tls,
-            })
-        };
         let placements = config.oauth.placements;
         Ok(Self {
             table,
@@ -140,12 +145,10 @@ impl Live {
                 .map(route)
                 .collect::<Result<_, LiveError>>()?,
             tree: Arc::new(ResourceTree::new(&config.resources)),
-            upstreams: config
-                .upstreams
-                .values()
-                .map(upstream)
-                .collect::<Result<_, LiveError>>()?,
+            upstreams: upstreams(config, &system)?,
             integrations: config.integrations.clone(),
+            events: config.events.clone(),
+            webhooks: config.webhooks.clone(),
             sweeps: config.sweeps,
             rates: RateLimits::new(&config.limits),
             rules: rules(placements, &config.public.limits, false),
@@ -160,8 +163,27 @@ impl Live {
             tls: config.public.tls.as_ref().map(server_config).transpose()?,
             oauth: config.oauth.clone(),
             public: config.public.clone(),
+            exchange_verified: Verified::default(),
         })
     }
+}
+
+/// In the order of their names.
+fn upstreams(config: &Config, system: &Arc<rustls::ClientConfig>) -> Result<Vec<Upstream>, LiveError> {
+    let upstream = |(number, (name, upstream)): (usize, (&String, &config::Upstream))| {
+        let tls = match &upstream.ca {
+            Some(path) => client_config(authorities(path)?)?,
+            None => Arc::clone(system),
+        };
+        Ok(Upstream {
+            name: name.clone(),
+            number,
+            config: Arc::new(upstream.clone()),
+            credential: UpstreamCredential::of(&upstream.credentials),
+            tls,
+        })
+    };
+    config.upstreams.iter().enumerate().map(upstream).collect()
 }
 
 /// An authority for partners' certificates is trusted besides the system's, not instead.

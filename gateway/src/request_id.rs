@@ -2,6 +2,7 @@
 
 use std::cell::Cell;
 
+use bytes::Bytes;
 use http::HeaderValue;
 
 use crate::random::{self, NoRandomness};
@@ -28,12 +29,12 @@ impl RequestIds {
     }
 
     /// The next id.
-    pub fn next(&self) -> HeaderValue {
+    pub fn next(&self) -> RequestId {
         let count = self.count.get().wrapping_add(1);
         self.count.set(count);
-        let mut text = [0; 32];
-        for (half, digits) in [self.prefix, count].into_iter().zip(text.chunks_exact_mut(16)) {
-            for (digit, shift) in digits.iter_mut().zip((0..16).rev()) {
+        let mut text = *TRACEPARENT;
+        for (half, at) in [(self.prefix, ID.start), (count, ID.start + 16), (count, ID.end + 1)] {
+            for (digit, shift) in text.iter_mut().skip(at).zip((0..16).rev()) {
                 let nibble = (half >> (shift * 4)) & 0xF;
                 *digit = HEX
                     .get(usize::try_from(nibble).unwrap_or_default())
@@ -41,10 +42,49 @@ impl RequestIds {
                     .unwrap_or(b'0');
             }
         }
-        HeaderValue::from_bytes(&text).unwrap_or_else(|_| HeaderValue::from_static("0"))
+        let traceparent = Bytes::copy_from_slice(&text);
+        RequestId {
+            id: value(traceparent.slice(ID)),
+            traceparent: value(traceparent),
+        }
     }
 }
 
+/// A request's id, and what upstream is told where the client named no parent: the id is the trace's, and stands in it.
+#[derive(Clone, Debug)]
+pub struct RequestId {
+    /// `X-Request-Id`
+    pub id: HeaderValue,
+    /// `traceparent` (W3C Trace Context, 3.2)
+    pub traceparent: HeaderValue,
+}
+
+impl RequestId {
+    /// One that a proxy gave. Where it has another form than ours, the trace begins with a fixed one.
+    pub fn given(id: HeaderValue) -> Self {
+        let digits = <&[u8; 32]>::try_from(id.as_bytes()).ok();
+        let trace = digits
+            .filter(|id| id.iter().all(u8::is_ascii_hexdigit))
+            .unwrap_or(TRACE);
+        let (_, span) = trace.split_at(16);
+        let text = [b"00-", trace.as_slice(), b"-", span, b"-01"].concat();
+        Self {
+            traceparent: value(Bytes::from(text)),
+            id,
+        }
+    }
+}
+
+fn value(text: Bytes) -> HeaderValue {
+    HeaderValue::from_maybe_shared(text).unwrap_or_else(|_| HeaderValue::from_static("0"))
+}
+
+/// Version, trace, parent, flags: sampled.
+const TRACEPARENT: &[u8; 55] = b"00-00000000000000000000000000000000-0000000000000000-01";
+/// Where the trace stands in it.
+const ID: std::ops::Range<usize> = 3..35;
+/// For requests whose id a proxy gave in another form.
+const TRACE: &[u8; 32] = b"00000000000000010000000000000001";
 const HEX: &[u8; 16] = b"0123456789abcdef";
 
 #[cfg(test)]
@@ -55,10 +95,44 @@ mod tests {
     fn ids_are_32_hex_characters_and_never_repeat() {
         let ids = RequestIds::new().unwrap();
 
-        let (first, second) = (ids.next(), ids.next());
+        let (first, second) = (ids.next().id, ids.next().id);
 
         assert_ne!(first, second);
         assert_eq!(first.len(), 32);
         assert!(first.as_bytes().iter().all(u8::is_ascii_hexdigit));
+    }
+
+    #[test]
+    fn a_trace_is_named_by_the_id_and_its_first_span_by_the_ids_end() {
+        let ids = RequestIds {
+            prefix: 0x0123_4567_89AB_CDEF,
+            count: Cell::new(0xFEDC_BA98_7654_3210),
+        };
+        let own = ids.next();
+        let given = RequestId::given(own.id.clone());
+
+        assert_eq!(own.id, "0123456789abcdeffedcba9876543211");
+        assert_eq!(
+            own.traceparent,
+            "00-0123456789abcdeffedcba9876543211-fedcba9876543211-01"
+        );
+        assert_eq!((given.id, given.traceparent), (own.id, own.traceparent));
+    }
+
+    #[test]
+    fn an_id_in_another_form_begins_no_trace_of_its_own() {
+        for id in [
+            "short",
+            "0123456789abcdef0123456789abcdeg",
+            "0123456789abcdef0123456789abcdef0",
+        ] {
+            let given = RequestId::given(HeaderValue::from_static(id));
+
+            assert_eq!(given.id, id);
+            assert_eq!(
+                given.traceparent,
+                "00-00000000000000010000000000000001-0000000000000001-01"
+            );
+        }
     }
 }

@@ -167,6 +167,11 @@ fn a_route_is_found_without_a_gateway() {
         (Some(1), true)
     );
     assert!(
+        mine.out.contains("forced      customerId = %customer_id%"),
+        "{}",
+        mine.out
+    );
+    assert!(
         test("PATCH", "/rest/V1/orders/1")
             .out
             .contains("405 method_refused: this path takes GET, HEAD")

@@ -99,6 +99,32 @@ async fn an_integration_lives_its_life_by_command() {
 }
 
 #[tokio::test]
+async fn a_sweep_says_what_it_removed_and_knows_its_names() {
+    let shop = Shop::new().set("lockout", "duration", "\"1s\"").start().await;
+    let body = serde_json::json!({ "username": "nobody", "password": "wrong" });
+    let call = Call::post("/rest/V1/integration/admin/token").json(&body);
+    assert_eq!(call.send(&shop.gateway).await.status, 401);
+    tokio::time::sleep(std::time::Duration::from_millis(2100)).await;
+
+    let both = tell(&shop, &["sweep"]);
+    let one = tell(&shop, &["sweep", "outdated_authentication_failures_cleanup"]);
+    let neither = tell(&shop, &["sweep", "tokens"]);
+
+    assert_eq!((both.code, both.err.as_str()), (Some(0), ""));
+    assert_eq!(
+        both.out,
+        "outdated_authentication_failures_cleanup: 1 removed\nexpired_tokens_cleanup: 0 removed\n"
+    );
+    assert_eq!(one.out, "outdated_authentication_failures_cleanup: 0 removed\n");
+    assert_eq!(neither.code, Some(2));
+    assert!(
+        neither.err.contains("\"tokens\" is no sweep: it is outdated_"),
+        "{}",
+        neither.err
+    );
+}
+
+#[tokio::test]
 async fn a_reload_is_told_whole_and_the_last_good_configuration_stays() {
     let shop = Shop::new().start().await;
 
@@ -158,4 +184,105 @@ async fn a_wrong_password_and_a_gateway_that_is_away_are_told_apart() {
         "{}",
         away.err
     );
+}
+
+#[tokio::test]
+async fn accounts_are_managed_beside_a_running_gateway_and_where_none_runs() {
+    let shop = Shop::new().start().await;
+    let told = |input: &str, arguments: &[&str]| {
+        let mut all = arguments.to_vec();
+        all.extend(["-c", "countersign.toml"]);
+        Run::within(shop.gateway.folder()).given(input).told(&all)
+    };
+    let sign_in = async |password: &str| {
+        let body = serde_json::json!({ "username": "jane", "password": password });
+        let call = Call::post("/rest/V1/integration/admin/token").json(&body);
+        call.send(&shop.gateway).await.status
+    };
+    assert_eq!(
+        told("a long password\n", &["admin", "create", "--username", "jane"]).code,
+        Some(0)
+    );
+
+    let disabled = told("", &["admin", "disable", "jane"]);
+    assert_eq!(
+        (disabled.code, sign_in("a long password").await),
+        (Some(0), 401),
+        "{}",
+        disabled.err
+    );
+    let set = told("another password\n", &["admin", "set-password", "2"]);
+    let enabled = told("", &["admin", "enable", "jane"]);
+    assert_eq!(
+        (set.code, enabled.code, sign_in("another password").await),
+        (Some(0), Some(0), 200)
+    );
+    let last = told("", &["admin", "disable", "nobody"]);
+    assert_eq!(
+        (last.code, last.err.as_str()),
+        (
+            Some(1),
+            "countersign: there is no admin account with the name or number \"nobody\"\n"
+        )
+    );
+
+    shop.gateway.stop().await;
+    let straight = told("a third password\n", &["admin", "set-password", "jane"]);
+    let short = told("short\n", &["admin", "set-password", "jane"]);
+    let only = told("", &["admin", "disable", "jane"]);
+    let kept = told("", &["admin", "disable", ADMIN]);
+    let listed = told("", &["admin", "list"]);
+    assert_eq!(told("", &["admin", "remove-totp", "jane"]).code, Some(0));
+    shop.gateway.start_again().await;
+
+    assert_eq!(
+        (straight.code, short.code, only.code),
+        (Some(0), Some(2), Some(0)),
+        "{}",
+        straight.err
+    );
+    assert_eq!(
+        (kept.code, kept.err.contains("last active account")),
+        (Some(1), true),
+        "{}",
+        kept.err
+    );
+    let columns: Vec<&str> = listed.out.lines().collect();
+    assert_eq!(
+        columns,
+        [
+            "ID  NAME         ROLE   ACTIVE  EMAIL",
+            "1   first-admin  admin  yes     -",
+            "2   jane         admin  no      -"
+        ]
+    );
+    assert_eq!(sign_in("a third password").await, 401);
+    assert_eq!(told("", &["admin", "enable", "jane"]).code, Some(0));
+    assert_eq!(sign_in("a third password").await, 200);
+    let audit = told("", &["audit", "list", "--format", "json"]).out;
+    assert_eq!(audit.matches("\"admin.password_set\"").count(), 2);
+}
+
+#[tokio::test]
+async fn tokens_are_listed_and_ended_by_command() {
+    let shop = Shop::new().start().await;
+    let holds = async || shop.admin.get("/admins").await.status == 200;
+    let told = |arguments: &[&str]| {
+        let told = tell(&shop, arguments);
+        assert_eq!(told.code, Some(0), "{arguments:?}: {}", told.err);
+        told.out
+    };
+    let listed = told(&["token", "list", "--kind", "admin", "--format", "json"]);
+    let listed: serde_json::Value = serde_json::from_str(&listed).unwrap();
+    let id = listed[0]["id"].as_str().unwrap();
+    assert!(told(&["token", "list"]).contains(id) && holds().await);
+
+    let ended = told(&["token", "revoke", id]);
+    assert_eq!((ended.as_str(), holds().await), ("1 token ended\n", false));
+
+    harness::Admin::sign_in(shop.gateway.admin(), ADMIN, PASSWORD).await;
+    assert_eq!(told(&["admin", "revoke", ADMIN]), "1 token ended\n");
+    assert_eq!(told(&["customer", "revoke", "7"]), "0 tokens ended\n");
+    let unknown = tell(&shop, &["token", "revoke", "../admins/1"]);
+    assert_eq!(unknown.code, Some(1), "{}", unknown.err);
 }

@@ -201,9 +201,12 @@ async fn a_request_token_expires() {
 
 #[tokio::test]
 async fn an_access_token_may_be_fetched_after_the_consumer_expired() {
-    let shop = Shop::new().set("oauth", "consumer_expiry", "\"1s\"").start().await;
+    let shop = Shop::new().start().await;
     let (_, handshake) = shop.integration().posted(&shop.partner, &shop.gateway).await;
     let request_token = handshake.request_token().await;
+    shop.gateway
+        .reload(|config| config.set("oauth", "consumer_expiry", "\"1s\""))
+        .await;
     tokio::time::sleep(Duration::from_millis(1100)).await;
 
     let answer = handshake

@@ -1,7 +1,7 @@
 //! Activation: by exchange where there is an endpoint, else the credentials are there at once; idempotent, and under races.
 
 use harness::{Call, Credentials, Handshake, Response, Shop};
-use serde_json::json;
+use serde_json::{Value, json};
 use tokio::task::JoinSet;
 
 #[tokio::test]
@@ -35,7 +35,7 @@ async fn credentials_are_shown_once() {
         shop.admin.get(&format!("/integrations/{id}")).await.text(),
         shop.admin.get("/integrations?limit=1000").await.text(),
         shop.admin.get(&format!("/integrations/{id}/handshake")).await.text(),
-        shop.admin.get("/audit").await.text(),
+        Value::from(shop.admin.audit().await).to_string(),
         shop.gateway.log(),
     ]
     .concat();
@@ -265,7 +265,7 @@ async fn an_old_verifier_is_worth_nothing_after_reauthorizing() {
 }
 
 #[tokio::test]
-async fn a_deactivated_integration_can_be_activated_again() {
+async fn a_deactivated_integration_goes_on_with_its_credentials_once_activated() {
     let shop = Shop::shared().await;
     let integration = shop
         .integration()
@@ -278,10 +278,27 @@ async fn a_deactivated_integration_can_be_activated_again() {
 
     let answer = shop.admin.activate(integration.id).await;
 
-    let fresh = credentials(&answer);
-    assert_eq!(fresh.consumer_key, integration.credentials.consumer_key);
-    assert_ne!(fresh.token(), integration.credentials.token());
-    assert_eq!(products(shop, &fresh).await.status, 200);
+    assert_eq!(answer.json(), json!({ "status": "active", "exchange": false }));
+    assert_eq!(products(shop, &integration.credentials).await.status, 200);
+}
+
+#[tokio::test]
+async fn a_deactivated_integration_with_an_endpoint_is_not_posted_to_again() {
+    let shop = Shop::shared().await;
+    let granted = shop.integration().granted(&["Magento_Catalog::products"]);
+    let integration = granted.exchanged(&shop.partner, &shop.gateway).await;
+    let shown = shop.admin.get(&format!("/integrations/{}", integration.id)).await;
+    let posts = || shop.partner.posts(&shown.field("endpoint")).len();
+    let before = posts();
+    shop.admin
+        .post(&format!("/integrations/{}/deactivate", integration.id), &json!(null))
+        .await;
+
+    let answer = shop.admin.activate(integration.id).await;
+
+    assert_eq!(answer.json(), json!({ "status": "active", "exchange": false }));
+    assert_eq!(posts(), before);
+    assert_eq!(products(shop, &integration.credentials).await.status, 200);
 }
 
 #[tokio::test]
@@ -338,14 +355,15 @@ async fn an_activation_is_audited_without_secrets() {
 
     let answer = shop.admin.activate(id).await;
 
-    let audit = shop.admin.get("/audit?limit=1000").await;
-    let about = format!("\"integration/{id}\"");
+    let audit = shop.admin.audit().await;
+    let about = format!("integration/{id}");
+    let is_it = |entry: &&Value| entry["action"] == "integration.activated" && entry["subject"] == about.as_str();
+    assert_eq!(audit.iter().filter(is_it).count(), 1);
     assert!(
-        audit.text().contains(&about) && audit.text().contains("integration.activated"),
-        "{}",
-        audit.text()
+        !Value::from(audit)
+            .to_string()
+            .contains(&answer.field("consumer_secret"))
     );
-    assert!(!audit.text().contains(&answer.field("consumer_secret")));
 }
 
 async fn eight(shop: &'static Shop, id: u64) -> Vec<Response> {

@@ -98,18 +98,6 @@ async fn bodies_that_are_no_json_are_refused() {
 }
 
 #[tokio::test]
-async fn a_name_is_taken_once() {
-    let shop = Shop::shared().await;
-    shop.integration().with("name", "Taken once").created().await;
-
-    let refused = shop.integration().with("name", "Taken once").send().await;
-
-    assert_eq!(refused.status, 400);
-    assert_eq!(refused.field("message"), "The integration with name \"%1\" exists.");
-    assert_eq!(refused.json()["parameters"], json!(["Taken once"]));
-}
-
-#[tokio::test]
 async fn of_many_with_one_name_at_once_one_is_made() {
     let shop = Shop::shared().await;
     let mut calls = JoinSet::new();
@@ -227,56 +215,4 @@ async fn integrations_are_listed_by_page_name_status_and_consumer() {
     );
     assert_eq!(shop.admin.get("/integrations?sort=secret").await.status, 400);
     assert_eq!(shop.admin.get("/integrations?unknown=1").await.status, 400);
-}
-
-#[tokio::test]
-async fn resources_are_listed_granted_and_taken_away() {
-    let shop = Shop::shared().await;
-    let id = shop.integration().created().await;
-    let path = format!("/integrations/{id}/resources");
-
-    let all = shop.admin.put(&path, &json!({ "all": true })).await;
-    let listed = shop.admin.put(&path, &json!(["Magento_Sales::sales"])).await;
-    let none = shop.admin.delete(&path).await;
-
-    assert_eq!(all.json()["all"], true);
-    assert_eq!(all.json()["resources"].as_array().map(Vec::len), Some(4));
-    assert_eq!(
-        listed.json(),
-        json!({ "all": false, "resources": ["Magento_Sales::sales"] })
-    );
-    assert_eq!(none.json(), json!({ "all": false, "resources": [] }));
-    assert_eq!(shop.admin.put(&path, &json!(["Magento_Sales::sale"])).await.status, 400);
-}
-
-#[tokio::test]
-async fn consumers_have_every_call_of_the_oauth_service() {
-    let shop = Shop::shared().await;
-    let made = shop
-        .admin
-        .post("/consumers", &json!({ "name": "by the service" }))
-        .await;
-    let (id, key) = (made.field("id"), made.field("key"));
-
-    let found = shop.admin.get(&format!("/consumers?key={key}")).await;
-    let token = shop
-        .admin
-        .post(&format!("/consumers/{id}/access-token"), &json!(null))
-        .await;
-    let second = shop
-        .admin
-        .post(&format!("/consumers/{id}/access-token"), &json!(null))
-        .await;
-    let deleted = shop.admin.delete(&format!("/consumers/{id}")).await;
-
-    assert_eq!((made.status, made.field("secret").len()), (201, 32));
-    assert_eq!(found.json()["items"][0]["id"].to_string(), id);
-    assert_eq!(token.status, 201);
-    assert_eq!(second.status, 409);
-    assert_eq!(deleted.status, 200);
-    assert_eq!(shop.admin.get(&format!("/consumers/{id}")).await.status, 404);
-    assert_eq!(
-        shop.admin.get(&format!("/consumers?key={key}")).await.json()["total"],
-        0
-    );
 }

@@ -30,6 +30,33 @@ async fn an_integration_without_the_grant_is_refused() {
 }
 
 #[tokio::test]
+async fn what_was_found_of_a_grant_is_found_anew_after_a_reload_and_a_refusal_stays_one() {
+    let needing = |resource: &str| {
+        format!(
+            "[[resources]]\nid = \"Shop::a\"\n[[resources]]\nid = \"Shop::b\"\n\
+             [[routes]]\npath = \"/rest/V1/remembered\"\nmethods = [\"GET\"]\nupstream = \"storefront\"\n\
+             resources = [\"{resource}\"]\n"
+        )
+    };
+    let shop = Shop::new().without_routes().append(&needing("Shop::a")).start().await;
+    let integration = shop.integration().granted(&["Shop::a"]).active().await.credentials;
+    let call = async || {
+        let call = Call::get("/rest/V1/remembered").signed_by(&integration);
+        call.send(&shop.gateway).await
+    };
+    assert_eq!((call().await.status, call().await.status), (200, 200));
+
+    shop.gateway
+        .reload(|config| config.without_more().append(&needing("Shop::b")))
+        .await;
+
+    for _ in 0..3 {
+        assert_eq!(call().await.refusal(), (401, "resource_denied"));
+    }
+    assert_eq!(shop.upstream.count("remembered"), 2);
+}
+
+#[tokio::test]
 async fn every_resource_of_a_route_is_needed() {
     let shop = Shop::shared().await;
     let one = shop

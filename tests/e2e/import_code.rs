@@ -161,7 +161,17 @@ fn to_stdout_goes_the_configuration_alone() {
         "{}",
         printed.stderr
     );
-    assert!(printed.stderr.contains("Not carried"), "{}", printed.stderr);
+    assert!(
+        printed
+            .stdout
+            .contains("force = { \"customerId\" = \"%customer_id%\" }")
+    );
+    let lost = "GET /V1/customers/me: cartId = \"%cart_id%\"";
+    assert!(
+        printed.stderr.contains("Not carried (1)") && printed.stderr.contains(lost),
+        "{}",
+        printed.stderr
+    );
 }
 
 #[test]

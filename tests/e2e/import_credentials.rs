@@ -74,8 +74,12 @@ fn key(storefront: &Storefront) -> String {
 }
 
 fn import(gateway: &Gateway, storefront: &Storefront, more: &[&str]) -> Ran {
+    import_of(&dump(), gateway, storefront, more)
+}
+
+fn import_of(dump: &str, gateway: &Gateway, storefront: &Storefront, more: &[&str]) -> Ran {
     storefront.write("app/etc/env.php", env_php());
-    let export = storefront.write("dump.sql", dump()).display().to_string();
+    let export = storefront.write("dump.sql", dump).display().to_string();
     let (code, key) = (storefront.path().display().to_string(), key(storefront));
     let arguments = [
         "import",
@@ -199,6 +203,28 @@ async fn clients_go_on_with_their_credentials_after_an_import_into_a_redis_in_us
     they_are_served(&shop).await;
     let next = shop.integration().active().await;
     assert_ne!(next.credentials.consumer_key, KEY);
+}
+
+#[tokio::test]
+async fn a_token_that_was_revoked_comes_revoked_and_stays_so_however_often_it_is_tried() {
+    let shop = shop().aged().start().await;
+    let storefront = Storefront::of_size(2);
+    let row = |revoked: u8| format!("'vvvvvvvvvvvvvvvvvvvvvvvvvvvvvv70','oob',{revoked},0,1");
+    let revoked = dump().replace(&row(0), &row(1));
+    shop.gateway.stop().await;
+
+    let imported = import_of(&revoked, &shop.gateway, &storefront, &[]);
+    shop.gateway.start_again().await;
+
+    assert_eq!(imported.code, 0, "{imported:?}");
+    for _ in 0..3 {
+        let refused = Call::get("/rest/V1/products/24-MB01")
+            .signed_by(&sync())
+            .send(&shop.gateway)
+            .await;
+        assert_eq!(refused.refusal(), (401, "token_revoked"));
+    }
+    assert_eq!(shop.upstream.count("24-MB01"), 0);
 }
 
 #[tokio::test]

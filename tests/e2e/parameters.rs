@@ -97,9 +97,17 @@ async fn version_1_0a_is_accepted_of_an_integration_with_that_flag() {
         .integration()
         .granted(&["Magento_Catalog::products"])
         .with("flags", json!(["accept_version_1_0A"]));
-    let signing = Signing::with(&flagged.active().await.credentials).set("oauth_version", "1.0A");
+    let flagged = flagged.active().await.credentials;
 
-    assert_eq!(call().signed(signing).send(&shop.gateway).await.status, 200);
+    // Also once the gateway has the consumer and its token in memory.
+    for version in ["1.0", "1.0", "1.0A", "1.0a", "1.0"] {
+        let signing = Signing::with(&flagged).set("oauth_version", version);
+        assert_eq!(
+            call().signed(signing).send(&shop.gateway).await.status,
+            200,
+            "{version}"
+        );
+    }
 }
 
 #[tokio::test]

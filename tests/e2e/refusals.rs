@@ -28,7 +28,7 @@ async fn xml_is_answered_to_who_prefers_it() {
         "application/xml",
         "text/xml",
         "application/xhtml+xml",
-        "text/html, application/xml;q=0.9, */*",
+        "text/html, application/xml;q=0.9, */*;q=0.8",
     ] {
         let told = Call::get("/rest/V1/products/form-xml")
             .header("Accept", accept)

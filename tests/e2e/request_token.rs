@@ -262,9 +262,9 @@ async fn a_consumer_expires_some_time_after_the_post() {
 
 #[tokio::test]
 async fn an_expired_consumer_can_be_posted_again() {
-    let shop = Shop::new().set("oauth", "consumer_expiry", "\"2s\"").start().await;
+    let shop = Shop::new().set("oauth", "consumer_expiry", "\"4s\"").start().await;
     let (id, handshake) = shop.integration().posted(&shop.partner, &shop.gateway).await;
-    tokio::time::sleep(Duration::from_millis(2100)).await;
+    tokio::time::sleep(Duration::from_millis(4100)).await;
     let expired = handshake.ask_request_token(handshake.request_signing()).await;
 
     shop.admin.activate(id).await;

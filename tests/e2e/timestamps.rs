@@ -44,6 +44,27 @@ async fn what_is_no_positive_number_of_seconds_is_refused() {
 }
 
 #[tokio::test]
+async fn leading_zeros_name_the_same_second_and_its_nonces() {
+    let shop = Shop::shared().await;
+    let reader = shop.reader().await;
+    let now = now();
+    let call = async |timestamp: &str| {
+        let signing = Signing::with(&reader)
+            .set("oauth_timestamp", timestamp)
+            .set("oauth_nonce", "the one nonce of that second");
+        let call = Call::get("/rest/V1/products/zeros").signed(signing);
+        call.send(&shop.gateway).await
+    };
+
+    assert_eq!(call(&format!("0{now}")).await.status, 200);
+
+    assert_eq!(call(&now.to_string()).await.refusal(), (401, "nonce_used"));
+    assert_eq!(call(&format!("00{now}")).await.refusal(), (401, "nonce_used"));
+    // Twelve digits at most, zeros among them.
+    assert_eq!(call(&format!("000{now}")).await.refusal(), (401, "timestamp_refused"));
+}
+
+#[tokio::test]
 async fn the_refusal_says_what_magento_says() {
     let shop = Shop::shared().await;
     let signing = Signing::with(&shop.reader().await).set("oauth_timestamp", "tomorrow");

@@ -12,8 +12,8 @@ use crate::proxy_double::shop_before;
 use crate::tls_certificates::{Authority, Identity};
 
 /// An upstream over TLS: its port, and the names and hosts that it was asked for.
-struct Secure {
-    port: u16,
+pub(crate) struct Secure {
+    pub(crate) port: u16,
     asked: Arc<Mutex<Vec<Asked>>>,
 }
 
@@ -21,6 +21,13 @@ struct Secure {
 type Asked = (Option<String>, String);
 
 async fn secure(identity: &Identity) -> Secure {
+    secure_answering(identity, "secure").await
+}
+
+/// The same, with this body to whatever comes.
+pub(crate) async fn secure_answering(identity: &Identity, body: &str) -> Secure {
+    let length = body.len();
+    let answer = format!("HTTP/1.1 200 OK\r\nContent-Length: {length}\r\nConnection: close\r\n\r\n{body}");
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
     let config = ServerConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()
@@ -50,9 +57,7 @@ async fn secure(identity: &Identity) -> Secure {
                     .unwrap_or_default()
                     .to_owned();
                 noted.lock().unwrap().push((name, host));
-                let _sent = stream
-                    .write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 6\r\nConnection: close\r\n\r\nsecure")
-                    .await;
+                let _sent = stream.write_all(answer.as_bytes()).await;
                 let _closed = stream.shutdown().await;
             }
         });

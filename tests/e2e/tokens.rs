@@ -167,7 +167,7 @@ async fn a_deleted_integrations_consumer_is_unknown_at_once() {
 }
 
 #[tokio::test]
-async fn a_deactivated_integrations_token_ends_at_once() {
+async fn a_deactivated_integrations_token_opens_nothing_from_then_on() {
     let shop = Shop::shared().await;
     let integration = shop
         .integration()
@@ -184,8 +184,12 @@ async fn a_deactivated_integrations_token_ends_at_once() {
     assert_eq!(deactivated.field("status"), "inactive");
     assert_eq!(
         products(shop, &integration.credentials).await.refusal(),
-        (401, "token_rejected")
+        (401, "integration_inactive")
     );
+    let path = "/rest/V1/store/paused-guest";
+    let as_guest = Call::get(path).signed_by(&integration.credentials);
+    assert_eq!(as_guest.send(&shop.gateway).await.status, 200);
+    assert_eq!(shop.upstream.only("paused-guest").header("x-user-type"), Some("guest"));
 }
 
 #[tokio::test]
@@ -365,7 +369,7 @@ async fn an_access_token_is_a_bearer_token_where_that_is_wanted() {
         .post(&format!("/integrations/{}/deactivate", integration.id), &json!(null))
         .await;
 
-    assert_eq!(call.send(&shop.gateway).await.refusal(), (401, "bearer_invalid"));
+    assert_eq!(call.send(&shop.gateway).await.refusal(), (401, "integration_inactive"));
 }
 
 #[tokio::test]

@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 use crate::call::Call;
 use crate::gateway::Gateway;
 use crate::partner::{Handshake, Partner};
+use crate::shop::PASSWORD;
 use crate::sign::Credentials;
 use crate::wire::Response;
 
@@ -65,9 +66,30 @@ impl Admin {
         self.call(call).await
     }
 
+    /// The whole audit log, as the API shows it: other tests write in it, too, so that no page of it is sure to hold an entry.
+    pub async fn audit(&self) -> Vec<Value> {
+        let mut entries = Vec::new();
+        let mut after = 0;
+        loop {
+            let page = self.get(&format!("/audit?limit=1000&after={after}")).await.json();
+            entries.extend(page.get("items").and_then(Value::as_array).cloned().unwrap());
+            match page.get("next").and_then(Value::as_u64) {
+                Some(next) => after = next,
+                None => return entries,
+            }
+        }
+    }
+
     /// The account's own bearer token.
     pub fn token(&self) -> &str {
         &self.token
+    }
+
+    /// An account of that role and name, signed in.
+    pub async fn colleague(&self, role: &str) -> Self {
+        let new = json!({ "username": role, "password": PASSWORD, "role": role });
+        assert_eq!(self.post("/admins", &new).await.status, 201);
+        Self::sign_in(self.address, role, PASSWORD).await
     }
 
     /// A new integration.

@@ -15,6 +15,11 @@ impl Gateway {
 
     /// `/oauth/authorize`: the user opens the page, signs in with [`PASSWORD`] and decides (`allow`, `reject`).
     pub async fn decide(&self, request_token: &str, username: &str, decision: &str) -> Response {
+        self.decide_with_code(request_token, username, decision, "").await
+    }
+
+    /// The same, by a user who has a second factor.
+    pub async fn decide_with_code(&self, request_token: &str, username: &str, decision: &str, code: &str) -> Response {
         let page = Call::get(&format!("/oauth/authorize?oauth_token={request_token}"))
             .send(self)
             .await;
@@ -34,6 +39,7 @@ impl Gateway {
             ("oauth_token", request_token),
             ("username", username),
             ("password", PASSWORD),
+            ("code", code),
             ("decision", decision),
             ("csrf", csrf.unwrap_or_default()),
         ];

@@ -227,6 +227,13 @@ impl Gateway {
         fs::write(self.config_path(), config.render()).unwrap();
     }
 
+    /// `store.url`, as it is configured.
+    pub(crate) fn store_url(&self) -> String {
+        let config = self.config.lock().unwrap_or_else(PoisonError::into_inner);
+        let url = config.sections.get("store").and_then(|keys| keys.get("url"));
+        url.map(|url| url.trim_matches('"').to_owned()).unwrap_or_default()
+    }
+
     /// The configuration file.
     pub fn config_path(&self) -> PathBuf {
         self.folder.path().join("countersign.toml")

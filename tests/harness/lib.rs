@@ -41,6 +41,7 @@ mod store;
 mod storefront;
 mod upstream;
 mod wait;
+mod webhook;
 mod wire;
 
 pub use admin::{Admin, Integration, NewIntegration};
@@ -55,4 +56,5 @@ pub use store::CUSTOMER;
 pub use storefront::{Ran, Storefront, run, run_with};
 pub use upstream::{Answer, Seen, Upstream};
 pub use wait::{background, eventually, next_second};
+pub use webhook::{WEBHOOK_SECRET, Webhook};
 pub use wire::{Refusal, Response};

@@ -33,8 +33,10 @@ struct State {
 pub struct Posted {
     /// Header lines.
     pub headers: Vec<(String, String)>,
-    /// All fields, in their order.
+    /// All fields, in their order, where it is a form.
     pub fields: Vec<(String, String)>,
+    /// The body.
+    pub body: String,
 }
 
 impl Posted {
@@ -125,9 +127,11 @@ async fn serve(stream: TcpStream, state: Arc<State>) {
         return;
     };
     let target = head.first.split(' ').nth(1).unwrap_or_default().to_owned();
+    let body = String::from_utf8_lossy(&body).into_owned();
     let posted = Posted {
         headers: head.headers,
-        fields: pairs_of_form(&String::from_utf8_lossy(&body)),
+        fields: pairs_of_form(&body),
+        body,
     };
     let answer = {
         let answers = state.answers.lock().unwrap_or_else(PoisonError::into_inner);

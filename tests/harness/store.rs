@@ -51,15 +51,21 @@ impl Gateway {
         self.open_store(at).await.close().await.unwrap();
     }
 
-    /// Opens the embedded store while no process has it open.
+    /// Opens the store; an embedded one while no process has it open.
     async fn open_store(&self, at: u64) -> Arc<dyn Store> {
+        let url = self.store_url();
+        let (url, encryption_keys) = match url.strip_prefix("embedded:") {
+            Some(folder) => (format!("embedded:{}/{folder}", self.folder().display()), Vec::new()),
+            None => (url, vec![ENCRYPTION_KEY]),
+        };
         let options = OpenOptions {
-            url: format!("embedded:{}/store", self.folder().display()),
-            encryption_keys: Vec::new(),
+            url,
+            encryption_keys,
             timeout: Duration::from_secs(1),
             connect_timeout: Duration::from_secs(1),
             cache: 100,
             now: at,
+            serves: false,
         };
         eventually("the store can be opened", async || open(&options).await.ok()).await
     }
@@ -88,6 +94,11 @@ impl Shop {
     }
 }
 
+/// What [`crate::shop::ShopBuilder::store`] configures.
+const ENCRYPTION_KEY: [u8; 32] = [
+    0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 21, 22, 23, 24, 25, 26, 27, 28, 29, 30,
+    31,
+];
 /// The customer of [`Shop::with_customer`].
 pub const CUSTOMER: &str = "roni_cost@example.com";
 /// Of [`PASSWORD`], by another implementation than ours, at the least cost.

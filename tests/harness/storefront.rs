@@ -57,7 +57,8 @@ impl Storefront {
                  </resource>",
             ),
         );
-        let me = "<data>\n            <parameter name=\"customerId\" force=\"true\">%customer_id%</parameter>\n        </data>";
+        let me = "<data>\n            <parameter name=\"customerId\" force=\"true\">%customer_id%</parameter>\n\
+                  <parameter name=\"cartId\" force=\"true\">%cart_id%</parameter>\n        </data>";
         let routes = [
             route("GET", "/V1/products/:sku", "Magento_Catalog::products", ""),
             route("GET", "/V1/orders", "Magento_Sales::actions_view", ""),

@@ -48,18 +48,19 @@ def install_missing():
     subprocess.run(install, check=True, env=quiet, stdout=subprocess.DEVNULL)
 
 
-def build(binary):
+def build(binary, generator):
     """The binary as it ships, and the generator. They are built apart, so that the tests' features are not in it."""
     target = Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target")) / "release"
     cargo = ["cargo", "build", "--release", "--locked", "--quiet"]
     if not binary:
         say("building countersign")
         subprocess.run([*cargo, "-p", "countersign"], check=True, cwd=ROOT)
-    say("building the load generator")
-    subprocess.run([*cargo, "-p", "tests", "--example", "load-generator"], check=True, cwd=ROOT)
+    if not generator:
+        say("building the load generator")
+        subprocess.run([*cargo, "-p", "tests", "--example", "load-generator"], check=True, cwd=ROOT)
     return {
         "countersign": Path(binary).resolve() if binary else target / "countersign",
-        "generator": target / "examples" / "load-generator",
+        "generator": Path(generator).resolve() if generator else target / "examples" / "load-generator",
     }
 
 

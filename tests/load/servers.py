@@ -1,6 +1,7 @@
 """What is measured, started: Redis, the upstream, nginx plain and with Lua, Countersign in its variants."""
 
 import base64
+import os
 import resource
 import socket
 import subprocess
@@ -115,14 +116,15 @@ def configuration(port, admin, upstream, store, threads, routes):
 class Countersign:
     """A gateway with its defaults, but for addresses, store and routes."""
 
-    def __init__(self, bed, binaries, name, store, upstream, *, threads=1, routes=10):
+    def __init__(self, bed, binaries, name, store, upstream, *, threads=1, routes=10, environment=None):
         self.port, self.admin = bed.port(), bed.port()
         self.access_log = bed.folder / f"{name}.access.log"
-        conf = bed.folder / f"{name}.toml"
-        conf.write_text(configuration(self.port, self.admin, upstream, store, threads, routes))
+        self.conf = bed.folder / f"{name}.toml"
+        self.conf.write_text(configuration(self.port, self.admin, upstream, store, threads, routes))
         cores = bed.cores.server if threads == 1 else bed.cores.all
-        command = [binaries["countersign"], "serve", "--config", conf]
-        self.process = bed.start(name, command, self.port, cores, stdout=self.access_log)
+        command = [binaries["countersign"], "serve", "--config", self.conf]
+        own = {"env": {**os.environ, **environment}} if environment else {}
+        self.process = bed.start(name, command, self.port, cores, stdout=self.access_log, **own)
 
     def forget_log(self):
         """It is written as in earnest, then emptied, so that no run fills a disk."""

@@ -40,8 +40,33 @@ pub struct NewAccount {
     pub active: bool,
     /// ACL resources that its token opens on routes; `None`: all for [`Role::Admin`], none else.
     pub resources: Option<BTreeSet<String>>,
-    /// The TOTP secret (base32), once enrolled.
-    pub totp: Option<Secret>,
+    /// The second factor, once enrolled.
+    pub totp: Option<Totp>,
+}
+
+/// A second factor: codes by time (RFC 6238).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Totp {
+    /// Base32, without padding.
+    pub secret: Secret,
+    /// How far the enrolment came.
+    pub stage: TotpStage,
+    /// Digests of the recovery codes that were not used yet.
+    #[serde(default)]
+    pub recovery: Vec<Secret>,
+}
+
+/// How far an enrolment came.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "stage", rename_all = "snake_case")]
+pub enum TotpStage {
+    /// Handed out; no code has shown yet that it arrived, and none is asked for.
+    Pending,
+    /// Asked for at each sign-in.
+    Active {
+        /// The step of the last code that was used: neither it nor an earlier one counts again.
+        last_step: u64,
+    },
 }
 
 /// An account as it is kept.
@@ -55,8 +80,6 @@ pub struct Account {
     pub created_at: UnixSeconds,
     /// When it last changed.
     pub updated_at: UnixSeconds,
-    /// JWTs issued at or before this second are refused; opaque tokens are deleted instead.
-    pub revoked_before: Option<UnixSeconds>,
     /// What its maker gave.
     #[serde(flatten)]
     pub definition: NewAccount,

@@ -90,6 +90,16 @@ pub struct NewIntegration {
     pub flags: BTreeSet<String>,
 }
 
+impl NewIntegration {
+    /// Whether somebody on the way can read what is sent to one of its URLs.
+    pub fn is_in_clear(&self) -> bool {
+        let urls = [&self.endpoint, &self.identity_link_url];
+        urls.into_iter()
+            .flatten()
+            .any(|url| url.get(..5).is_some_and(|scheme| scheme.eq_ignore_ascii_case("http:")))
+    }
+}
+
 /// Which integrations to list, and how.
 #[derive(Clone, Debug, Default)]
 pub struct IntegrationQuery {
@@ -97,6 +107,8 @@ pub struct IntegrationQuery {
     pub name_contains: Option<String>,
     /// Only those in this state.
     pub status: Option<Status>,
+    /// Only those that are sent something in clear: a URL of theirs starts with `http:`.
+    pub in_clear: bool,
     /// The order.
     pub sort: IntegrationSort,
     /// Whether the order is reversed.
@@ -134,39 +146,54 @@ pub struct IntegrationPage {
 
 impl IntegrationQuery {
     /// Whether a record is asked for.
-    pub(crate) fn matches(&self, record: &ConsumerRecord) -> bool {
+    pub fn matches(&self, record: &ConsumerRecord) -> bool {
         let Some(integration) = &record.integration else {
             return false;
         };
-        let name = integration.definition.name.to_lowercase();
-        self.name_contains
-            .as_ref()
-            .is_none_or(|part| name.contains(&part.to_lowercase()))
+        let has_part = |part: &String| {
+            integration
+                .definition
+                .name
+                .to_lowercase()
+                .contains(&part.to_lowercase())
+        };
+        self.name_contains.as_ref().is_none_or(has_part)
             && self.status.is_none_or(|status| integration.status == status)
+            && (!self.in_clear || integration.definition.is_in_clear())
     }
 
-    /// Orders what matches and cuts the page out of it. The cursor names the last row by its sort key, so that rows which
-    /// come or go in between shift nothing.
-    pub(crate) fn page(&self, matching: Vec<ConsumerRecord>) -> IntegrationPage {
-        let total = u64::try_from(matching.len()).unwrap_or(u64::MAX);
-        let mut keyed: Vec<(String, ConsumerRecord)> = matching
-            .into_iter()
-            .map(|record| (sort_key(&record, self.sort), record))
-            .collect();
-        keyed.sort_by(|one, other| one.0.cmp(&other.0));
-        if self.descending {
-            keyed.reverse();
+    /// Takes what matches out of `all`, and cuts the page out of it. The cursor names the last row by its sort key, so that
+    /// rows which come or go in between shift nothing.
+    pub(crate) fn page<'a>(&self, all: impl Iterator<Item = &'a ConsumerRecord>) -> IntegrationPage {
+        let mut total = 0;
+        let mut keyed: Vec<(String, &ConsumerRecord)> = Vec::new();
+        for record in all.filter(|record| self.matches(record)) {
+            total += 1;
+            let key = sort_key(record, self.sort);
+            let is_beyond = match (&self.after, self.descending) {
+                (None, _) => true,
+                (Some(after), false) => key > *after,
+                (Some(after), true) => key < *after,
+            };
+            if is_beyond {
+                keyed.push((key, record));
+            }
         }
-        let beyond = |key: &String| match (&self.after, self.descending) {
-            (None, _) => true,
-            (Some(after), false) => key > after,
-            (Some(after), true) => key < after,
+        let order = |one: &(String, &ConsumerRecord), other: &(String, &ConsumerRecord)| {
+            let order = one.0.cmp(&other.0);
+            if self.descending { order.reverse() } else { order }
         };
-        let mut rest = keyed.into_iter().filter(|(key, _)| beyond(key));
-        let items: Vec<(String, ConsumerRecord)> = rest.by_ref().take(self.limit.clamp(1, MOST_A_PAGE)).collect();
-        let next = rest.next().and_then(|_| items.last().map(|(key, _)| key.clone()));
+        let limit = self.limit.clamp(1, MOST_A_PAGE);
+        let has_more = keyed.len() > limit;
+        // Only the page's own rows are put in order.
+        if has_more {
+            keyed.select_nth_unstable_by(limit, order);
+            keyed.truncate(limit);
+        }
+        keyed.sort_unstable_by(order);
+        let next = keyed.last().filter(|_| has_more).map(|(key, _)| key.clone());
         IntegrationPage {
-            items: items.into_iter().map(|(_, record)| record).collect(),
+            items: keyed.into_iter().map(|(_, record)| record.clone()).collect(),
             next,
             total,
         }

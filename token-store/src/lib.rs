@@ -20,6 +20,7 @@ pub mod consumer;
 mod contract;
 pub mod delegated;
 pub mod embedded;
+pub mod event;
 pub mod integration;
 pub mod lockout;
 pub mod nonce;
@@ -28,6 +29,7 @@ pub mod open;
 pub mod redis;
 pub mod seal;
 pub mod secret;
+pub mod secret_use;
 #[cfg(all(test, feature = "redis"))]
 #[path = "../../tests/harness/redis/mod.rs"]
 #[expect(unreachable_pub, reason = "the end-to-end tests have it as a library")]
@@ -36,7 +38,7 @@ pub mod store;
 pub mod token;
 pub mod user_token;
 
-pub use account::{Account, AccountId, NewAccount, Role};
+pub use account::{Account, AccountId, NewAccount, Role, Totp, TotpStage};
 pub use audit::{AuditEntry, NewAuditEntry};
 pub use change::{Change, Listener};
 pub use consumer::{Consumer, ConsumerId, ConsumerRecord, NewConsumer, PreviousSecret};
@@ -49,6 +51,7 @@ pub use lockout::{LockoutKind, SignInFailures};
 pub use nonce::{Claim, NonceClaim};
 pub use open::{OpenError, OpenOptions, open};
 pub use secret::Secret;
+pub use secret_use::SecretUses;
 pub use store::{Freshness, Put, Store, StoreError};
 pub use token::{Exchanged, OwnToken};
 pub use user_token::{User, UserKind, UserToken};

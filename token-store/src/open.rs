@@ -22,6 +22,8 @@ pub struct OpenOptions {
     pub cache: usize,
     /// The opener's clock, Unix seconds.
     pub now: u64,
+    /// Whether requests will be served: then an embedded store's opening waits until one that is signed now may count.
+    pub serves: bool,
 }
 
 /// Why a store can't be opened.
@@ -57,7 +59,9 @@ pub async fn open(options: &OpenOptions) -> Result<Arc<dyn Store>, OpenError> {
             let store = Embedded::open(path.as_ref(), &options.encryption_keys, options.now)?;
             // Nothing of the second in which nonces were lost is served: the start waits it out, so that no client has to.
             let unsure = store.floor().saturating_add(1).saturating_sub(options.now);
-            tokio::time::sleep(Duration::from_secs(unsure.min(LONGEST_START))).await;
+            if options.serves {
+                tokio::time::sleep(Duration::from_secs(unsure.min(LONGEST_START))).await;
+            }
             Arc::new(store)
         }
         #[cfg(feature = "redis")]

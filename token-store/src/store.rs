@@ -7,10 +7,12 @@ use std::time::Instant;
 use async_trait::async_trait;
 
 use crate::change::Listener;
+use crate::event::{Cursor, Delivery, Event, OutboxCounts, Recorder, Settled};
+use crate::secret_use::SecretUses;
 use crate::{
     Account, AccountId, AuditEntry, Claim, ConsumerId, ConsumerRecord, Delegated, IntegrationId, IntegrationPage,
-    IntegrationQuery, LockoutKind, NewAccount, NewAuditEntry, NewConsumer, NonceClaim, SignInFailures, UnixSeconds,
-    User, UserKind, UserToken,
+    IntegrationQuery, LockoutKind, NewAccount, NewAuditEntry, NewConsumer, NonceClaim, Secret, SignInFailures,
+    UnixSeconds, User, UserKind, UserToken,
 };
 
 /// Why the store could not do or find out. Never a statement about the records themselves.
@@ -119,11 +121,21 @@ pub trait Store: Send + Sync + 'static {
     /// Integrations, a page at a time.
     async fn list_integrations(&self, query: &IntegrationQuery) -> Result<IntegrationPage, StoreError>;
 
+    /// All consumers that have an integration, in no order: what lists are made from.
+    async fn integrations(&self) -> Result<Vec<ConsumerRecord>, StoreError>;
+
     /// Compare-and-set: writes the record if the stored version is still `record.version`, and moves the version by one.
     async fn update_consumer(&self, record: &ConsumerRecord) -> Result<Put, StoreError>;
 
     /// Deletes the consumer with its integration and all its tokens; `version` compares unless `None`.
     async fn delete_consumer(&self, id: ConsumerId, version: Option<u64>) -> Result<Put, StoreError>;
+
+    /// Keeps when these secrets of a consumer were last used, where that is later than what is kept; others are forgotten.
+    /// The record and its version stay as they are.
+    async fn note_secret_uses(&self, id: ConsumerId, seen: &SecretUses) -> Result<(), StoreError>;
+
+    /// When secrets of a consumer were last used, as far as that was noted.
+    async fn secret_uses(&self, id: ConsumerId) -> Result<SecretUses, StoreError>;
 
     // ---- delegated tokens ----
 
@@ -159,8 +171,24 @@ pub trait Store: Send + Sync + 'static {
     /// All tokens of a user.
     async fn user_tokens_of(&self, user: User) -> Result<Vec<UserToken>, StoreError>;
 
-    /// Deletes all tokens of a user; answers how many.
-    async fn delete_user_tokens(&self, user: User) -> Result<u64, StoreError>;
+    /// Bearer tokens of all users, a page at a time: those that stand all along are met at least once. Answers where to go
+    /// on; a page has about `limit` of them.
+    async fn list_user_tokens(
+        &self,
+        after: Option<&str>,
+        limit: usize,
+    ) -> Result<(Vec<UserToken>, Option<String>), StoreError>;
+
+    /// Deletes one token; `false`: there was none.
+    async fn delete_user_token(&self, digest: &str) -> Result<bool, StoreError>;
+
+    /// Ends all tokens of a user, in one change: the kept ones are deleted (answers how many), and `revoked_before` moves on,
+    /// so that those that are not kept count no more.
+    async fn revoke_user_tokens(&self, user: User, now: UnixSeconds) -> Result<u64, StoreError>;
+
+    /// When all tokens of the user last ended; 0: never. Each revocation moves it up, by a second at least: which it was
+    /// issued under tells whether a token has ended, whatever the clocks say.
+    async fn revoked_before(&self, user: User) -> Result<UnixSeconds, StoreError>;
 
     /// One bounded step of the sweep: deletes up to `limit` tokens of that kind with `expires_at` ≤ `now`.
     async fn sweep_user_tokens(&self, kind: UserKind, now: UnixSeconds, limit: usize) -> Result<u64, StoreError>;
@@ -215,7 +243,44 @@ pub trait Store: Send + Sync + 'static {
     /// Entries with a number above `after`, in order, up to `limit`.
     async fn audit(&self, after: u64, limit: usize) -> Result<Vec<AuditEntry>, StoreError>;
 
+    /// How many entries there are: the number of the last.
+    async fn audit_length(&self) -> Result<u64, StoreError>;
+
+    // ---- events ----
+
+    /// Says what is recorded of changes from now on, each in the commit of its change. Once for a store.
+    fn record_events(&self, recorder: Recorder);
+
+    /// Records what is told of a bearer token that is issued and not kept, as a JWT is; for one that is kept
+    /// [`Store::put_user_token`] does it.
+    async fn tell_user_token(&self, token: &UserToken) -> Result<(), StoreError>;
+
+    /// The place of the latest event in the log.
+    async fn last_event(&self) -> Result<Cursor, StoreError>;
+
+    /// Events behind a place in the log, in order, up to `limit`. What the log has dropped is passed over.
+    async fn events(&self, after: Cursor, limit: usize) -> Result<Vec<(Cursor, Event)>, StoreError>;
+
+    /// Deliveries to a webhook that are due at `now`, the longest due first. They stay until they are settled.
+    async fn due_deliveries(&self, webhook: &str, now: UnixSeconds, limit: usize) -> Result<Vec<Delivery>, StoreError>;
+
+    /// Takes a delivery out of the outbox, keeps it for another try, or moves it to the dead letters. `false`: it was gone.
+    async fn settle_delivery(&self, delivery: &Delivery, settled: Settled) -> Result<bool, StoreError>;
+
+    /// Dead letters whose [`Delivery::name`] is behind `after`, in order, up to `limit`.
+    async fn dead_deliveries(&self, after: &str, limit: usize) -> Result<Vec<Delivery>, StoreError>;
+
+    /// Moves a dead letter back to its outbox, due at `now` and as if it were never tried; the outbox keeps `most`.
+    async fn replay_delivery(&self, name: &str, now: UnixSeconds, most: usize) -> Result<Option<Delivery>, StoreError>;
+
+    /// How much waits for these webhooks, and is dead.
+    async fn outbox_counts(&self, webhooks: &[String]) -> Result<OutboxCounts, StoreError>;
+
     // ---- the store itself ----
+
+    /// The secret of that name, which all gateways share: `fresh` where there was none yet. Of any number of racing calls
+    /// all answer the same.
+    async fn shared_secret(&self, name: &str, fresh: &Secret) -> Result<Secret, StoreError>;
 
     /// Takes or renews a named lease for `ttl_secs`; `false`: somebody else holds it. For sweeps.
     async fn lease(&self, name: &str, holder: &str, ttl_secs: u64) -> Result<bool, StoreError>;

@@ -26,7 +26,7 @@ pub struct User {
 /// A bearer token as it is kept: by its digest, so that a reader of the store can't use it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct UserToken {
-    /// SHA-256 of the token, lower-case hex.
+    /// SHA-256 of the token, lower-case hex; `console.` stands before that of a session of the console.
     pub digest: String,
     /// Whose.
     pub user: User,
@@ -36,4 +36,7 @@ pub struct UserToken {
     pub expires_at: Option<UnixSeconds>,
     /// The storefront's own token that came with a customer's sign-in, for upstream credentials `customer`.
     pub upstream_token: Option<Secret>,
+    /// Whether it only keeps what goes with a JWT: it opens nothing by itself, and the JWT doesn't end with it.
+    #[serde(default)]
+    pub is_beside_jwt: bool,
 }

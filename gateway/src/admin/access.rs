@@ -8,10 +8,11 @@ use axum::http::header::AUTHORIZATION;
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, StatusCode};
 use serde_json::Value;
-use token_store::{Account, AccountId, NewAuditEntry, Role, UserKind};
+use token_store::{Account, NewAuditEntry, Role};
 
 use super::Context;
 use super::answer::ApiError;
+use super::session;
 use crate::authenticate::bearer;
 
 /// Where a request came from.
@@ -23,7 +24,11 @@ pub enum Origin {
     ControlSocket,
 }
 
-/// A caller whose bearer token holds.
+/// Who is signed in at the console, for its own calls of the API. No request from outside carries it.
+#[derive(Clone)]
+pub(super) struct SignedIn(pub(super) Arc<Account>);
+
+/// A caller whose bearer token or session holds.
 pub struct Caller {
     account: Option<Arc<Account>>,
     origin: Origin,
@@ -72,6 +77,14 @@ impl Caller {
         ))
     }
 
+    /// Refuses unless it is the caller's own account, or the role manages accounts.
+    pub fn may_for(&self, account: u64) -> Result<(), ApiError> {
+        if self.account.as_ref().is_some_and(|own| own.id.0 == account) {
+            return Ok(());
+        }
+        self.may(Act::Administer)
+    }
+
     /// Writes the audit log: every change, who made it, what it was before and after.
     pub async fn record(
         &self,
@@ -111,7 +124,11 @@ impl FromRequestParts<Context> for Caller {
         if origin == Origin::ControlSocket {
             return Ok(Self { account: None, origin });
         }
-        let account = account(&parts.headers, context).await?;
+        let account = match parts.extensions.get::<SignedIn>() {
+            Some(SignedIn(account)) => Arc::clone(account),
+            None if parts.headers.contains_key(AUTHORIZATION) => account(&parts.headers, context).await?,
+            None => in_session(parts, context).await?,
+        };
         Ok(Self {
             account: Some(account),
             origin,
@@ -119,32 +136,37 @@ impl FromRequestParts<Context> for Caller {
     }
 }
 
+/// The console's session: from the same site, and with its CSRF token for whatever changes something.
+async fn in_session(parts: &Parts, context: &Context) -> Result<Arc<Account>, ApiError> {
+    let session = session::of(&parts.headers, context).await?.ok_or_else(denied)?;
+    let token = parts.headers.get("x-csrf-token").and_then(|token| token.to_str().ok());
+    if parts.method.is_safe() || token.is_some_and(|token| session.allows(token)) {
+        return Ok(session.account);
+    }
+    Err(ApiError::new(
+        StatusCode::FORBIDDEN,
+        "Send the session's CSRF token as \"X-CSRF-Token: …\".",
+    ))
+}
+
+fn denied() -> ApiError {
+    ApiError::new(
+        StatusCode::UNAUTHORIZED,
+        "Sign in: send an admin token as \"Authorization: Bearer …\".",
+    )
+}
+
 async fn account(headers: &HeaderMap, context: &Context) -> Result<Arc<Account>, ApiError> {
-    let denied = || {
-        ApiError::new(
-            StatusCode::UNAUTHORIZED,
-            "Sign in: send an admin token as \"Authorization: Bearer …\".",
-        )
-    };
     let mut values = headers.get_all(AUTHORIZATION).iter();
     let (Some(value), None) = (values.next(), values.next()) else {
         return Err(denied());
     };
     let token = bearer::token(value.as_bytes()).ok_or_else(denied)?;
-    let found = context
-        .parts
-        .store
-        .user_token(&bearer::digest(token))
-        .await?
-        .ok_or_else(denied)?;
-    let live = found.expires_at.is_none_or(|at| at > context.parts.clock.now());
-    if !live || found.user.kind != UserKind::Admin {
-        return Err(denied());
-    }
-    let account = context
-        .parts
-        .store
-        .account(UserKind::Admin, AccountId(found.user.id))
-        .await?;
-    account.filter(|account| account.definition.active).ok_or_else(denied)
+    let reader = bearer::Reader {
+        store: &context.parts.store,
+        jwts: &context.parts.jwts,
+        now: context.parts.clock.now(),
+    };
+    let brought = reader.user(token).await?.ok_or_else(denied)?;
+    reader.admin(brought.user).await?.ok_or_else(denied)
 }

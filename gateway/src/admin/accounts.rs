@@ -1,18 +1,23 @@
 //! `/api/v1/admins`: accounts and roles; `/customers/{id}/tokens`.
 
+use std::collections::BTreeSet;
+
 use axum::Json;
 use axum::extract::State;
 use axum::extract::rejection::JsonRejection;
-use axum::http::StatusCode;
+use axum::http::{HeaderMap, StatusCode};
 use axum::response::Response;
 use serde::Deserialize;
+use serde::de::IgnoredAny;
 use serde_json::{Value, json};
-use token_store::{Account, AccountId, NewAccount, Role, Secret, User, UserKind};
+use token_store::{AccountId, Role, Secret, User, UserKind};
 
 use super::Context;
 use super::access::{Act, Caller};
 use super::answer::{ApiError, json_of, json_of_version};
-use super::ask::Id;
+use super::ask::{Id, Precondition};
+use crate::exchange::account::{Changed, Creation, shown};
+use crate::exchange::totp;
 
 /// A new account.
 #[derive(Deserialize)]
@@ -27,7 +32,7 @@ pub struct New {
 /// All accounts, without what they sign in with.
 pub async fn list(State(context): State<Context>, caller: Caller) -> Result<Response, ApiError> {
     caller.may(Act::Read)?;
-    let accounts = context.parts.store.accounts(UserKind::Admin).await?;
+    let accounts = context.accounts().all().await?;
     let items: Vec<Value> = accounts.iter().map(shown).collect();
     Ok(json_of(
         StatusCode::OK,
@@ -43,121 +48,225 @@ pub async fn create(
 ) -> Result<Response, ApiError> {
     caller.may(Act::Administer)?;
     let Json(new) = body?;
-    let username = new
-        .username
-        .filter(|name| !name.is_empty())
-        .ok_or_else(|| ApiError::required("username"))?;
-    let password = new
-        .password
-        .filter(|text| !text.is_empty())
-        .ok_or_else(|| ApiError::required("password"))?;
-    let role = new.role.ok_or_else(|| ApiError::required("role"))?;
-    let made = make(
-        &context,
-        &username,
-        &Secret::new(password),
-        (role, new.email.unwrap_or_default()),
-    )
-    .await?;
+    let new = Creation {
+        username: new
+            .username
+            .filter(|name| !name.is_empty())
+            .ok_or_else(|| ApiError::required("username"))?,
+        password: new
+            .password
+            .filter(|text| !text.is_empty())
+            .map(Secret::new)
+            .ok_or_else(|| ApiError::required("password"))?,
+        role: new.role.ok_or_else(|| ApiError::required("role"))?,
+        email: new.email.unwrap_or_default(),
+    };
+    let made = context.accounts().create(new).await?;
     caller
         .record(
             &context,
             "admin.created",
-            format!("admin/{}", made.id.0),
+            subject(made.id.0),
             (json!(null), shown(&made)),
         )
         .await?;
     Ok(json_of_version(StatusCode::CREATED, &shown(&made), made.version))
 }
 
-async fn make(
-    context: &Context,
-    username: &str,
-    password: &Secret,
-    (role, email): (Role, String),
-) -> Result<Account, ApiError> {
-    check_new(username, password)?;
-    let hashed = context.parts.users.passwords().hash(password).await;
-    let password_hash = hashed.map_err(|error| ApiError::new(StatusCode::INTERNAL_SERVER_ERROR, &error.to_string()))?;
-    let new = NewAccount {
-        kind: UserKind::Admin,
-        username: username.to_owned(),
-        email,
-        password_hash,
-        role,
-        active: true,
-        resources: None,
-        totp: None,
-    };
-    let made = context
-        .parts
-        .store
-        .create_account(new, context.parts.clock.now())
-        .await?;
-    made.ok_or_else(|| {
-        ApiError::with(
-            StatusCode::CONFLICT,
-            "An account with the name \"%1\" exists.",
-            username,
-        )
-    })
+/// One, with its version.
+pub async fn show(State(context): State<Context>, caller: Caller, Id(id): Id) -> Result<Response, ApiError> {
+    caller.may(Act::Read)?;
+    let account = context.accounts().get(AccountId(id)).await?;
+    Ok(json_of_version(StatusCode::OK, &shown(&account), account.version))
 }
 
-/// What any new account must be.
-pub fn check_new(username: &str, password: &Secret) -> Result<(), ApiError> {
-    let plain = username.chars().count() <= 255 && !username.chars().any(|one| one.is_control() || one.is_whitespace());
-    if !plain {
-        return Err(ApiError::new(
-            StatusCode::BAD_REQUEST,
-            "username: at most 255 characters, no white space",
-        ));
+/// What is to be changed; what is absent stays. What the server gives may be sent back; it is not read.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Change {
+    username: Option<String>,
+    email: Option<String>,
+    role: Option<Role>,
+    active: Option<bool>,
+    #[serde(default)]
+    resources: Opens,
+    #[serde(rename = "id")]
+    _id: Option<IgnoredAny>,
+    #[serde(rename = "totp")]
+    _totp: Option<IgnoredAny>,
+    #[serde(rename = "created_at")]
+    _created_at: Option<IgnoredAny>,
+    #[serde(rename = "updated_at")]
+    _updated_at: Option<IgnoredAny>,
+}
+
+/// What its token is to open on routes.
+#[derive(Default, Deserialize)]
+#[serde(untagged)]
+enum Opens {
+    /// As before: the field is absent.
+    #[default]
+    #[serde(skip)]
+    Unchanged,
+    /// `null`: what its role opens.
+    ByRole(()),
+    /// These.
+    Listed(BTreeSet<String>),
+}
+
+/// Changes name, address, role, resources, or whether it is active.
+pub async fn update(
+    State(context): State<Context>,
+    caller: Caller,
+    Id(id): Id,
+    headers: HeaderMap,
+    body: Result<Json<Change>, JsonRejection>,
+) -> Result<Response, ApiError> {
+    caller.may(Act::Administer)?;
+    let before = context.accounts().get(AccountId(id)).await?;
+    let version = Precondition::of(&headers)?.version(before.version)?;
+    let Json(change) = body?;
+    if let Opens::Listed(ids) = &change.resources {
+        let known = context.parts.live.load().tree.check(ids);
+        known.map_err(|unknown| ApiError::new(StatusCode::BAD_REQUEST, &format!("resources: {unknown}")))?;
     }
-    let length = password.expose().chars().count();
-    if !(SHORTEST_PASSWORD..=1024).contains(&length) {
-        return Err(ApiError::new(
-            StatusCode::BAD_REQUEST,
-            "password: from 8 to 1024 characters",
-        ));
-    }
-    Ok(())
+    let edit = |definition: &mut token_store::NewAccount| {
+        if let Some(username) = &change.username {
+            definition.username.clone_from(username);
+        }
+        if let Some(email) = &change.email {
+            definition.email.clone_from(email);
+        }
+        match &change.resources {
+            Opens::Unchanged => {}
+            Opens::ByRole(()) => definition.resources = None,
+            Opens::Listed(ids) => definition.resources = Some(ids.clone()),
+        }
+        definition.role = change.role.unwrap_or(definition.role);
+        definition.active = change.active.unwrap_or(definition.active);
+        Ok(())
+    };
+    let changed = context.accounts().change(AccountId(id), version, edit).await?;
+    answer(&context, &caller, "admin.updated", &changed).await
+}
+
+/// Ends its use, and its tokens at once on every gateway.
+pub async fn disable(State(context): State<Context>, caller: Caller, Id(id): Id) -> Result<Response, ApiError> {
+    caller.may(Act::Administer)?;
+    let changed = context.accounts().set_active(AccountId(id), false).await?;
+    answer(&context, &caller, "admin.disabled", &changed).await
+}
+
+/// Lets it sign in again.
+pub async fn enable(State(context): State<Context>, caller: Caller, Id(id): Id) -> Result<Response, ApiError> {
+    caller.may(Act::Administer)?;
+    let changed = context.accounts().set_active(AccountId(id), true).await?;
+    answer(&context, &caller, "admin.enabled", &changed).await
+}
+
+/// Another password.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct NewPassword {
+    password: Option<String>,
+}
+
+/// Sets a password; the account's tokens end.
+pub async fn set_password(
+    State(context): State<Context>,
+    caller: Caller,
+    Id(id): Id,
+    body: Result<Json<NewPassword>, JsonRejection>,
+) -> Result<Response, ApiError> {
+    caller.may(Act::Administer)?;
+    let Json(new) = body?;
+    let password = new.password.filter(|text| !text.is_empty()).map(Secret::new);
+    let password = password.ok_or_else(|| ApiError::required("password"))?;
+    let changed = context.accounts().set_password(AccountId(id), &password).await?;
+    answer(&context, &caller, "admin.password_set", &changed).await
+}
+
+/// Hands out the secret of a second factor and its recovery codes, here only. For oneself, or by who manages accounts.
+pub async fn enrol(State(context): State<Context>, caller: Caller, Id(id): Id) -> Result<Response, ApiError> {
+    caller.may_for(id)?;
+    let (Changed { before, after }, handed) = context.accounts().enrol(AccountId(id)).await?;
+    let told = (shown(&before), shown(&after));
+    caller
+        .record(&context, "admin.totp_enrolled", subject(id), told)
+        .await?;
+    let uri = totp::uri(&after.definition.username, &handed.secret);
+    let codes: Vec<&str> = handed.recovery.iter().map(Secret::expose).collect();
+    let body = json!({ "secret": handed.secret.expose(), "uri": uri.expose(), "recovery_codes": codes });
+    Ok(json_of_version(StatusCode::CREATED, &body, after.version))
+}
+
+/// A code that was read off.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Code {
+    code: Option<String>,
+}
+
+/// A code shows that the secret arrived: from now on each sign-in needs one.
+pub async fn confirm(
+    State(context): State<Context>,
+    caller: Caller,
+    Id(id): Id,
+    body: Result<Json<Code>, JsonRejection>,
+) -> Result<Response, ApiError> {
+    caller.may_for(id)?;
+    let Json(Code { code }) = body?;
+    let code = code.filter(|code| !code.is_empty());
+    let code = code.ok_or_else(|| ApiError::required("code"))?;
+    let changed = context.accounts().confirm(AccountId(id), &code).await?;
+    answer(&context, &caller, "admin.totp_confirmed", &changed).await
+}
+
+/// Takes the second factor away.
+pub async fn remove_totp(
+    State(context): State<Context>,
+    caller: Caller,
+    Id(id): Id,
+    headers: HeaderMap,
+) -> Result<Response, ApiError> {
+    caller.may(Act::Administer)?;
+    let before = context.accounts().get(AccountId(id)).await?;
+    let version = Precondition::of(&headers)?.version(before.version)?;
+    let changed = context.accounts().remove_totp(AccountId(id), version).await?;
+    answer(&context, &caller, "admin.totp_removed", &changed).await
+}
+
+async fn answer(context: &Context, caller: &Caller, action: &str, changed: &Changed) -> Result<Response, ApiError> {
+    let (before, after) = (shown(&changed.before), shown(&changed.after));
+    let body = after.clone();
+    caller
+        .record(context, action, subject(changed.after.id.0), (before, after))
+        .await?;
+    Ok(json_of_version(StatusCode::OK, &body, changed.after.version))
+}
+
+fn subject(id: u64) -> String {
+    format!("admin/{id}")
 }
 
 /// Ends all tokens of an admin.
 pub async fn revoke(State(context): State<Context>, caller: Caller, Id(id): Id) -> Result<Response, ApiError> {
     caller.may(Act::Operate)?;
-    let known = context.parts.store.account(UserKind::Admin, AccountId(id)).await?;
-    if known.is_none() {
-        return Err(ApiError::new(StatusCode::NOT_FOUND, "The account doesn't exist."));
-    }
-    revoke_all(
-        &context,
-        &caller,
-        User {
-            kind: UserKind::Admin,
-            id,
-        },
-        format!("admin/{id}"),
-    )
-    .await
+    context.accounts().get(AccountId(id)).await?;
+    let kind = UserKind::Admin;
+    revoke_all(&context, &caller, User { kind, id }, subject(id)).await
 }
 
 /// Ends all tokens of a customer, who may be known to the storefront alone.
 pub async fn revoke_customer(State(context): State<Context>, caller: Caller, Id(id): Id) -> Result<Response, ApiError> {
     caller.may(Act::Operate)?;
-    revoke_all(
-        &context,
-        &caller,
-        User {
-            kind: UserKind::Customer,
-            id,
-        },
-        format!("customer/{id}"),
-    )
-    .await
+    let kind = UserKind::Customer;
+    revoke_all(&context, &caller, User { kind, id }, format!("customer/{id}")).await
 }
 
 async fn revoke_all(context: &Context, caller: &Caller, user: User, subject: String) -> Result<Response, ApiError> {
-    let revoked = context.parts.store.delete_user_tokens(user).await?;
+    let now = context.parts.clock.now();
+    let revoked = context.parts.store.revoke_user_tokens(user, now).await?;
     caller
         .record(
             context,
@@ -168,21 +277,3 @@ async fn revoke_all(context: &Context, caller: &Caller, user: User, subject: Str
         .await?;
     Ok(json_of(StatusCode::OK, &json!({ "revoked": revoked })))
 }
-
-/// An account without its password and TOTP secret.
-fn shown(account: &Account) -> Value {
-    let definition = &account.definition;
-    json!({
-        "id": account.id,
-        "username": definition.username,
-        "email": definition.email,
-        "role": definition.role,
-        "active": definition.active,
-        "resources": definition.resources,
-        "totp": definition.totp.is_some(),
-        "created_at": account.created_at,
-        "updated_at": account.updated_at,
-    })
-}
-
-const SHORTEST_PASSWORD: usize = 8;

@@ -9,6 +9,7 @@ use serde::Serialize;
 use serde_json::{Value, json};
 use token_store::StoreError;
 
+use crate::exchange::account::AccountError;
 use crate::integration::Failure;
 use crate::integration::definition::Invalid;
 use crate::refusal::Refusal;
@@ -112,6 +113,28 @@ impl From<BytesRejection> for ApiError {
     }
 }
 
+impl From<AccountError> for ApiError {
+    fn from(error: AccountError) -> Self {
+        let sentence = error.to_string();
+        match error {
+            AccountError::Store(error) => error.into(),
+            AccountError::Hash(_) | AccountError::NoRandomness(_) => {
+                tracing::error!(error = sentence, "account");
+                Self::new(StatusCode::INTERNAL_SERVER_ERROR, "Internal Error.")
+            }
+            AccountError::Unknown => Self::new(StatusCode::NOT_FOUND, &sentence),
+            AccountError::Exists(name) => {
+                Self::with(StatusCode::CONFLICT, "An account with the name \"%1\" exists.", &name)
+            }
+            AccountError::Changed => Self::new(StatusCode::PRECONDITION_FAILED, &sentence),
+            AccountError::LastAdmin | AccountError::Enrolled | AccountError::NothingToConfirm => {
+                Self::new(StatusCode::CONFLICT, &sentence)
+            }
+            AccountError::WrongCode | AccountError::Invalid(_) => Self::new(StatusCode::BAD_REQUEST, &sentence),
+        }
+    }
+}
+
 impl From<Failure> for ApiError {
     fn from(failure: Failure) -> Self {
         let sentence = failure.to_string();
@@ -173,7 +196,7 @@ pub fn json_of_version(status: StatusCode, value: &impl Serialize, version: u64)
 }
 
 /// No such path.
-pub async fn not_found() -> ApiError {
+pub fn not_found() -> ApiError {
     ApiError::new(StatusCode::NOT_FOUND, "Request does not match any route.")
 }
 

@@ -1,9 +1,10 @@
-//! What the admin API takes from a request's path and preconditions.
+//! What the admin API takes from a request's path, query and preconditions.
 
-use axum::extract::{FromRequestParts, Path};
+use axum::extract::{FromRequestParts, Path, Query};
 use axum::http::header::IF_MATCH;
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, StatusCode};
+use serde::de::DeserializeOwned;
 
 use super::answer::ApiError;
 
@@ -17,9 +18,26 @@ impl<S: Send + Sync> FromRequestParts<S> for Id {
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ApiError> {
         let text = Path::<String>::from_request_parts(parts, state).await;
         let text = text.map(|Path(text)| text).unwrap_or_default();
-        // One spelling of a number: neither a sign nor leading zeros.
-        let id = text.parse::<u64>().ok().filter(|id| id.to_string() == text);
-        id.map(Self).ok_or_else(|| ApiError::no_such(&text))
+        number(&text).map(Self).ok_or_else(|| ApiError::no_such(&text))
+    }
+}
+
+/// A number in its one spelling: neither a sign nor leading zeros.
+pub fn number(text: &str) -> Option<u64> {
+    text.parse::<u64>().ok().filter(|number| number.to_string() == text)
+}
+
+/// What a query asks for: 400 unless all of it is known.
+#[derive(Clone, Copy, Debug)]
+pub struct Asked<T>(pub T);
+
+impl<S: Send + Sync, T: DeserializeOwned> FromRequestParts<S> for Asked<T> {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, ApiError> {
+        let asked = Query::try_from_uri(&parts.uri);
+        let Query(asked) = asked.map_err(|bad| ApiError::new(StatusCode::BAD_REQUEST, &bad.body_text()))?;
+        Ok(Self(asked))
     }
 }
 

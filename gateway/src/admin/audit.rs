@@ -1,7 +1,6 @@
 //! `/api/v1/audit`: who changed what, as it was chained.
 
-use axum::extract::rejection::QueryRejection;
-use axum::extract::{Query, State};
+use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
 use serde::Deserialize;
@@ -10,6 +9,8 @@ use serde_json::json;
 use super::Context;
 use super::access::{Act, Caller};
 use super::answer::{ApiError, json_of};
+use super::ask::Asked;
+use super::page::size;
 
 /// Which part.
 #[derive(Deserialize)]
@@ -23,14 +24,15 @@ pub struct Listing {
 pub async fn list(
     State(context): State<Context>,
     caller: Caller,
-    listing: Result<Query<Listing>, QueryRejection>,
+    Asked(listing): Asked<Listing>,
 ) -> Result<Response, ApiError> {
     caller.may(Act::Read)?;
-    let Query(listing) = listing.map_err(|bad| ApiError::new(StatusCode::BAD_REQUEST, &bad.body_text()))?;
-    let (after, limit) = (listing.after.unwrap_or(0), listing.limit.unwrap_or(100).clamp(1, 1000));
+    let (after, limit) = (listing.after.unwrap_or(0), size(listing.limit));
     let mut items = context.parts.store.audit(after, limit + 1).await?;
     let more = items.len() > limit;
     items.truncate(limit);
     let next = items.last().filter(|_| more).map(|entry| entry.number);
-    Ok(json_of(StatusCode::OK, &json!({ "items": items, "next": next })))
+    let total = context.parts.store.audit_length().await?;
+    let body = json!({ "items": items, "next": next, "total": total });
+    Ok(json_of(StatusCode::OK, &body))
 }

@@ -2,8 +2,8 @@
 
 use axum::Json;
 use axum::body::Bytes;
-use axum::extract::rejection::{BytesRejection, JsonRejection, QueryRejection};
-use axum::extract::{Query, State};
+use axum::extract::State;
+use axum::extract::rejection::{BytesRejection, JsonRejection};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::Response;
 use serde::Deserialize;
@@ -13,7 +13,7 @@ use token_store::{ConsumerId, ConsumerRecord, OwnToken};
 use super::Context;
 use super::access::{Act, Caller};
 use super::answer::{ApiError, json_of, json_of_version};
-use super::ask::{Id, Precondition};
+use super::ask::{Asked, Id, Precondition};
 
 /// A new consumer.
 #[derive(Deserialize)]
@@ -62,10 +62,9 @@ pub struct Finding {
 pub async fn find(
     State(context): State<Context>,
     caller: Caller,
-    finding: Result<Query<Finding>, QueryRejection>,
+    Asked(finding): Asked<Finding>,
 ) -> Result<Response, ApiError> {
     caller.may(Act::Read)?;
-    let Query(finding) = finding.map_err(|bad| ApiError::new(StatusCode::BAD_REQUEST, &bad.body_text()))?;
     let key = finding.key.ok_or_else(|| ApiError::required("key"))?;
     let found = context.parts.store.consumer_by_key(&key).await?;
     let items: Vec<Value> = found.iter().map(|record| shown(record)).collect();

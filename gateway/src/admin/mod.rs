@@ -9,10 +9,22 @@ pub mod answer;
 pub mod ask;
 pub mod audit;
 pub mod consumers;
+pub mod events;
+pub mod explain;
 pub mod integrations;
+pub mod login_success;
+pub mod openapi;
+pub mod page;
+mod patience;
+pub mod rejections;
+pub mod routing;
+pub mod session;
+mod sse;
 pub mod status;
 pub mod sweeps;
 pub mod tokens;
+pub mod traffic;
+pub mod usage;
 
 use std::io;
 use std::net::SocketAddr;
@@ -33,8 +45,10 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use self::access::Origin;
-use self::integrations::activation;
+use self::integrations::{activation, debug_token};
+use self::patience::{PATIENCE, Patience, Patient};
 use crate::app::Parts;
+use crate::exchange::account::Accounts;
 use crate::integration::Integrations;
 
 /// What every handler works on.
@@ -44,6 +58,14 @@ pub struct Context {
     pub parts: Parts,
     /// Integrations.
     pub integrations: Integrations,
+}
+
+impl Context {
+    /// Admin accounts.
+    pub fn accounts(&self) -> Accounts {
+        let passwords = self.parts.users.passwords().clone();
+        Accounts::new(Arc::clone(&self.parts.store), self.parts.clock, passwords)
+    }
 }
 
 /// An open admin listener.
@@ -57,12 +79,16 @@ pub struct Serving {
 /// Serves on the admin listener, and on the control socket at `socket`.
 pub fn serve(context: Context, listener: TcpListener, socket: Option<&Path>) -> io::Result<Serving> {
     let address = listener.local_addr()?;
+    let watching = context.clone();
     let connections = Connections {
         router: router(context),
         stop: CancellationToken::new(),
         tasks: TaskTracker::new(),
         turns: Arc::new(Semaphore::new(CONNECTIONS)),
     };
+    connections
+        .tasks
+        .spawn(traffic::watch(watching, connections.stop.clone()));
     connections.tasks.spawn(over_tcp(connections.clone(), listener));
     if let Some(path) = socket {
         connections
@@ -100,8 +126,19 @@ impl Serving {
 }
 
 fn router(context: Context) -> Router {
-    let api = Router::new()
-        .route("/tokens", post(tokens::sign_in))
+    let api: Router<Context> = Router::new().nest("/api/v1", api());
+    api.route("/health/live", get(status::live))
+        .route("/health/ready", get(status::ready))
+        .route("/metrics", get(status::metrics))
+        .with_state(context)
+        .method_not_allowed_fallback(answer::method_not_allowed)
+        .layer(DefaultBodyLimit::max(LARGEST_BODY))
+}
+
+fn api() -> Router<Context> {
+    Router::new()
+        .route("/tokens", get(tokens::list).post(tokens::sign_in))
+        .route("/tokens/{id}", delete(tokens::revoke))
         .route("/integrations", get(integrations::list).post(integrations::create))
         .route(
             "/integrations/{id}",
@@ -120,6 +157,10 @@ fn router(context: Context) -> Router {
         .route("/integrations/{id}/deactivate", post(activation::deactivate))
         .route("/integrations/{id}/rotate-secret", post(activation::rotate_secret))
         .route("/integrations/{id}/handshake", get(activation::handshake))
+        .route("/integrations/{id}/debug-token", post(debug_token::issue))
+        .route("/rejections", get(rejections::list))
+        .route("/rejections/{request_id}", get(rejections::show))
+        .route("/explain", post(explain::pasted))
         .route("/consumers", get(consumers::find).post(consumers::create))
         .route("/consumers/{id}", get(consumers::show).delete(consumers::remove))
         .route(
@@ -130,22 +171,30 @@ fn router(context: Context) -> Router {
         )
         .route("/consumers/{id}/verifier", post(consumers::post_verifier))
         .route("/audit", get(audit::list))
+        .route("/events", get(events::listen))
+        .route("/events/dead", get(events::dead))
+        .route("/events/dead/replay", post(events::replay_all))
+        .route("/events/dead/{name}/replay", post(events::replay))
         .route("/sweeps", get(sweeps::list))
         .route("/sweeps/{name}", post(sweeps::run))
         .route("/admins", get(accounts::list).post(accounts::create))
+        .route("/admins/{id}", get(accounts::show).put(accounts::update))
+        .route("/admins/{id}/disable", post(accounts::disable))
+        .route("/admins/{id}/enable", post(accounts::enable))
+        .route("/admins/{id}/password", post(accounts::set_password))
+        .route("/admins/{id}/totp", post(accounts::enrol).delete(accounts::remove_totp))
+        .route("/admins/{id}/totp/confirm", post(accounts::confirm))
         .route("/admins/{id}/tokens", delete(accounts::revoke))
         .route("/customers/{id}/tokens", delete(accounts::revoke_customer))
         .route("/resources", get(status::resources))
-        .route("/reload", post(status::reload));
-    Router::new()
-        .nest("/api/v1", api)
-        .route("/health/live", get(status::live))
-        .route("/health/ready", get(status::ready))
-        .route("/metrics", get(status::metrics))
-        .fallback(answer::not_found)
-        .method_not_allowed_fallback(answer::method_not_allowed)
-        .layer(DefaultBodyLimit::max(LARGEST_BODY))
-        .with_state(context)
+        .route("/routes", get(routing::routes))
+        .route("/routes/test", post(routing::test))
+        .route("/upstreams", get(routing::upstreams))
+        .route("/limits", get(routing::limits))
+        .route("/usage", get(usage::list))
+        .route("/traffic", get(traffic::show))
+        .route("/openapi.json", get(openapi::show))
+        .route("/reload", post(status::reload))
 }
 
 /// What both listeners share.
@@ -195,7 +244,8 @@ impl Connections {
             return;
         };
         let router = self.router.clone().layer(Extension(origin));
-        self.tasks.spawn(connection(stream, router, self.stop.clone(), turn));
+        self.tasks
+            .spawn(connection(stream, router, self.stop.clone(), PATIENCE, turn));
     }
 }
 
@@ -203,12 +253,19 @@ async fn connection<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(
     stream: S,
     router: Router,
     stop: CancellationToken,
+    patience: Patience,
     _turn: OwnedSemaphorePermit,
 ) {
+    let timed = move |request| std::future::ready(patience.timed(request));
+    let router = router.layer(axum::middleware::map_request(timed));
     let connection = hyper::server::conn::http1::Builder::new()
         .timer(TokioTimer::new())
-        .header_read_timeout(HEADER_TIMEOUT)
-        .serve_connection(TokioIo::new(stream), TowerToHyperService::new(router));
+        .header_read_timeout(patience.head)
+        .max_buf_size(LARGEST_HEAD)
+        .serve_connection(
+            TokioIo::new(Patient::new(stream, patience)),
+            TowerToHyperService::new(router),
+        );
     tokio::pin!(connection);
     let served = tokio::select! {
         served = connection.as_mut() => served,
@@ -237,6 +294,77 @@ fn control_socket(path: &Path) -> io::Result<UnixListener> {
 
 const CONNECTIONS: usize = 256;
 const LARGEST_BODY: usize = 1024 * 1024;
-const HEADER_TIMEOUT: Duration = Duration::from_secs(10);
+/// What is read before a head counts as too large; the last read may go beyond.
+const LARGEST_HEAD: usize = 64 * 1024;
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 const DRAIN: Duration = Duration::from_secs(5);
+
+#[cfg(test)]
+mod tests {
+    use axum::body::Bytes;
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, DuplexStream};
+    use tokio::task::JoinHandle;
+    use tokio::time::timeout;
+
+    use super::*;
+
+    const SHORT: Patience = Patience {
+        head: Duration::from_millis(200),
+        body: Duration::from_millis(200),
+        answer: Duration::from_millis(200),
+    };
+    /// No test waits for it: it is for a machine with much else to do.
+    const LONG: Duration = Duration::from_secs(20);
+
+    /// A client that has sent something, and the connection's task on the listener's side.
+    async fn opened(sent: &str) -> (DuplexStream, JoinHandle<()>) {
+        let router = Router::new()
+            .route("/", post(async |body: Bytes| body))
+            .route("/large", get(async || "x".repeat(1 << 20)));
+        let (mut client, server) = tokio::io::duplex(1024);
+        let turn = Arc::new(Semaphore::new(1)).try_acquire_owned().unwrap();
+        let serving = tokio::spawn(connection(server, router, CancellationToken::new(), SHORT, turn));
+        client.write_all(sent.as_bytes()).await.unwrap();
+        (client, serving)
+    }
+
+    #[tokio::test]
+    async fn a_body_that_never_comes_is_refused_and_its_connection_free_again() {
+        let (mut client, serving) = opened("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 9\r\n\r\nx").await;
+
+        let mut said = String::new();
+        timeout(LONG, client.read_to_string(&mut said)).await.unwrap().unwrap();
+        timeout(LONG, serving).await.unwrap().unwrap();
+
+        assert!(said.starts_with("HTTP/1.1 400 "), "{said}");
+        assert!(said.contains("did not come within 200ms"), "{said}");
+    }
+
+    #[tokio::test]
+    async fn a_body_that_drips_is_not_waited_for_longer() {
+        let (mut client, serving) = opened("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 9999\r\n\r\n").await;
+
+        let dripping = async {
+            while client.write_all(b"x").await.is_ok() {
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+        };
+
+        timeout(LONG, dripping).await.unwrap();
+        timeout(LONG, serving).await.unwrap().unwrap();
+    }
+
+    #[tokio::test]
+    async fn an_answer_that_nobody_takes_is_thrown_away() {
+        let (_client, serving) = opened("GET /large HTTP/1.1\r\nHost: a\r\n\r\n").await;
+
+        timeout(LONG, serving).await.unwrap().unwrap();
+    }
+
+    #[tokio::test]
+    async fn who_sends_no_request_is_let_go() {
+        let (_client, serving) = opened("").await;
+
+        timeout(LONG, serving).await.unwrap().unwrap();
+    }
+}

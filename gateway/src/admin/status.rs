@@ -4,7 +4,7 @@ use axum::extract::State;
 use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE};
 use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::Context;
 use super::access::{Act, Caller};
@@ -24,10 +24,12 @@ pub async fn ready(State(context): State<Context>) -> Response {
     };
     let draining = context.parts.draining.is_cancelled();
     let ready = store == "ok" && !draining;
+    let upstreams = upstreams(&context);
     let body = json!({
         "status": if ready { "ok" } else { "unavailable" },
         "components": {
             "store": { "status": store },
+            "upstreams": upstreams,
             "listener": { "status": if draining { "draining" } else { "ok" } },
         },
     });
@@ -39,6 +41,22 @@ pub async fn ready(State(context): State<Context>) -> Response {
         },
         &body,
     )
+}
+
+/// Upstreams by name. One that is away makes no gateway unready: the others still serve, and none would serve it better.
+fn upstreams(context: &Context) -> Value {
+    let live = context.parts.live.load();
+    let shown = |upstream: &crate::live::Upstream| {
+        let targets = context.parts.board.targets(&upstream.config);
+        let well = targets.iter().filter(|target| target.status() == "ok").count();
+        let status = match well {
+            0 if !targets.is_empty() => "unavailable",
+            some if some < targets.len() => "degraded",
+            _ => "ok",
+        };
+        (upstream.name.clone(), json!({ "status": status }))
+    };
+    Value::Object(live.upstreams.iter().map(shown).collect())
 }
 
 /// Prometheus' text.

@@ -1,4 +1,4 @@
-//! Bearer tokens (magento.md 4.9): opaque tokens of admins and customers, and integrations' access tokens where allowed.
+//! Bearer tokens (magento.md 4.9): opaque tokens and JWTs of admins and customers, and integrations' access tokens where allowed.
 //!
 //! A bad bearer is a guest, never an error: the refusal, if any, is the route's. A store that can't answer is 503.
 
@@ -7,15 +7,18 @@ use std::sync::Arc;
 
 use http::HeaderMap;
 use http::header::AUTHORIZATION;
-use token_store::{AccountId, OwnToken, Store, UserKind};
+use token_store::{Account, AccountId, OwnToken, Store, User, UserKind, UserToken};
 
 use super::credential::Credentials;
+use super::jwt::{self, Jwts};
 use super::{Authenticated, Caller, Guest};
+use crate::header;
+use crate::random::CREDENTIAL_LENGTH;
 use crate::refusal::{Cause, Refusal};
 
 /// The one `Authorization` header; two of them are malformed (C8).
 pub fn authorization(headers: &HeaderMap) -> Result<Option<&[u8]>, Cause> {
-    let mut values = headers.get_all(AUTHORIZATION).iter();
+    let mut values = header::all(headers, &AUTHORIZATION);
     match (values.next(), values.next()) {
         (first, None) => Ok(first.map(http::HeaderValue::as_bytes)),
         (_, Some(_)) => Err(Cause::RequestMalformed),
@@ -37,32 +40,84 @@ pub fn is_bearer(authorization: &[u8]) -> bool {
         && authorization.get(6).is_none_or(u8::is_ascii_whitespace)
 }
 
-/// Who a bearer token is.
+/// Reads users' bearer tokens, kept ones and JWTs.
+#[derive(Clone, Copy)]
+pub struct Reader<'a> {
+    /// Where tokens are kept.
+    pub store: &'a Arc<dyn Store>,
+    /// What verifies JWTs.
+    pub jwts: &'a Jwts,
+    /// Unix seconds.
+    pub now: u64,
+}
+
+/// A token that opens something.
+pub struct Brought {
+    /// Whose it is.
+    pub user: User,
+    /// As it is kept; JWTs are not.
+    pub row: Option<Arc<UserToken>>,
+}
+
+impl Reader<'_> {
+    /// Whose token it is, if it opens something. Its looks tell which kind it is: neither is ever tried as the other.
+    pub async fn user(&self, token: &str) -> Result<Option<Brought>, Refusal> {
+        if token.len() > LONGEST {
+            return Ok(None);
+        }
+        if jwt::is_jwt(token) {
+            let user = Box::pin(self.jwts.read(token, self.now)).await?;
+            return Ok(user.map(|user| Brought { user, row: None }));
+        }
+        let found = self.store.user_token(&digest(token)).await?;
+        let is_live = |row: &Arc<UserToken>| row.expires_at.is_none_or(|at| at > self.now) && !row.is_beside_jwt;
+        Ok(found.filter(is_live).map(|row| Brought {
+            user: row.user,
+            row: Some(row),
+        }))
+    }
+
+    /// An account that its token opens, while it is active.
+    pub async fn admin(&self, user: User) -> Result<Option<Arc<Account>>, Refusal> {
+        if user.kind != UserKind::Admin {
+            return Ok(None);
+        }
+        let account = self.store.account(UserKind::Admin, AccountId(user.id)).await?;
+        Ok(account.filter(|account| account.definition.active))
+    }
+}
+
+/// Who a bearer token is. `forwards_own`: upstream wants the storefront's own token of a customer.
 pub async fn authenticate(
     token: &str,
-    store: &Arc<dyn Store>,
+    reader: Reader<'_>,
     credentials: &Credentials,
     access_tokens: bool,
-    now: u64,
+    forwards_own: bool,
 ) -> Result<Authenticated, Refusal> {
     let bad = Authenticated::new(Caller::Guest(Guest::BadBearer));
-    if token.len() > LONGEST {
-        return Ok(bad);
-    }
-    if let Some(found) = store.user_token(&digest(token)).await? {
-        if found.expires_at.is_some_and(|at| at <= now) {
-            return Ok(bad);
-        }
-        return match found.user.kind {
+    if let Some(Brought { user, row }) = reader.user(token).await? {
+        return Ok(match user.kind {
             UserKind::Admin => {
-                let account = store.account(UserKind::Admin, AccountId(found.user.id)).await?;
-                let account = account.filter(|account| account.definition.active);
-                Ok(account.map_or(bad, |account| Authenticated::new(Caller::Admin(account))))
+                let account = reader.admin(user).await?;
+                account.map_or(bad, |account| Authenticated::new(Caller::Admin(account)))
             }
-            UserKind::Customer => Ok(Authenticated::new(Caller::Customer { id: found.user.id })),
-        };
+            UserKind::Customer => {
+                let row = match row {
+                    None if forwards_own => reader.store.user_token(&digest(token)).await?,
+                    row => row,
+                };
+                Authenticated::new(Caller::Customer {
+                    id: user.id,
+                    token: row,
+                })
+            }
+        });
     }
-    if access_tokens && let Some(credential) = integration(token, store, credentials).await? {
+    if access_tokens
+        && token.len() == CREDENTIAL_LENGTH
+        && let Some(credential) = integration(token, reader.store, credentials).await?
+    {
         return Ok(Authenticated::integration(credential));
     }
     Ok(bad)

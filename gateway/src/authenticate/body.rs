@@ -8,6 +8,7 @@ use http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE};
 use http_body_util::BodyExt as _;
 use hyper::body::{Body as _, Incoming};
 
+use crate::header;
 use crate::refusal::Cause;
 
 /// How long and how large a body may be.
@@ -31,7 +32,7 @@ impl Bound {
 
 /// Whether the body is a form: exactly that media type, in any case, with any parameters (RFC 5849 section 3.4.1.3.1).
 pub fn is_form(headers: &HeaderMap) -> bool {
-    let mut types = headers.get_all(CONTENT_TYPE).iter();
+    let mut types = header::all(headers, &CONTENT_TYPE);
     let (Some(value), None) = (types.next(), types.next()) else {
         return false;
     };
@@ -51,7 +52,7 @@ pub fn is_encoded(headers: &HeaderMap) -> bool {
 
 /// The declared length.
 pub fn declared_length(headers: &HeaderMap) -> Option<u64> {
-    headers.get(CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
+    header::first(headers, &CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
 }
 
 /// Reads a body whole.

@@ -6,13 +6,16 @@
 pub mod bearer;
 pub mod body;
 pub mod credential;
+pub mod jwt;
+pub mod secret_use;
 pub mod signature;
 pub mod target;
 
+use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::Arc;
 
-use token_store::{Account, AccountId, Delegated, DelegatedStage, OwnToken, User, UserKind};
+use token_store::{Account, AccountId, Delegated, DelegatedStage, OwnToken, User, UserKind, UserToken};
 
 use self::credential::Credential;
 use self::signature::{Proven, TokenUse, Verifier};
@@ -35,6 +38,8 @@ pub enum Caller {
     Customer {
         /// The customer's number.
         id: u64,
+        /// What is kept with the token that was brought; with a JWT, only where upstream wants it.
+        token: Option<Arc<UserToken>>,
     },
     /// Nobody in particular.
     Guest(Guest),
@@ -103,42 +108,68 @@ impl Authenticated {
             Caller::Integration(credential) => credential.record().integration.as_ref().map(|one| one.id.0),
             Caller::Delegated(_, user, _) => Some(user.id),
             Caller::Admin(account) => Some(account.id.0),
-            Caller::Customer { id } => Some(*id),
+            Caller::Customer { id, .. } => Some(*id),
             Caller::Guest(_) => None,
         }
     }
 }
 
+/// What memory answers at once, or the work of asking the store: boxed, so that a request that memory answers doesn't carry
+/// its state.
+pub enum Lookup<'a, T> {
+    /// Memory has it.
+    Known(Result<T, Refusal>),
+    /// The store has to be asked.
+    Asking(Pin<Box<dyn Future<Output = Result<T, Refusal>> + 'a>>),
+}
+
 /// A proven and claimed resource request becomes its caller: the token's state is judged only now, so that nothing of it
 /// shows without the secret. An integration that isn't active calls as a guest.
-pub async fn signed(proven: Proven<'_>, verifier: &Verifier<'_>) -> Result<Authenticated, Refusal> {
+pub fn signed<'a>(proven: &'a Proven<'_>, verifier: &'a Verifier<'_>) -> Lookup<'a, Authenticated> {
     let credential = Rc::clone(&proven.credential);
+    let integration = |credential| Ok(Authenticated::integration(credential));
     match &proven.token {
-        TokenUse::None => Ok(Authenticated::integration(credential)),
-        TokenUse::Own => {
-            own_token(&credential, verifier).await?;
-            Ok(Authenticated::integration(credential))
-        }
-        TokenUse::Delegated(row) => delegated(credential, row, verifier).await,
+        TokenUse::None => Lookup::Known(integration(credential)),
+        TokenUse::Own => match own_token(&credential) {
+            Err(refusal) => Lookup::Known(Err(refusal)),
+            Ok(Use::Later) => Lookup::Known(integration(credential)),
+            Ok(Use::First) => Lookup::Asking(Box::pin(async move {
+                settle(&credential, verifier).await?;
+                integration(credential)
+            })),
+        },
+        TokenUse::Delegated(row) => Lookup::Asking(Box::pin(delegated(credential, row, verifier))),
     }
 }
 
-async fn own_token(credential: &Credential, verifier: &Verifier<'_>) -> Result<(), Refusal> {
+/// Whether an access token was used before.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Use {
+    First,
+    Later,
+}
+
+fn own_token(credential: &Credential) -> Result<Use, Refusal> {
+    if credential.has_settled_token() {
+        return Ok(Use::Later);
+    }
     match &credential.record().token {
         Some(OwnToken::Access { revoked: true, .. }) => Err(Cause::TokenRevoked.into()),
-        Some(OwnToken::Access { exchanged: None, .. }) => Ok(()),
-        Some(OwnToken::Access { exchanged: Some(_), .. }) => {
-            // The first use shows that the pair arrived: from here on a lost response can't be asked again.
-            let mut used = credential.record().clone();
-            if let Some(OwnToken::Access { exchanged, .. }) = &mut used.token {
-                *exchanged = None;
-            }
-            // Changed meanwhile: whoever changed it saw the token live, and the next use settles it.
-            verifier.store.update_consumer(&used).await?;
-            Ok(())
-        }
+        Some(OwnToken::Access { exchanged: None, .. }) => Ok(Use::Later),
+        Some(OwnToken::Access { exchanged: Some(_), .. }) => Ok(Use::First),
         Some(OwnToken::Verifier { .. } | OwnToken::Request { .. }) | None => Err(not_an_access_token()),
     }
+}
+
+/// The first use shows that the pair arrived: from here on a lost response can't be asked again.
+async fn settle(credential: &Credential, verifier: &Verifier<'_>) -> Result<(), Refusal> {
+    let mut used = credential.record().clone();
+    if let Some(OwnToken::Access { exchanged, .. }) = &mut used.token {
+        *exchanged = None;
+    }
+    // Changed meanwhile: whoever changed it saw the token live, and the next use settles it.
+    verifier.store.update_consumer(&used).await?;
+    Ok(())
 }
 
 async fn delegated(

@@ -6,6 +6,7 @@ use http::HeaderMap;
 use oauth1::{Scheme, Target};
 
 use crate::config::BaseUrl;
+use crate::header;
 use crate::refusal::Cause;
 
 /// Scheme, authority and path prefix that clients sign.
@@ -134,9 +135,14 @@ pub fn without_port(authority: &str) -> &str {
 }
 
 /// The one host that a request names: exactly one valid `Host`, which an absolute target must agree with (RFC 9112
-/// section 3.2); HTTP/2's `:authority` stands in for it.
-pub fn host<'a>(uri: &'a http::Uri, headers: &'a HeaderMap, http2: bool) -> Result<&'a str, Cause> {
-    let mut hosts = headers.get_all(http::header::HOST).iter();
+/// section 3.2); HTTP/2's `:authority` stands in for it. `is_known`: whether one was found to be valid before.
+pub fn host<'a>(
+    uri: &'a http::Uri,
+    headers: &'a HeaderMap,
+    http2: bool,
+    is_known: impl Fn(&str) -> bool,
+) -> Result<&'a str, Cause> {
+    let mut hosts = header::all(headers, &http::header::HOST);
     let header = match (hosts.next(), hosts.next()) {
         (Some(one), None) => Some(one.to_str().map_err(|_| Cause::RequestMalformed)?),
         (None, _) => None,
@@ -156,7 +162,7 @@ pub fn host<'a>(uri: &'a http::Uri, headers: &'a HeaderMap, http2: bool) -> Resu
         (None, Some(header)) => header,
         (Some(_), Some(_)) | (Some(_) | None, None) => return Err(Cause::RequestMalformed),
     };
-    if is_host(host) {
+    if is_known(host) || is_host(host) {
         Ok(host)
     } else {
         Err(Cause::RequestMalformed)

@@ -1,11 +1,13 @@
 //! What a caller may do: [`Authenticated`] and a route make [`Permitted`], or a refusal (magento.md 5.5).
 
+pub mod opened_routes;
 pub mod resources;
 
 use std::collections::BTreeSet;
 
 use token_store::{Account, Grant, Role, UserKind};
 
+use self::opened_routes::RoutePlace;
 use self::resources::ResourceTree;
 use crate::authenticate::{Authenticated, Caller, Guest};
 use crate::config::Requirement;
@@ -31,7 +33,12 @@ impl Permitted {
 }
 
 /// Checks the route's resources: all of them are needed; what is not listed in a grant is denied.
-pub fn permit(caller: Authenticated, requirement: &Requirement, tree: &ResourceTree) -> Result<Permitted, Refusal> {
+pub fn permit(
+    caller: Authenticated,
+    requirement: &Requirement,
+    tree: &ResourceTree,
+    place: RoutePlace,
+) -> Result<Permitted, Refusal> {
     match requirement {
         Requirement::Anonymous => Ok(Permitted { caller }),
         Requirement::Nothing => Err(denied(&caller, "")),
@@ -43,7 +50,7 @@ pub fn permit(caller: Authenticated, requirement: &Requirement, tree: &ResourceT
             }
         },
         Requirement::Resources(required) => {
-            if opens(&caller, required, tree) {
+            if opens(&caller, required, tree, place) {
                 Ok(Permitted { caller })
             } else {
                 Err(denied(
@@ -55,15 +62,15 @@ pub fn permit(caller: Authenticated, requirement: &Requirement, tree: &ResourceT
     }
 }
 
-fn opens(caller: &Authenticated, required: &BTreeSet<String>, tree: &ResourceTree) -> bool {
+fn opens(caller: &Authenticated, required: &BTreeSet<String>, tree: &ResourceTree, place: RoutePlace) -> bool {
     match caller.caller() {
-        Caller::Integration(credential) => credential.grants(required, tree),
+        Caller::Integration(credential) => credential.grants(required, tree, place),
         Caller::Delegated(credential, user, account) => {
             let by_user = match (user.kind, account) {
                 (UserKind::Admin, Some(account)) => account_opens(account, required, tree),
                 (UserKind::Admin, None) | (UserKind::Customer, _) => false,
             };
-            by_user && credential.grants(required, tree)
+            by_user && credential.grants(required, tree, place)
         }
         Caller::Admin(account) => account_opens(account, required, tree),
         Caller::Customer { .. } | Caller::Guest(_) => false,

@@ -47,6 +47,8 @@ pub(super) enum CallError {
     Refused { status: u16, message: String },
     #[error("there is no integration with the name {0:?}")]
     NoSuchName(String),
+    #[error("there is no admin account with the name or number {0:?}")]
+    NoSuchAccount(String),
     #[error("nobody is signed in: {0}")]
     Prompt(#[from] Unanswered),
 }
@@ -114,19 +116,36 @@ impl Api {
                 prompt::secret("Password: ", INSTEAD)?,
             ),
         };
-        let body = json!({ "username": username, "password": password.expose() });
-        let answer = self.call(Method::POST, "/api/v1/tokens", Some(&body)).await?;
+        let mut body = json!({ "username": username, "password": password.expose() });
+        let mut answer = self.call(Method::POST, "/api/v1/tokens", Some(&body)).await;
+        if matches!(&answer, Err(CallError::Refused { status: 401, message }) if message.contains("2fa")) {
+            let code = prompt::line(
+                "Code, or a recovery code: ",
+                "the account has a second factor: set COUNTERSIGN_TOKEN",
+            )?;
+            if let Some(fields) = body.as_object_mut() {
+                fields.insert("code".to_owned(), code.into());
+            }
+            answer = self.call(Method::POST, "/api/v1/tokens", Some(&body)).await;
+        }
+        let answer = answer?;
         let token = answer.get("token").and_then(Value::as_str).map(str::to_owned);
         token.ok_or_else(|| CallError::Broken("the sign-in answered no token".to_owned()))
     }
 
     /// One call; anything but a 2xx is an error with the API's sentence.
     pub(super) async fn call(&self, method: Method, path: &str, body: Option<&Value>) -> Result<Value, CallError> {
-        let called = tokio::time::timeout(TIMEOUT, self.call_once(method, path, body)).await;
+        let called = tokio::time::timeout(TIMEOUT, self.call_to_the_end(method, path, body)).await;
         called.map_err(|_| CallError::Late)?
     }
 
-    async fn call_once(&self, method: Method, path: &str, body: Option<&Value>) -> Result<Value, CallError> {
+    /// The same, however long it takes, as a sweep over millions does.
+    pub(super) async fn call_to_the_end(
+        &self,
+        method: Method,
+        path: &str,
+        body: Option<&Value>,
+    ) -> Result<Value, CallError> {
         let broken = |error: hyper::Error| CallError::Broken(error.to_string());
         let mut request = Request::new(Full::new(
             body.map_or_else(Bytes::new, |body| Bytes::from(body.to_string())),

@@ -8,7 +8,7 @@ use token_store::AuditEntry;
 use token_store::audit::follows;
 
 use super::api::{AdminApi, Api, CallError};
-use super::table::{of_rows, text};
+use super::table::{Format, of_rows, text};
 use super::{exit_code, say};
 
 /// The audit log: every change, who made it, what it was before and after
@@ -41,12 +41,6 @@ enum Command {
     },
     /// Check that every entry is bound to the one before it; exit 1 where the chain breaks
     Verify,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
-enum Format {
-    Table,
-    Json,
 }
 
 pub(super) fn run(arguments: &Arguments) -> ExitCode {

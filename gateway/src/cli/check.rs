@@ -3,6 +3,7 @@
 use std::process::ExitCode;
 
 use super::{ConfigFile, exit_code, refuse, say};
+use crate::config::Config;
 use crate::live::Live;
 
 /// Check a configuration: every fault with file, line and key
@@ -29,15 +30,8 @@ pub(super) fn run(arguments: &Arguments) -> ExitCode {
         eprintln!("warning: {warning}");
     }
     let config = loaded.config;
-    if let Err(error) = Live::new(&config, 1) {
-        eprintln!("{error}\n1 fault in the configuration");
-        return ExitCode::from(super::EX_CONFIG);
-    }
-    if let Some(tls) = &config.public.tls
-        && let Err(error) = crate::listen::tls::server_config(tls)
-    {
-        eprintln!("{error}\n1 fault in the configuration");
-        return ExitCode::from(super::EX_CONFIG);
+    if let Err(code) = prepare(&config) {
+        return code;
     }
     let counted = |count: usize, one: &str| format!("{count} {one}{}", if count == 1 { "" } else { "s" });
     exit_code(say(&format!(
@@ -48,4 +42,19 @@ pub(super) fn run(arguments: &Arguments) -> ExitCode {
         counted(config.upstreams.len(), "upstream"),
         counted(config.integrations.len(), "integration"),
     )))
+}
+
+/// What only shows when files are opened: certificates, keys, forced parameters.
+pub(super) fn prepare(config: &Config) -> Result<(), ExitCode> {
+    let live = Live::new(config, 1).map(drop).map_err(|error| error.to_string());
+    let listener = match &config.public.tls {
+        Some(tls) => crate::listen::tls::server_config(tls)
+            .map(drop)
+            .map_err(|error| error.to_string()),
+        None => Ok(()),
+    };
+    live.and(listener).map_err(|error| {
+        eprintln!("{error}\n1 fault in the configuration");
+        ExitCode::from(super::EX_CONFIG)
+    })
 }

@@ -58,7 +58,7 @@ fn shown(keys: &[Key]) -> String {
     tables.sort_unstable();
     tables.dedup();
     let of_table = |number: usize| {
-        let is_scalar = |key: &&Key| !matches!(key.takes, Takes::Table | Takes::Tables | Takes::FreeTexts);
+        let is_scalar = |key: &&Key| !matches!(key.takes, Takes::Table | Takes::Tables | Takes::Forced);
         keys.iter()
             .filter(is_scalar)
             .filter(move |key| key.table.number == number)

@@ -6,6 +6,9 @@ mod api;
 mod audit;
 mod check;
 mod config;
+mod customer;
+mod event;
+mod explain;
 mod import;
 mod integration;
 mod notify;
@@ -19,6 +22,7 @@ mod sign;
 mod store;
 mod sweep;
 mod table;
+mod token;
 mod version;
 
 use std::fmt::Display;
@@ -50,12 +54,17 @@ enum Command {
     #[command(subcommand)]
     Admin(admin::Command),
     Integration(integration::Arguments),
+    Token(token::Arguments),
+    #[command(subcommand)]
+    Customer(customer::Command),
     #[command(subcommand)]
     Import(import::Command),
     Sign(sign::Arguments),
+    Explain(explain::Arguments),
     Reload(reload::Arguments),
     Sweep(sweep::Arguments),
     Audit(audit::Arguments),
+    Event(event::Arguments),
     #[command(subcommand)]
     Store(store::Command),
     /// Print version and build
@@ -70,6 +79,7 @@ Examples:
   countersign admin create --username admin               the first account
   countersign integration create --name Courier --resource Magento_Catalog::products
   countersign sign GET http://127.0.0.1:8080/rest/V1/products/24-MB01 --curl
+  countersign explain --secrets courier.json request.txt  why its signature does not verify
 
 Exit codes: 0 done, 1 failed, 2 wrong usage, 78 bad configuration.
 Credentials are taken from the environment, a file, stdin or a prompt, never from arguments.";
@@ -84,11 +94,15 @@ pub fn run() -> ExitCode {
         Command::Route(command) => route::run(&command),
         Command::Admin(command) => admin::run(&command),
         Command::Integration(arguments) => integration::run(&arguments),
+        Command::Token(arguments) => token::run(&arguments),
+        Command::Customer(command) => customer::run(&command),
         Command::Import(command) => import::run(&command),
         Command::Sign(arguments) => sign::run(&arguments),
+        Command::Explain(arguments) => explain::run(&arguments),
         Command::Reload(arguments) => reload::run(&arguments),
         Command::Sweep(arguments) => sweep::run(&arguments),
         Command::Audit(arguments) => audit::run(&arguments),
+        Command::Event(arguments) => event::run(&arguments),
         Command::Store(command) => store::run(&command),
         Command::Version => version::run(),
     }

@@ -4,18 +4,20 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use token_store::{NewAccount, OpenError, OpenOptions, Role, Secret, Store, StoreError, UserKind, open};
+use serde_json::Value;
+use token_store::{NewAuditEntry, OpenError, OpenOptions, Role, Secret, Store, StoreError, open};
 
 use crate::admin::{self, Context, Serving};
 use crate::app::Parts;
 use crate::clock::Clock;
 use crate::config::Config;
-use crate::exchange::password::{HashFailed, Passwords};
+use crate::exchange::account::{AccountError, Accounts, Creation, shown};
+use crate::exchange::password::Passwords;
 use crate::integration::Integrations;
 use crate::integration::address::OwnAddresses;
 
-/// Opens the store.
-pub(super) async fn store(config: &Config, clock: Clock) -> Result<Arc<dyn Store>, OpenError> {
+/// Opens the store, to serve requests on it or for a command's own use.
+pub(super) async fn store(config: &Config, clock: Clock, serves: bool) -> Result<Arc<dyn Store>, OpenError> {
     open(&OpenOptions {
         url: config.store.url.clone(),
         encryption_keys: config.store.encryption_keys.clone(),
@@ -23,6 +25,7 @@ pub(super) async fn store(config: &Config, clock: Clock) -> Result<Arc<dyn Store
         connect_timeout: config.store.connect_timeout,
         cache: config.store.cache,
         now: clock.now(),
+        serves,
     })
     .await
 }
@@ -79,17 +82,9 @@ fn store_servers(url: &str) -> Vec<(String, u16)> {
     hosts.split(',').filter_map(server).collect()
 }
 
-/// Why the first account could not be made.
-#[derive(Debug, thiserror::Error)]
-pub(super) enum AccountError {
-    #[error(transparent)]
-    Store(#[from] StoreError),
-    #[error(transparent)]
-    Hash(#[from] HashFailed),
-    #[error("an account with the name {0:?} exists")]
-    Exists(String),
-    #[error("{0}")]
-    Invalid(&'static str),
+/// Admin accounts, straight in the store.
+pub(super) fn accounts(store: &Arc<dyn Store>, clock: Clock) -> Result<Accounts, AccountError> {
+    Ok(Accounts::new(Arc::clone(store), clock, Passwords::new()?))
 }
 
 /// An admin account, straight in the store.
@@ -100,43 +95,35 @@ pub(super) async fn create_admin(
     password: &Secret,
     role: Role,
 ) -> Result<u64, AccountError> {
-    check_account(username, password)?;
-    let password_hash = Passwords::new()?.hash(password).await?;
-    let new = NewAccount {
-        kind: UserKind::Admin,
+    let new = Creation {
         username: username.to_owned(),
-        email: email.to_owned(),
-        password_hash,
+        password: password.clone(),
         role,
-        active: true,
-        resources: None,
-        totp: None,
+        email: email.to_owned(),
     };
-    let made = store.create_account(new, clock.now()).await?;
-    let made = made.ok_or_else(|| AccountError::Exists(username.to_owned()))?;
-    let entry = token_store::NewAuditEntry {
-        at: clock.now(),
-        actor: "cli".to_owned(),
-        origin: String::new(),
-        action: "admin.created".to_owned(),
-        subject: format!("admin/{}", made.id.0),
-        before: serde_json::Value::Null,
-        after: serde_json::json!({ "username": username, "role": role }),
-    };
-    store.append_audit(entry).await?;
+    let made = accounts(store, clock)?.create(new).await?;
+    let subject = format!("admin/{}", made.id.0);
+    record(store, clock, ("admin.created", subject), (Value::Null, shown(&made))).await?;
     Ok(made.id.0)
 }
 
-/// What a name and a password must be.
-pub(super) fn check_account(username: &str, password: &Secret) -> Result<(), AccountError> {
-    if username.is_empty() || username.chars().count() > 255 || username.chars().any(char::is_whitespace) {
-        return Err(AccountError::Invalid(
-            "the user name has 1 to 255 characters and no white space",
-        ));
-    }
-    if !(8..=1024).contains(&password.expose().chars().count()) {
-        return Err(AccountError::Invalid("the password has from 8 to 1024 characters"));
-    }
+/// What the command line did straight in the store is audited as what the API does.
+pub(super) async fn record(
+    store: &Arc<dyn Store>,
+    clock: Clock,
+    (action, subject): (&str, String),
+    (before, after): (Value, Value),
+) -> Result<(), StoreError> {
+    let entry = NewAuditEntry {
+        at: clock.now(),
+        actor: "cli".to_owned(),
+        origin: String::new(),
+        action: action.to_owned(),
+        subject,
+        before,
+        after,
+    };
+    store.append_audit(entry).await?;
     Ok(())
 }
 

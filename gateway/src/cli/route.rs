@@ -2,15 +2,13 @@
 
 use std::process::ExitCode;
 
-use oauth1::Target;
-use token_store::{Grant, NewIntegration};
+use token_store::NewIntegration;
 
 use super::{ConfigFile, exit_code, fail, misused, say};
-use crate::authenticate::target::without_port;
 use crate::authorize::resources::ResourceTree;
 use crate::config::{Config, Requirement, Route};
-use crate::exchange::Endpoint;
-use crate::proxy::route::{Found, Routes};
+use crate::proxy::route::Routes;
+use crate::rehearsal::{Outcome, Place, Verdict};
 
 /// Routes: what the configuration does with a request
 #[derive(Debug, clap::Subcommand)]
@@ -45,48 +43,22 @@ pub(super) fn run(command: &Command) -> ExitCode {
 
 fn tell(test: &Test) -> Result<(), ExitCode> {
     let config = test.file.load()?;
-    let (host, path) = place(&config, &test.url).map_err(|what| misused(&what))?;
-    let method = test.method.to_ascii_uppercase();
-    if Endpoint::of(&config.public.paths, &path).is_some() {
-        return say(&format!("endpoint    {path}: our own, not forwarded"));
-    }
+    let place = Place::of(&test.url, &config.public).map_err(|what| misused(&what))?;
     let table = Routes::new(&config.routes).map_err(|_| fail(&"the routes can't be read"))?;
-    let refused = match table.find(&host, &method, &path) {
-        Found::Route(index) => {
+    match place.outcome(&test.method.to_ascii_uppercase(), &config.public, &table) {
+        Outcome::Endpoint => say(&format!("endpoint    {}: our own, not forwarded", place.path)),
+        Outcome::Route(index) => {
             let route = config.routes.get(index);
             let route = route.ok_or_else(|| fail(&"the routes can't be read"))?;
             let decision = decision(&config, route, test.integration.as_deref()).map_err(|what| misused(&what))?;
-            return say(&format!("{}\n{decision}", description(&config, route)));
+            say(&format!("{}\n{decision}", description(&config, route)))
         }
-        Found::OtherMethods(allow) => format!("405 method_refused: this path takes {allow}"),
-        Found::Unknown => "404 route_unknown: no route has this path".to_owned(),
-        Found::Refused => {
-            "400 target_refused: dot or empty segments, controls, backslashes, broken escapes, or %2F where the \
-                           route doesn't say encoded_slash = \"allow\""
-                .to_owned()
+        Outcome::Refused(cause, what) => {
+            let status = cause.status().as_u16();
+            say(&format!("decision    {status} {}: {what}", cause.as_str()))?;
+            Err(ExitCode::FAILURE)
         }
-    };
-    say(&format!("decision    {refused}"))?;
-    Err(ExitCode::FAILURE)
-}
-
-/// Host and path as a route is looked up by them: without a base URL's prefix, which the proxy in front strips.
-fn place(config: &Config, url: &str) -> Result<(String, String), String> {
-    if url.starts_with('/') {
-        let path = url.split(['?', '#']).next().unwrap_or_default();
-        let host = config.public.base_urls.first().map(|url| without_port(&url.authority));
-        return Ok((host.unwrap_or_default().to_owned(), path.to_owned()));
     }
-    let target = Target::from_url(url).ok_or_else(|| format!("{url:?} is neither a URL nor a path"))?;
-    let host = without_port(target.authority).to_ascii_lowercase();
-    let path = if target.path.is_empty() { "/" } else { target.path };
-    let base = config
-        .public
-        .base_urls
-        .iter()
-        .find(|url| url.authority.eq_ignore_ascii_case(target.authority));
-    let path = base.and_then(|base| path.strip_prefix(&base.prefix)).unwrap_or(path);
-    Ok((host, path.to_owned()))
 }
 
 fn description(config: &Config, route: &Route) -> String {
@@ -120,6 +92,10 @@ fn decision(config: &Config, route: &Route, integration: Option<&str>) -> Result
     if route.secure {
         told.push_str("\nsecure      https only: a plain request is 400 https_required");
     }
+    for one in &route.force {
+        told.push_str("\nforced      ");
+        told.push_str(&one.to_string());
+    }
     if let Some(name) = integration {
         let found = config.integrations.iter().find(|one| one.name == name);
         let found = found.ok_or_else(|| format!("the configuration defines no integration {name:?}"))?;
@@ -131,24 +107,9 @@ fn decision(config: &Config, route: &Route, integration: Option<&str>) -> Result
 
 fn verdict(config: &Config, route: &Route, integration: &NewIntegration) -> String {
     let tree = ResourceTree::new(&config.resources);
-    let granted = match &route.requirement {
-        Requirement::Anonymous => true,
-        Requirement::Nothing | Requirement::Own => false,
-        Requirement::Resources(ids) => tree.permits(&integration.grant, ids),
-    };
-    if granted {
-        return "granted: a request with a valid signature is forwarded".to_owned();
+    match Verdict::of(route, &integration.grant, &tree) {
+        Verdict::Granted => "granted: a request with a valid signature is forwarded".to_owned(),
+        Verdict::Lacks(ids) => format!("401 resource_denied: lacks {}", ids.join(", ")),
+        Verdict::Nobody => "401 resource_denied: no integration may".to_owned(),
     }
-    let lacking = match (&route.requirement, &integration.grant) {
-        (Requirement::Resources(ids), Grant::Listed(listed)) => ids.difference(listed).cloned().collect(),
-        _ => Vec::new(),
-    };
-    format!(
-        "401 resource_denied: {}",
-        if lacking.is_empty() {
-            "no integration may".to_owned()
-        } else {
-            format!("lacks {}", lacking.join(", "))
-        }
-    )
 }

@@ -11,11 +11,14 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::task::JoinSet;
 
 use super::notify::Notify;
-use super::open::{self, AccountError};
+use super::open;
 use super::{ConfigFile, exit_code, fail, refuse, with_causes};
 use crate::app::{App, Parts, StartError};
 use crate::clock::Clock;
 use crate::config::{Config, Environment, Log, LogFormat};
+use crate::exchange::account::AccountError;
+use crate::integration::Integrations;
+use crate::integration::events::deliver::Deliveries;
 
 /// Run the gateway
 #[derive(Debug, clap::Args)]
@@ -60,7 +63,7 @@ async fn serve(config: Config, path: Option<&Path>) -> Result<(), ExitCode> {
     let (clock, environment) = (Clock::system(), Environment::of_process());
     let signals = Signals::catch().map_err(|error| fail(&error))?;
     let notify = Notify::of(&environment);
-    let store = open::store(&config, clock)
+    let store = open::store(&config, clock, true)
         .await
         .map_err(|error| fail_to_open(&error))?;
     // All end with the set.
@@ -92,13 +95,17 @@ async fn serve(config: Config, path: Option<&Path>) -> Result<(), ExitCode> {
     say_what_to_sign(&config);
     notify.ready();
     background.spawn(app.parts().sweeps.run());
+    background.spawn(deliveries(&app.parts(), &integrations)?.run());
+    background.spawn(Arc::clone(&app.parts().noted).bring(Arc::clone(&store), clock));
     background.spawn(integrations.follow_configuration());
     let interrupt = signals.until_told_to_stop(&app.parts(), &notify).await;
     tokio::spawn(exit_at_next(interrupt));
     tracing::info!("draining");
     background.abort_all();
     notify.stopping();
+    let noted = app.parts().noted;
     let drained = app.drain().await;
+    noted.finish(&store).await;
     admin.stop().await;
     if let Err(error) = store.close().await {
         tracing::error!(%error, "the store did not close cleanly");
@@ -108,6 +115,12 @@ async fn serve(config: Config, path: Option<&Path>) -> Result<(), ExitCode> {
     } else {
         Err(fail(&"some requests were cut at the end of the drain"))
     }
+}
+
+fn deliveries(parts: &Parts, integrations: &Integrations) -> Result<Deliveries, ExitCode> {
+    let (store, live) = (Arc::clone(&parts.store), Arc::clone(&parts.live));
+    let (own, counts) = (Arc::clone(&integrations.own), Arc::clone(&parts.events));
+    Deliveries::new(store, parts.clock, live, own, counts).map_err(|error| fail(&error))
 }
 
 /// A store whose secrets the keys don't open is a fault of the configuration; one that is away is not.

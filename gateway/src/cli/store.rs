@@ -30,7 +30,7 @@ fn init(file: &ConfigFile) -> Result<(), ExitCode> {
         return say(&"an embedded store needs no init: its folder is its identity");
     }
     block_on(async {
-        let store = open::store(&config, Clock::system())
+        let store = open::store(&config, Clock::system(), false)
             .await
             .map_err(|error| fail(&with_causes(&error)))?;
         store.init().await.map_err(|error| fail(&with_causes(&error)))?;

@@ -45,7 +45,8 @@ fn sweep(arguments: &Arguments) -> Result<(), ExitCode> {
     let lines = arguments.api.calls(async |api| {
         let mut lines = Vec::new();
         for name in names {
-            let answer = api.call(Method::POST, &format!("/api/v1/sweeps/{name}"), None).await?;
+            let path = format!("/api/v1/sweeps/{name}");
+            let answer = api.call_to_the_end(Method::POST, &path, None).await?;
             let removed = answer.get("removed").and_then(Value::as_u64).unwrap_or_default();
             lines.push(format!("{name}: {removed} removed"));
         }

@@ -2,6 +2,13 @@
 
 use serde_json::{Map, Value};
 
+/// How an answer is printed: aligned for people, or for programs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub(super) enum Format {
+    Table,
+    Json,
+}
+
 /// Rows under the titles of the columns.
 pub(super) fn of_rows(titles: &[&str], rows: &[Vec<String>]) -> String {
     let titles: Vec<String> = titles.iter().map(|title| (*title).to_owned()).collect();

@@ -59,8 +59,8 @@ pub enum Takes {
     Secrets,
     /// A file that must be there.
     File,
-    /// A table of texts with free names.
-    FreeTexts,
+    /// A table of names and values: texts, whole numbers, true or false.
+    Forced,
     /// A table of its own.
     Table,
     /// A list of tables.

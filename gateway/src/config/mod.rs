@@ -4,8 +4,10 @@
 
 mod admin;
 mod callbacks;
+mod events;
 mod fault;
 mod files;
+mod force;
 mod include;
 mod integrations;
 mod key;
@@ -38,7 +40,9 @@ use token_store::NewIntegration;
 
 pub use self::admin::Admin;
 pub use self::callbacks::{AllowedCallback, Callbacks};
+pub use self::events::{Events, Webhook};
 pub use self::fault::{Fault, Faults, Warning};
+pub use self::force::{Forced, ForcedValue, Segment, folded, forced};
 pub use self::key::{Key, Table, Takes};
 pub use self::limits::Limits;
 pub use self::log::{Log, LogFormat};
@@ -51,8 +55,8 @@ pub use self::resources::Resource;
 pub use self::routes::{Requirement, Route};
 pub use self::store::Store;
 pub use self::sweeps::Sweeps;
-pub use self::tokens::{CustomerCredentials, Lockout, Tokens};
-pub use self::upstream::{Balance, Credentials, Upstream, UpstreamTarget};
+pub use self::tokens::{CustomerCredentials, CustomerHttp, Lockout, TokenFormat, Tokens};
+pub use self::upstream::{Balance, CircuitBreaker, Credentials, Oauth1Credentials, Upstream, UpstreamTarget};
 
 /// All sections.
 #[derive(Clone, Debug)]
@@ -81,6 +85,10 @@ pub struct Config {
     pub integrations: Vec<NewIntegration>,
     /// `[sweeps]`
     pub sweeps: Sweeps,
+    /// `[events]`
+    pub events: Events,
+    /// `[[webhooks]]`
+    pub webhooks: Vec<Webhook>,
     /// `[[limits]]`
     pub limits: Vec<RateLimit>,
     /// `[log]`

@@ -1,8 +1,9 @@
 //! `[[routes]]`: read, and held against upstreams, resources and one another.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use super::fault::Place;
+use super::force::Forced;
 use super::nearest::nearest;
 use super::reader::Section;
 use crate::authorize::resources::ALL;
@@ -33,8 +34,8 @@ pub struct Route {
     pub encoded_slash: bool,
     /// Whether the client's `Authorization` and `oauth_*` query parameters go upstream too.
     pub keep_oauth: bool,
-    /// Forced parameters: dotted name → literal or `%placeholder%`.
-    pub force: BTreeMap<String, String>,
+    /// Parameters whose values don't depend on what the client sent.
+    pub force: Vec<Forced>,
 }
 
 /// What a route needs of its caller.
@@ -105,11 +106,8 @@ fn route(section: &Section<'_, '_>, context: &Context) -> Option<Route> {
         secure: section.flag("secure", false),
         encoded_slash: section.word("encoded_slash", false, &[("refuse", false), ("allow", true)]),
         keep_oauth: section.flag("keep_oauth", false),
-        force: section.free_texts("force"),
+        force: section.forced(path.as_deref().unwrap_or_default()),
     };
-    if !route.force.is_empty() {
-        section.fault("force", "is not available in this version");
-    }
     if route.requirement == Requirement::Nothing {
         let what = "names none, so every request is refused: set resources = [\"…\"]";
         section.warn("resources", what);

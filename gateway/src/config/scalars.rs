@@ -1,6 +1,5 @@
 //! Typed keys of a section: each with its default, noted where it is read.
 
-use std::collections::BTreeMap;
 use std::fmt::Display;
 use std::ops::RangeInclusive;
 use std::time::Duration;
@@ -272,29 +271,6 @@ impl Section<'_, '_> {
             }
         }
         Some(parsed)
-    }
-
-    /// A table of texts with free names.
-    pub(super) fn free_texts(&self, key: &str) -> BTreeMap<String, String> {
-        let node = self.take(key);
-        self.note(key, Takes::FreeTexts, None, node.as_ref());
-        let Some(node) = node else {
-            return BTreeMap::new();
-        };
-        let entries = node.value.table().unwrap_or_else(|kind| {
-            self.fault_at(&node.place, key, &format!("takes a table of texts, not {kind}"));
-            BTreeMap::new()
-        });
-        entries
-            .into_iter()
-            .filter_map(|(name, node)| match node.value.text() {
-                Ok(text) => Some((name, text)),
-                Err(kind) => {
-                    self.fault_at(&node.place, key, &format!("{name:?} takes a text, not {kind}"));
-                    None
-                }
-            })
-            .collect()
     }
 }
 

@@ -99,7 +99,9 @@ fn value(key: &Key) -> Value {
             let range = format!("a size from {least} to {most}");
             json!({ "type": "string", "pattern": "^[0-9]+(B|KiB|MiB|GiB)?$", "description": range })
         }
-        Takes::FreeTexts => json!({ "type": "object", "additionalProperties": { "type": "string" } }),
+        Takes::Forced => {
+            json!({ "type": "object", "additionalProperties": { "type": ["string", "integer", "boolean"] } })
+        }
         Takes::Table => json!({ "type": "object" }),
         Takes::Tables => json!({ "type": "array" }),
     };
@@ -128,8 +130,11 @@ mode = "bearer"
 mode = "basic"
 [upstreams.c.credentials]
 mode = "header"
+[upstreams.d.credentials]
+mode = "oauth1"
 [[resources]]
 [[routes]]
 [[integrations]]
+[[webhooks]]
 [[limits]]
 "#;

@@ -8,8 +8,8 @@ use oauth1::{Scheme, SignatureMethod};
 use super::reader::Section;
 use super::routes::{self, Context};
 use super::{
-    Config, Upstream, admin, callbacks, integrations, log, oauth, public, rate, resources, store, sweeps, tokens,
-    upstream,
+    Config, Upstream, admin, callbacks, events, integrations, log, oauth, public, rate, resources, store, sweeps,
+    tokens, upstream,
 };
 
 pub(super) fn config(root: Section<'_, '_>) -> Config {
@@ -27,7 +27,10 @@ pub(super) fn config(root: Section<'_, '_>) -> Config {
         callbacks::callbacks(root.section("callbacks")),
         log::log(root.section("log")),
     );
-    let sweeps = sweeps::sweeps(root.section("sweeps"));
+    let (sweeps, events) = (
+        sweeps::sweeps(root.section("sweeps")),
+        events::events(root.section("events")),
+    );
     let upstreams: BTreeMap<String, Upstream> = root
         .sections("upstreams")
         .into_iter()
@@ -41,6 +44,7 @@ pub(super) fn config(root: Section<'_, '_>) -> Config {
     let routes = routes::read(&root, &context);
     let config = Config {
         integrations: integrations::integrations(&root, &resources),
+        webhooks: events::webhooks(&root),
         limits: rate::limits(&root, &routes),
         routes,
         public,
@@ -52,6 +56,7 @@ pub(super) fn config(root: Section<'_, '_>) -> Config {
         callbacks,
         log,
         sweeps,
+        events,
         upstreams,
         resources,
     };
@@ -80,6 +85,15 @@ fn between(root: &Section<'_, '_>, config: &Config) {
     if in_clear && config.routes.iter().any(|route| route.secure) {
         let what = "secure routes refuse every request: neither public.tls nor an https public.base_url is set";
         root.warn("routes.secure", what);
+    }
+    let signs = |route: &&super::Route| {
+        let upstream = config.upstreams.get(&route.upstream);
+        upstream.is_some_and(|one| matches!(one.credentials, super::Credentials::Oauth1(_)))
+    };
+    if let Some(route) = config.routes.iter().filter(signs).find(|route| route.keep_oauth) {
+        let (path, upstream) = (&route.path, &route.upstream);
+        let what = format!("of {path} can't go with upstreams.{upstream}.credentials: two signatures would meet there");
+        root.fault("routes.keep_oauth", &what);
     }
     if config.routes.is_empty() {
         root.warn("routes", "there are none: every request is answered 404");

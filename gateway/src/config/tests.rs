@@ -306,8 +306,20 @@ fn an_upstreams_credential_must_fit_where_it_goes() {
     assert!(credentials("mode = \"bearer\"\ntoken = \"\"").ends_with("credentials.token: is empty"));
     assert!(credentials("mode = \"bearer\"").ends_with("credentials.token: is missing"));
     assert!(credentials("mode = \"header\"\nname = \"Host\"\nvalue = \"x\"").contains("can't carry a credential"));
-    assert!(credentials("mode = \"oauth1\"").contains("not available in this version"));
+    assert!(credentials("mode = \"oauth1\"").contains("credentials.consumer_key"));
+    let whole = "mode = \"oauth1\"\nconsumer_key = \"k\"\nconsumer_secret = \"s\"\n";
+    assert_eq!(credentials(whole), "");
+    assert!(credentials(&format!("{whole}access_token = \"t\"")).contains("access_token_secret: is missing"));
     assert!(credentials("mode = \"beaer\"").contains("did you mean \"bearer\"?"));
+}
+
+#[test]
+fn who_vouches_for_customers_is_a_plain_url() {
+    let told = |lines: &str| faults(&format!("[tokens.customer]\ncredentials = \"http\"\n{lines}\n")).join("\n");
+
+    assert_eq!(told("url = \"https://shop.example/who\""), "");
+    assert!(told("").contains("tokens.customer.url: is missing"));
+    assert!(told("url = \"https://u:p@shop.example/\"").contains("not a plain URL"));
 }
 
 #[test]

@@ -1,8 +1,12 @@
 //! `[tokens]` and `[lockout]`: how users sign in.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
+use token_store::UserKind;
+
 use super::reader::Section;
+use super::upstream::UpstreamTarget;
 use super::values;
 
 /// `[tokens.*]`
@@ -10,10 +14,38 @@ use super::values;
 pub struct Tokens {
     /// Lifetime of an admin's token; `None`: never expires.
     pub admin_lifetime: Option<Duration>,
+    /// What an admin's token is.
+    pub admin_format: TokenFormat,
     /// Lifetime of a customer's token; `None`: never expires.
     pub customer_lifetime: Option<Duration>,
+    /// What a customer's token is.
+    pub customer_format: TokenFormat,
     /// Who vouches for a customer's password.
     pub customer_credentials: CustomerCredentials,
+}
+
+/// What a bearer token is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TokenFormat {
+    /// 32 random characters, kept by their digest.
+    Opaque,
+    /// Signed, and kept nowhere.
+    Jwt,
+}
+
+impl Tokens {
+    /// Lifetime and format for one kind of user.
+    pub fn of(&self, kind: UserKind) -> (Option<Duration>, TokenFormat) {
+        match kind {
+            UserKind::Admin => (self.admin_lifetime, self.admin_format),
+            UserKind::Customer => (self.customer_lifetime, self.customer_format),
+        }
+    }
+
+    /// Whether any are JWTs: then JWTs of both kinds are read, and opaque tokens go on beside them.
+    pub fn has_jwts(&self) -> bool {
+        [self.admin_format, self.customer_format].contains(&TokenFormat::Jwt)
+    }
 }
 
 /// Who vouches for a customer's password.
@@ -22,10 +54,22 @@ pub enum CustomerCredentials {
     /// Accounts kept here.
     Local,
     /// The storefront, asked over HTTP.
-    Http {
-        /// Where.
-        url: String,
-    },
+    Http(Box<CustomerHttp>),
+}
+
+/// Where the storefront is asked, and how.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CustomerHttp {
+    /// Scheme, host and port.
+    pub target: UpstreamTarget,
+    /// What `Host` says.
+    pub authority: String,
+    /// Path and query.
+    pub path: String,
+    /// For the whole call.
+    pub timeout: Duration,
+    /// PEM of the authority to trust instead of the system's roots.
+    pub ca: Option<PathBuf>,
 }
 
 /// `[lockout]`
@@ -40,36 +84,55 @@ pub struct Lockout {
 pub(super) fn tokens(section: Section<'_, '_>) -> Tokens {
     let (admin, customer) = (section.section("admin"), section.section("customer"));
     let source = customer.word("credentials", "local", &[("local", "local"), ("http", "http")]);
-    let url = customer.text("url").map(|(url, _)| url);
-    let customer_credentials = match (source, url) {
-        ("http", Some(url)) => CustomerCredentials::Http { url },
+    let asked = asked(&customer);
+    let customer_credentials = match (source, asked) {
+        ("http", Some(asked)) => CustomerCredentials::Http(Box::new(asked)),
         ("http", None) => {
-            customer.fault("url", "is missing: credentials = \"http\" asks it");
+            if !customer.is_set("url") {
+                customer.fault("url", "is missing: credentials = \"http\" asks it");
+            }
             CustomerCredentials::Local
         }
         _ => CustomerCredentials::Local,
     };
-    if customer_credentials != CustomerCredentials::Local {
-        customer.fault(
-            "credentials",
-            "\"http\" is not available in this version; use \"local\"",
-        );
-    }
     let tokens = Tokens {
         admin_lifetime: lifetime(&admin, "4h"),
+        admin_format: format(&admin),
         customer_lifetime: lifetime(&customer, "1h"),
+        customer_format: format(&customer),
         customer_credentials,
     };
-    for of in [&admin, &customer] {
-        let format = of.word("format", "opaque", &[("opaque", "opaque"), ("jwt", "jwt")]);
-        if format == "jwt" {
-            of.fault("format", "\"jwt\" is not available in this version; use \"opaque\"");
-        }
-    }
     admin.finish();
     customer.finish();
     section.finish();
     tokens
+}
+
+fn format(section: &Section<'_, '_>) -> TokenFormat {
+    const FORMATS: [(&str, TokenFormat); 2] = [("opaque", TokenFormat::Opaque), ("jwt", TokenFormat::Jwt)];
+    section.word("format", TokenFormat::Opaque, &FORMATS)
+}
+
+/// Who is asked where `credentials = "http"`.
+fn asked(section: &Section<'_, '_>) -> Option<CustomerHttp> {
+    let url = section.parsed("url", values::url);
+    let timeout = section.duration("timeout", "5s", ("10ms", "1m"));
+    let ca = section.certificates_file("ca");
+    let url = url?;
+    if url.target.scheme == oauth1::Scheme::Http && !is_loopback(&url.target.host) {
+        section.warn("url", "customers' passwords go there in clear: use https://");
+    }
+    Some(CustomerHttp {
+        target: url.target,
+        authority: url.authority,
+        path: url.path,
+        timeout,
+        ca,
+    })
+}
+
+fn is_loopback(host: &str) -> bool {
+    host == "localhost" || host.parse::<std::net::IpAddr>().is_ok_and(|ip| ip.is_loopback())
 }
 
 /// `None`: never.

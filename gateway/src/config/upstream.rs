@@ -1,12 +1,14 @@
 //! `[upstreams.NAME]`: where requests go, and what is demanded there.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
-use oauth1::Scheme;
+use oauth1::{Scheme, SignatureMethod};
 use token_store::Secret;
 
 use super::fault::Place;
+use super::public::BaseUrl;
 use super::reader::Section;
 use super::values;
 
@@ -35,6 +37,10 @@ pub struct Upstream {
     pub host: Option<String>,
     /// What upstream itself demands.
     pub credentials: Credentials,
+    /// `None`: requests are sent to a target whatever became of those before.
+    pub circuit_breaker: Option<CircuitBreaker>,
+    /// For how long an `X-Countersign-Assertion` holds; `None`: none is sent.
+    pub assertion: Option<Duration>,
 }
 
 /// One target: scheme, host and port.
@@ -57,6 +63,15 @@ pub enum Balance {
     LeastRequests,
     /// By consumer.
     Hash,
+}
+
+/// `[upstreams.NAME.circuit_breaker]`
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct CircuitBreaker {
+    /// Requests in a row that a target failed: from then on it gets none.
+    pub failures: u32,
+    /// After this one request finds out whether it serves again.
+    pub open_for: Duration,
 }
 
 /// What upstream itself demands (product.md 7).
@@ -83,6 +98,25 @@ pub enum Credentials {
         /// Its value.
         value: Secret,
     },
+    /// `Authorization: Bearer …` with the storefront's own token of the customer who calls; nothing for other callers.
+    Customer,
+    /// OAuth 1.0a: each request is signed anew.
+    Oauth1(Arc<Oauth1Credentials>),
+}
+
+/// What the gateway itself signs with toward an upstream.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Oauth1Credentials {
+    /// `oauth_consumer_key`
+    pub consumer_key: String,
+    /// Its secret.
+    pub consumer_secret: Secret,
+    /// `oauth_token` and its secret; none: two-legged.
+    pub token: Option<(String, Secret)>,
+    /// HMAC only.
+    pub method: SignatureMethod,
+    /// What upstream takes for its own address, where it isn't the target's scheme and the `Host` that is sent.
+    pub base_url: Option<BaseUrl>,
 }
 
 pub(super) fn upstream(section: Section<'_, '_>) -> Upstream {
@@ -105,9 +139,26 @@ pub(super) fn upstream(section: Section<'_, '_>) -> Upstream {
         credentials: section
             .optional_section("credentials")
             .map_or(Credentials::None, credentials),
+        circuit_breaker: section.optional_section("circuit_breaker").map(circuit_breaker),
+        assertion: assertion(&section),
     };
     section.finish();
     upstream
+}
+
+fn circuit_breaker(section: Section<'_, '_>) -> CircuitBreaker {
+    let breaker = CircuitBreaker {
+        failures: section.small("failures", 5, 1..=10_000),
+        open_for: section.duration("open_for", "10s", ("100ms", "1h")),
+    };
+    section.finish();
+    breaker
+}
+
+fn assertion(section: &Section<'_, '_>) -> Option<Duration> {
+    let is_sent = section.flag("assertion", false);
+    let lifetime = section.duration("assertion_lifetime", "1m", ("10s", "1h"));
+    is_sent.then_some(lifetime)
 }
 
 /// What a `Host` header may say.
@@ -156,14 +207,46 @@ fn credentials(section: Section<'_, '_>) -> Credentials {
             name.zip(header_secret(&section, "value"))
                 .map(|(name, value)| Credentials::Header { name, value })
         }
-        mode @ ("oauth1" | "customer") => {
-            section.fault("mode", &format!("{mode:?} is not available in this version"));
-            None
-        }
+        "customer" => Some(Credentials::Customer),
+        "oauth1" => oauth1_credentials(&section),
         _ => None,
     };
     section.finish();
     found.unwrap_or(Credentials::None)
+}
+
+fn oauth1_credentials(section: &Section<'_, '_>) -> Option<Credentials> {
+    const METHODS: [(&str, SignatureMethod); 3] = [
+        ("HMAC-SHA256", SignatureMethod::HmacSha256),
+        ("HMAC-SHA1", SignatureMethod::HmacSha1),
+        ("HMAC-SHA512", SignatureMethod::HmacSha512),
+    ];
+    let consumer_key = section.required("consumer_key");
+    let consumer_secret = needed_secret(section, "consumer_secret");
+    let token = section.text("access_token");
+    let secret = section.secret("access_token_secret");
+    let token = match (token, secret) {
+        (Some((token, _)), Some((secret, _))) => Some((token, secret)),
+        (None, None) => None,
+        (Some(_), None) => {
+            section.fault("access_token_secret", "is missing: access_token goes with it");
+            None
+        }
+        (None, Some(_)) => {
+            section.fault("access_token", "is missing: access_token_secret goes with it");
+            None
+        }
+    };
+    let method = section.word("signature_method", SignatureMethod::HmacSha256, &METHODS);
+    let base_url = section.parsed("base_url", values::base_url);
+    let (consumer_key, consumer_secret) = consumer_key.zip(consumer_secret)?;
+    Some(Credentials::Oauth1(Arc::new(Oauth1Credentials {
+        consumer_key: consumer_key.0,
+        consumer_secret: consumer_secret.0,
+        token,
+        method,
+        base_url,
+    })))
 }
 
 fn header_name(text: &str) -> Result<http::HeaderName, String> {

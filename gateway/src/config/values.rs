@@ -114,15 +114,44 @@ fn host_and_port(authority: &str, scheme: Scheme) -> Result<(String, u16), Strin
 pub(super) fn base_url(text: &str) -> Result<BaseUrl, String> {
     let (scheme, authority, path) = split_url(text)?;
     let (host, port) = host_and_port(authority, scheme)?;
-    let host = if host.contains(':') { format!("[{host}]") } else { host };
-    let authority = match (scheme, port) {
-        (Scheme::Http, 80) | (Scheme::Https, 443) => host,
-        (_, port) => format!("{host}:{port}"),
-    };
     Ok(BaseUrl {
         scheme,
-        authority,
+        authority: authority_of(&host, port, scheme),
         prefix: path.trim_end_matches('/').to_owned(),
+    })
+}
+
+/// As `Host` says it.
+fn authority_of(host: &str, port: u16, scheme: Scheme) -> String {
+    let host = if host.contains(':') {
+        format!("[{host}]")
+    } else {
+        host.to_owned()
+    };
+    match (scheme, port) {
+        (Scheme::Http, 80) | (Scheme::Https, 443) => host,
+        (_, port) => format!("{host}:{port}"),
+    }
+}
+
+/// Something that is asked: where it is, what `Host` says, and the path.
+pub(super) struct Url {
+    pub(super) target: UpstreamTarget,
+    pub(super) authority: String,
+    pub(super) path: String,
+}
+
+pub(super) fn url(text: &str) -> Result<Url, String> {
+    let (scheme, authority, path) = split_url(text)?;
+    let (host, port) = host_and_port(authority, scheme)?;
+    let path = if path.is_empty() { "/" } else { path };
+    if path.parse::<http::uri::PathAndQuery>().is_err() {
+        return Err(format!("{path:?} is not a path"));
+    }
+    Ok(Url {
+        authority: authority_of(&host, port, scheme),
+        path: path.to_owned(),
+        target: UpstreamTarget { scheme, host, port },
     })
 }
 

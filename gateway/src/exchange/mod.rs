@@ -1,18 +1,25 @@
 //! The authorization server on the public listener: token endpoints and users' tokens.
 
 pub mod access_token;
+pub mod account;
 pub mod consent;
 pub mod initiate;
 pub mod password;
+pub mod recovery;
 pub mod request_token;
+pub mod session;
+pub mod sign_in;
 pub mod token;
+pub mod totp;
 pub mod user_token;
+pub mod voucher;
+
+use std::pin::pin;
 
 use bytes::Bytes;
 use http::header::{CACHE_CONTROL, CONTENT_TYPE, PRAGMA};
 use http::request::Parts;
 use http::{HeaderValue, Method, Response};
-use hyper::body::Incoming;
 use oauth1::{OauthRequest, RequestParts};
 use token_store::ConsumerRecord;
 
@@ -20,8 +27,9 @@ use crate::authenticate::body::{self, Bound};
 use crate::authenticate::{bearer, signature};
 use crate::body::ResponseBody;
 use crate::config::Paths;
+use crate::explain::capture;
 use crate::integration::handshake::Step;
-use crate::proxy::{Exchange, verifier};
+use crate::proxy::{Exchange, Payload, verifier};
 use crate::refusal::{Cause, Refusal};
 
 /// Our own endpoints.
@@ -43,6 +51,8 @@ pub enum Endpoint {
     CustomerToken,
     /// `/rest/V1/integration/customer/revoke-customer-token`
     RevokeCustomerToken,
+    /// `/.well-known/jwks.json`
+    AssertionKeys,
 }
 
 impl Endpoint {
@@ -66,6 +76,8 @@ impl Endpoint {
             Some(Self::CustomerToken)
         } else if with_store(&paths.revoke_customer_token) {
             Some(Self::RevokeCustomerToken)
+        } else if path == ASSERTION_KEYS {
+            Some(Self::AssertionKeys)
         } else {
             None
         }
@@ -77,6 +89,19 @@ impl Endpoint {
                 *method == Method::POST || *method == Method::GET
             }
             Self::AdminToken | Self::CustomerToken | Self::RevokeCustomerToken => *method == Method::POST,
+            Self::AssertionKeys => *method == Method::GET || *method == Method::HEAD,
+        }
+    }
+
+    /// Whether its requests carry an OAuth signature; the others take passwords.
+    fn is_signed(self) -> bool {
+        match self {
+            Self::TokenRequest | Self::TokenAccess | Self::Initiate | Self::Token => true,
+            Self::Authorize
+            | Self::AdminToken
+            | Self::CustomerToken
+            | Self::RevokeCustomerToken
+            | Self::AssertionKeys => false,
         }
     }
 
@@ -84,6 +109,7 @@ impl Endpoint {
         match self {
             Self::TokenRequest | Self::TokenAccess | Self::Initiate | Self::Authorize | Self::Token => "GET, POST",
             Self::AdminToken | Self::CustomerToken | Self::RevokeCustomerToken => "POST",
+            Self::AssertionKeys => "GET, HEAD",
         }
     }
 }
@@ -113,8 +139,8 @@ fn is_with_store(configured: &str, path: &str) -> bool {
 pub async fn serve(
     exchange: &Exchange<'_>,
     endpoint: Endpoint,
-    parts: Parts,
-    incoming: Incoming,
+    parts: &Parts,
+    payload: &mut Payload,
 ) -> Result<Response<ResponseBody>, Refusal> {
     if !endpoint.allows(&parts.method) {
         return Err(Refusal::method_not_allowed(endpoint.allow_header().to_owned()));
@@ -126,13 +152,15 @@ pub async fn serve(
         timeout: limits.body_timeout,
         rate: limits.body_rate,
     };
-    let octets = exchange.served.turn.while_waiting(body::read(incoming, bound)).await?;
-    match endpoint {
-        Endpoint::TokenRequest => token_request(exchange, &parts, &octets).await,
-        Endpoint::TokenAccess => token_access(exchange, &parts, &octets).await,
-        Endpoint::Initiate => initiate(exchange, &parts, &octets).await,
-        Endpoint::Authorize => consent::serve(exchange, &parts, &octets).await,
-        Endpoint::Token => token(exchange, &parts, &octets).await,
+    let octets = payload.read(&exchange.served.turn, bound).await?;
+    exchange.served.waited();
+    let store_time = &exchange.served.store_time;
+    let answered = match endpoint {
+        Endpoint::TokenRequest => store_time.bound(pin!(token_request(exchange, parts, &octets))).await,
+        Endpoint::TokenAccess => store_time.bound(pin!(token_access(exchange, parts, &octets))).await,
+        Endpoint::Initiate => store_time.bound(pin!(initiate(exchange, parts, &octets))).await,
+        Endpoint::Authorize => consent::serve(exchange, parts, &octets).await,
+        Endpoint::Token => store_time.bound(pin!(token(exchange, parts, &octets))).await,
         Endpoint::AdminToken => exchange.served.worker.users.admin_token(&parts.headers, &octets).await,
         Endpoint::CustomerToken => {
             exchange
@@ -143,6 +171,14 @@ pub async fn serve(
                 .await
         }
         Endpoint::RevokeCustomerToken => exchange.served.worker.users.revoke_customer_token(&parts.headers).await,
+        Endpoint::AssertionKeys => assertion_keys(exchange).await,
+    };
+    match answered {
+        // Apart, so that requests that are served don't carry what it needs.
+        Err(refusal) if endpoint.is_signed() => {
+            Err(Box::pin(capture::refused(exchange, parts, Some(&octets), refusal)).await)
+        }
+        answered => answered,
     }
 }
 
@@ -158,7 +194,7 @@ async fn token_request(
     let proven = verifier
         .consumer_only(&request, oauth, oauth1::Call::RequestToken)
         .await?;
-    exchange.served.facts.borrow_mut().consumer = Some(proven.credential.record().consumer.id.0);
+    has_verified(exchange, &proven);
     verifier.claim(&proven).await?;
     let issued = request_token::issue(&verifier, &proven).await;
     let refused = refused(&issued);
@@ -177,7 +213,7 @@ async fn token_access(
     let oauth = OauthRequest::parse(&request, rules)?.ok_or_else(|| nothing_signed(&ACCESS))?;
     let verifier = verifier(exchange);
     let proven = verifier.exchange(&request, oauth).await?;
-    exchange.served.facts.borrow_mut().consumer = Some(proven.credential.record().consumer.id.0);
+    has_verified(exchange, &proven);
     verifier.claim(&proven).await?;
     let issued = access_token::issue(&verifier, &proven).await;
     let refused = refused(&issued);
@@ -191,7 +227,7 @@ async fn initiate(exchange: &Exchange<'_>, parts: &Parts, octets: &Bytes) -> Res
     let oauth = OauthRequest::parse(&request, &exchange.local.live.rules)?.ok_or_else(|| nothing_signed(&INITIATE))?;
     let verifier = verifier(exchange);
     let proven = verifier.consumer_only(&request, oauth, oauth1::Call::Initiate).await?;
-    exchange.served.facts.borrow_mut().consumer = Some(proven.credential.record().consumer.id.0);
+    has_verified(exchange, &proven);
     verifier.claim(&proven).await?;
     initiate::issue(&verifier, &proven).await
 }
@@ -202,9 +238,21 @@ async fn token(exchange: &Exchange<'_>, parts: &Parts, octets: &Bytes) -> Result
     let oauth = OauthRequest::parse(&request, &exchange.local.live.rules)?.ok_or_else(|| nothing_signed(&ACCESS))?;
     let verifier = verifier(exchange);
     let proven = verifier.exchange(&request, oauth).await?;
-    exchange.served.facts.borrow_mut().consumer = Some(proven.credential.record().consumer.id.0);
+    has_verified(exchange, &proven);
     verifier.claim(&proven).await?;
     token::issue(&verifier, &proven).await
+}
+
+async fn assertion_keys(exchange: &Exchange<'_>) -> Result<Response<ResponseBody>, Refusal> {
+    let upstreams = &exchange.local.live.upstreams;
+    let is_in_use = upstreams.iter().any(|one| one.config.assertion.is_some());
+    exchange.served.worker.assertions.published(is_in_use).await
+}
+
+/// A signature holds: for the log line, and for what explains others' mistakes.
+fn has_verified(exchange: &Exchange<'_>, proven: &signature::Proven<'_>) {
+    exchange.served.facts.borrow_mut().consumer = Some(proven.credential.record().consumer.id.0);
+    exchange.local.live.exchange_verified.mark();
 }
 
 fn refused(issued: &Result<Response<ResponseBody>, Refusal>) -> Option<&'static str> {
@@ -276,6 +324,7 @@ pub(crate) fn token_answer(token: &str, secret: &str, confirmed: bool) -> Respon
 
 /// How often a change is tried again that another one overtook.
 pub(crate) const TRIES: usize = 4;
+const ASSERTION_KEYS: &str = "/.well-known/jwks.json";
 const REQUEST: [&str; 5] = [
     "oauth_consumer_key",
     "oauth_signature",

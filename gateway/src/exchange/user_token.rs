@@ -1,9 +1,5 @@
-//! Users' sign-ins and their opaque bearer tokens (magento.md 4.1 to 4.5).
-//!
-//! One message for every failure: unknown user, wrong password, inactive account, locked name; and the same work for an
-//! unknown user as for a known one.
+//! Users' bearer tokens: issued after a sign-in, ended by their user (magento.md 4.2 to 4.4).
 
-use std::hash::{BuildHasher as _, RandomState};
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
@@ -11,81 +7,61 @@ use bytes::Bytes;
 use http::header::{ACCEPT, CACHE_CONTROL, CONTENT_TYPE, PRAGMA};
 use http::{HeaderMap, HeaderValue, Response};
 use serde_json::Value;
-use token_store::{Account, LockoutKind, Secret, Store, User, UserKind, UserToken};
-use tokio::sync::{Semaphore, SemaphorePermit};
+use token_store::{Account, Store, User, UserKind, UserToken};
 
 use super::password::{HashFailed, Passwords};
+pub use super::sign_in::Credentials;
+use super::sign_in::{SignIns, SignedIn};
+use super::voucher::Voucher;
 use crate::authenticate::bearer;
+use crate::authenticate::jwt::Jwts;
 use crate::body::ResponseBody;
 use crate::clock::Clock;
-use crate::config::{Config, CustomerCredentials, Lockout, Tokens};
+use crate::config::{Config, Lockout, TokenFormat, Tokens};
 use crate::random;
-use crate::refusal::{Cause, Message, Refusal, prefers_xml, xml};
+use crate::refusal::{Cause, Refusal, prefers_xml, xml};
 
 /// Signs users in and out.
 pub struct UserTokens {
-    store: Arc<dyn Store>,
-    clock: Clock,
-    passwords: Passwords,
-    settings: ArcSwap<Settings>,
-    attempts: Attempts,
+    pub(super) store: Arc<dyn Store>,
+    jwts: Arc<Jwts>,
+    pub(super) clock: Clock,
+    pub(super) sign_ins: SignIns,
+    pub(super) settings: ArcSwap<Settings>,
 }
 
-/// One attempt at a time for a name: guesses at once must not all be tried before the first of them is counted.
-struct Attempts {
-    turns: [Semaphore; 64],
-    hasher: RandomState,
-}
-
-impl Attempts {
-    fn new() -> Self {
-        Self {
-            turns: std::array::from_fn(|_| Semaphore::new(1)),
-            hasher: RandomState::new(),
-        }
-    }
-
-    /// Waits for the turn of a name. Some names share one: that costs time, and the bound costs no memory.
-    async fn turn(&self, kind: LockoutKind, name: &str) -> Result<SemaphorePermit<'_>, Refusal> {
-        let place = self.hasher.hash_one((kind, name)) % 64;
-        let turns = usize::try_from(place).ok().and_then(|place| self.turns.get(place));
-        let turn = turns.ok_or(Cause::Internal)?.acquire().await;
-        turn.map_err(|_| Cause::Internal.into())
-    }
-}
-
-struct Settings {
-    tokens: Tokens,
-    lockout: Lockout,
-}
-
-/// A name and a password, both present.
-pub struct Credentials {
-    username: String,
-    password: Secret,
+pub(super) struct Settings {
+    pub(super) tokens: Tokens,
+    pub(super) lockout: Lockout,
+    /// Who vouches for customers, where their accounts are not kept here.
+    voucher: Option<Voucher>,
 }
 
 impl UserTokens {
     /// With the sections it needs.
-    pub fn new(store: Arc<dyn Store>, clock: Clock, config: &Config) -> Result<Self, HashFailed> {
-        let settings = ArcSwap::from_pointee(Settings::of(config));
+    pub fn new(
+        (store, jwts): (&Arc<dyn Store>, &Arc<Jwts>),
+        clock: Clock,
+        config: &Config,
+        voucher: Option<Voucher>,
+    ) -> Result<Self, HashFailed> {
         Ok(Self {
-            store,
+            store: Arc::clone(store),
+            jwts: Arc::clone(jwts),
             clock,
-            passwords: Passwords::new()?,
-            settings,
-            attempts: Attempts::new(),
+            sign_ins: SignIns::new(Arc::clone(store), clock)?,
+            settings: ArcSwap::from_pointee(Settings::of(config, voucher)),
         })
     }
 
-    /// Lifetimes and lock-out of a new configuration.
-    pub fn reload(&self, config: &Config) {
-        self.settings.store(Arc::new(Settings::of(config)));
+    /// Lifetimes, lock-out and voucher of a new configuration.
+    pub fn reload(&self, config: &Config, voucher: Option<Voucher>) {
+        self.settings.store(Arc::new(Settings::of(config, voucher)));
     }
 
     /// What hashes passwords, for accounts.
     pub fn passwords(&self) -> &Passwords {
-        &self.passwords
+        self.sign_ins.passwords()
     }
 
     /// `POST /rest/V1/integration/admin/token`
@@ -97,45 +73,21 @@ impl UserTokens {
 
     /// An admin's sign-in, for the REST route and the admin listener alike: the account and a fresh token.
     pub async fn sign_in_admin(&self, credentials: &Credentials) -> Result<(Arc<Account>, String), Refusal> {
-        let account = self.check(UserKind::Admin, LockoutKind::Admin, credentials).await?;
-        let lifetime = self.settings.load().tokens.admin_lifetime;
-        let user = User {
-            kind: UserKind::Admin,
-            id: account.id.0,
-        };
-        let token = self.issue(user, lifetime.map(|lifetime| lifetime.as_secs())).await?;
-        Ok((account, token))
+        let signed_in = self.check(UserKind::Admin, credentials).await?;
+        let token = self.issue(&signed_in).await?;
+        Ok((signed_in.account.ok_or(Cause::Internal)?, token))
     }
 
     /// Whoever signs in on a page of ours, without a token.
     pub async fn sign_in(&self, kind: UserKind, credentials: &Credentials) -> Result<User, Refusal> {
-        let lockout = match kind {
-            UserKind::Admin => LockoutKind::Admin,
-            UserKind::Customer => LockoutKind::Customer,
-        };
-        let account = self.check(kind, lockout, credentials).await?;
-        Ok(User { kind, id: account.id.0 })
+        Ok(self.check(kind, credentials).await?.user)
     }
 
     /// `POST /rest/V1/integration/customer/token`
     pub async fn customer_token(&self, headers: &HeaderMap, body: &Bytes) -> Result<Response<ResponseBody>, Refusal> {
         let credentials = Credentials::of_body(headers, body)?;
-        let lifetime = {
-            let settings = self.settings.load();
-            if matches!(settings.tokens.customer_credentials, CustomerCredentials::Http { .. }) {
-                tracing::error!("tokens.customer.credentials = \"http\" is not available in this version");
-                return Err(Cause::Internal.into());
-            }
-            settings.tokens.customer_lifetime
-        };
-        let account = self
-            .check(UserKind::Customer, LockoutKind::Customer, &credentials)
-            .await?;
-        let user = User {
-            kind: UserKind::Customer,
-            id: account.id.0,
-        };
-        let token = self.issue(user, lifetime.map(|lifetime| lifetime.as_secs())).await?;
+        let signed_in = self.check(UserKind::Customer, &credentials).await?;
+        let token = self.issue(&signed_in).await?;
         Ok(answer(headers, &Value::from(token)))
     }
 
@@ -146,136 +98,71 @@ impl UserTokens {
         let token = authorization
             .and_then(bearer::token)
             .ok_or_else(|| denied(Cause::ResourceDenied))?;
-        let found = self.store.user_token(&bearer::digest(token)).await?;
-        let live = found.filter(|found| found.expires_at.is_none_or(|at| at > self.clock.now()));
-        let user = live
-            .map(|found| found.user)
-            .ok_or_else(|| denied(Cause::BearerInvalid))?;
+        let reader = bearer::Reader {
+            store: &self.store,
+            jwts: &self.jwts,
+            now: self.clock.now(),
+        };
+        let user = reader.user(token).await?.map(|brought| brought.user);
+        let user = user.ok_or_else(|| denied(Cause::BearerInvalid))?;
         if user.kind != UserKind::Customer {
             return Err(denied(Cause::ResourceDenied));
         }
-        self.store.delete_user_tokens(user).await?;
+        self.store.revoke_user_tokens(user, self.clock.now()).await?;
         Ok(answer(headers, &Value::Bool(true)))
     }
 
-    /// Lock-out first, then the password; failures are counted by name as typed, unknown names too.
-    async fn check(
-        &self,
-        kind: UserKind,
-        lockout: LockoutKind,
-        credentials: &Credentials,
-    ) -> Result<Arc<Account>, Refusal> {
-        let now = self.clock.now();
-        let settings = self.settings.load().lockout;
-        let name = credentials.username.as_str();
-        let _turn = self.attempts.turn(lockout, name).await?;
-        let failures = self.store.sign_in_failures(lockout, name, now).await?;
-        // While locked nothing is tried and nothing is counted, so the lock ends (magento.md 4.5).
-        if failures.is_some_and(|failures| failures.count >= settings.max_failures) {
-            return Err(Cause::SignInFailed.into());
-        }
-        let account = self.store.account_by_name(kind, name).await?;
-        let hash = account.as_ref().map(|account| &account.definition.password_hash);
-        let right = self.passwords.verify(&credentials.password, hash).await?;
-        if let Some(account) = account.filter(|account| right && account.definition.active) {
-            if failures.is_some() {
-                self.store.clear_sign_in_failures(lockout, name).await?;
-            }
-            Ok(account)
-        } else {
-            self.store
-                .record_sign_in_failure(lockout, name, now, settings.duration.as_secs())
-                .await?;
-            Err(Cause::SignInFailed.into())
-        }
+    pub(super) async fn check(&self, kind: UserKind, credentials: &Credentials) -> Result<SignedIn, Refusal> {
+        let settings = self.settings.load_full();
+        let voucher = match kind {
+            UserKind::Admin => None,
+            UserKind::Customer => settings.voucher.as_ref(),
+        };
+        self.sign_ins.check(kind, credentials, settings.lockout, voucher).await
     }
 
-    async fn issue(&self, user: User, lifetime_secs: Option<u64>) -> Result<String, Refusal> {
-        let token = random::credential()?;
-        let now = self.clock.now();
+    async fn issue(&self, signed_in: &SignedIn) -> Result<String, Refusal> {
+        let (user, now) = (signed_in.user, self.clock.now());
+        let (lifetime, format) = self.settings.load().tokens.of(user.kind);
+        let expires_at = lifetime.map(|lifetime| now.saturating_add(lifetime.as_secs()));
+        let (token, is_beside_jwt) = match format {
+            TokenFormat::Opaque => (random::credential()?, false),
+            TokenFormat::Jwt => (self.jwts.issue(user, now, expires_at).await?, true),
+        };
         let row = UserToken {
             digest: bearer::digest(&token),
             user,
             created_at: now,
-            expires_at: lifetime_secs.map(|lifetime| now.saturating_add(lifetime)),
-            upstream_token: None,
+            expires_at,
+            upstream_token: signed_in.upstream_token.clone(),
+            is_beside_jwt,
         };
-        self.store.put_user_token(&row).await?;
+        // A JWT is not kept, but what goes with it is.
+        let is_kept = !is_beside_jwt || row.upstream_token.is_some();
+        if is_kept {
+            self.store.put_user_token(&row).await?;
+        }
+        if !self.sign_ins.still_holds(signed_in).await? {
+            if is_kept {
+                self.store.delete_user_token(&row.digest).await?;
+            }
+            return Err(Cause::SignInFailed.into());
+        }
+        if !is_kept && let Err(error) = self.store.tell_user_token(&row).await {
+            // The sign-in needs none of it.
+            tracing::warn!(%error, "a sign-in could not be told");
+        }
         Ok(token)
     }
 }
 
 impl Settings {
-    fn of(config: &Config) -> Self {
+    fn of(config: &Config, voucher: Option<Voucher>) -> Self {
         Self {
             tokens: config.tokens.clone(),
             lockout: config.lockout,
+            voucher,
         }
-    }
-}
-
-impl Credentials {
-    /// Both must be there (magento.md 4.1).
-    pub fn new(username: Option<String>, password: Option<String>) -> Result<Self, Refusal> {
-        let filled = |value: Option<String>| value.filter(|value| !value.is_empty());
-        match (filled(username), filled(password)) {
-            (Some(username), Some(password)) => {
-                if username.len() > LONGEST_NAME || password.len() > LONGEST_PASSWORD {
-                    return Err(Cause::SignInFailed.into());
-                }
-                Ok(Self {
-                    username,
-                    password: Secret::new(password),
-                })
-            }
-            (username, password) => {
-                let absent = [("username", username.is_none()), ("password", password.is_none())];
-                let absent = absent.into_iter().filter(|(_, absent)| *absent);
-                Err(Refusal::absent_fields(
-                    absent.map(|(name, _)| name.to_owned()).collect(),
-                ))
-            }
-        }
-    }
-
-    /// From a JSON body.
-    fn of_body(headers: &HeaderMap, body: &Bytes) -> Result<Self, Refusal> {
-        let json = headers
-            .get(CONTENT_TYPE)
-            .and_then(|value| value.to_str().ok())
-            .is_some_and(|value| {
-                value
-                    .split(';')
-                    .next()
-                    .unwrap_or_default()
-                    .trim()
-                    .eq_ignore_ascii_case("application/json")
-            });
-        let malformed = |sentence| Refusal::saying(Cause::RequestMalformed, Message::Plain(sentence));
-        if !json {
-            let sentence = if headers.contains_key(CONTENT_TYPE) {
-                "Content-Type header is invalid."
-            } else {
-                "Content-Type header is empty."
-            };
-            return Err(malformed(sentence));
-        }
-        let Ok(Value::Object(mut members)) = serde_json::from_slice(body) else {
-            return Err(malformed("Decoding error."));
-        };
-        let mut text = |name: &str| match members.remove(name) {
-            None | Some(Value::Null) => Ok(None),
-            Some(Value::String(text)) => Ok(Some(text)),
-            Some(_) => Err(malformed("Decoding error.")),
-        };
-        Self::new(text("username")?, text("password")?)
-    }
-}
-
-impl From<HashFailed> for Refusal {
-    fn from(error: HashFailed) -> Self {
-        tracing::error!(%error, "sign-in");
-        Cause::Internal.into()
     }
 }
 
@@ -297,7 +184,3 @@ fn answer(headers: &HeaderMap, value: &Value) -> Response<ResponseBody> {
     headers.insert(PRAGMA, HeaderValue::from_static("no-cache"));
     response
 }
-
-const LONGEST_NAME: usize = 255;
-/// Argon2 reads all of it: longer ones are only work.
-const LONGEST_PASSWORD: usize = 1024;

@@ -118,8 +118,6 @@ pub struct Options {
     pub upstream: String,
     /// Whether the asynchronous and bulk forms of the routes are made too (magento.md 5.7).
     pub with_async: bool,
-    /// Whether this version takes forced parameters.
-    pub takes_force: bool,
 }
 
 /// What the files declare, as the gateway needs it.

@@ -35,7 +35,6 @@ pub(super) fn options() -> Options {
     Options {
         upstream: "storefront".to_owned(),
         with_async: false,
-        takes_force: true,
     }
 }
 

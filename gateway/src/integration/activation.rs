@@ -2,6 +2,9 @@
 //!
 //! The verifier is committed before it is posted, with no lock held: partners ask for tokens during the POST. Activating
 //! again replaces a stuck token row and posts the same verifier.
+//!
+//! Deactivating is a pause: the access token stays and its calls are a guest's; activating ends the pause and makes nothing
+//! new (magento.md 3.3: what exists is kept). Reauthorizing replaces the token, paused or not.
 
 use token_store::{ConsumerRecord, IntegrationId, OwnToken, Secret, Status};
 
@@ -50,7 +53,8 @@ pub enum Renewal {
 }
 
 impl Integrations {
-    /// Activates. `exchange = Some(false)` makes the tokens at once although there is an endpoint.
+    /// Activates. `exchange = Some(false)` makes the tokens at once although there is an endpoint. Where an access token
+    /// stands already, it is only made to count again.
     pub async fn activate(
         &self,
         id: IntegrationId,
@@ -59,6 +63,12 @@ impl Integrations {
     ) -> Result<Activated, Failure> {
         let record = self.get(id).await?;
         let integration = record.integration.as_ref().ok_or(Failure::Unknown(id))?;
+        if renewal == Renewal::Keep && has_access_token(&record) && integration.status == Status::Inactive {
+            let resumed = self.resume(id).await?;
+            if is_live(&resumed) {
+                return Ok(Activated::already(resumed, false));
+            }
+        }
         let endpoint = integration.definition.endpoint.clone();
         match endpoint.filter(|_| exchange != Some(false)) {
             Some(endpoint) => self.activate_by_exchange(id, &endpoint, renewal).await,
@@ -198,10 +208,26 @@ impl Integrations {
         })
     }
 
-    /// Ends its use at once: tokens gone, calls are a guest's. It can be activated again.
+    /// Ends the pause that [`Integrations::deactivate`] made.
+    async fn resume(&self, id: IntegrationId) -> Result<ConsumerRecord, Failure> {
+        self.change(id, None, |record, now| {
+            if !has_access_token(record) || is_live(record) {
+                return Ok(Next::Leave);
+            }
+            set_status(record, Status::Active, now);
+            Ok(Next::Write)
+        })
+        .await
+    }
+
+    /// Pauses it: from now on its calls are a guest's. The access token stays, so that activating again needs no new
+    /// credentials. A handshake that is under way ends: the partner's next step would undo the pause.
     pub async fn deactivate(&self, id: IntegrationId) -> Result<ConsumerRecord, Failure> {
         self.change(id, None, |record, now| {
-            record.token = None;
+            record.token.take_if(|token| match token {
+                OwnToken::Verifier { .. } | OwnToken::Request { .. } => true,
+                OwnToken::Access { .. } => false,
+            });
             set_status(record, Status::Inactive, now);
             Ok(Next::Write)
         })
@@ -228,7 +254,12 @@ fn is_live(record: &ConsumerRecord) -> bool {
         .integration
         .as_ref()
         .is_some_and(|one| one.status == Status::Active);
-    is_active && matches!(record.token, Some(OwnToken::Access { revoked: false, .. }))
+    is_active && has_access_token(record)
+}
+
+/// Whether it has an access token that nobody revoked, whether the integration is active or not.
+fn has_access_token(record: &ConsumerRecord) -> bool {
+    matches!(record.token, Some(OwnToken::Access { revoked: false, .. }))
 }
 
 pub(super) fn set_status(record: &mut ConsumerRecord, status: Status, now: u64) {

@@ -28,13 +28,18 @@ impl Integrations {
     /// Applies the definitions of the configuration at work, and again after each reload, for ever: whoever spawns it ends
     /// it. A store that is away is asked again.
     pub async fn follow_configuration(self) {
+        // One for all times, so that a gateway never waits for the end of its own lease.
+        let Ok(holder) = random::credential() else {
+            tracing::error!("[[integrations]] can't be applied: no randomness");
+            return;
+        };
         let mut applied: Option<std::sync::Arc<Live>> = None;
         loop {
             let live = self.live.load_full();
             let is_new = applied
                 .as_ref()
                 .is_none_or(|applied| !std::sync::Arc::ptr_eq(applied, &live));
-            if is_new && self.apply(&live).await {
+            if is_new && self.apply(&live, &holder).await {
                 applied = Some(live);
             }
             tokio::time::sleep(TICK).await;
@@ -42,12 +47,11 @@ impl Integrations {
     }
 
     /// Applies all definitions; `false`: the store could not be asked, or another gateway does it just now.
-    async fn apply(&self, live: &Live) -> bool {
+    async fn apply(&self, live: &Live, holder: &str) -> bool {
         if live.integrations.is_empty() {
             return true;
         }
-        let Ok(holder) = random::credential() else { return false };
-        match self.store.lease(LEASE, &holder, LEASE_SECS).await {
+        match self.store.lease(LEASE, holder, LEASE_SECS).await {
             Ok(true) => {}
             Ok(false) => return false,
             Err(error) => {

@@ -7,7 +7,9 @@ pub mod consumer;
 pub mod definition;
 #[cfg(test)]
 pub(crate) mod double;
+pub mod events;
 pub mod handshake;
+pub mod identity_link;
 pub mod sweep;
 #[cfg(test)]
 mod tests;

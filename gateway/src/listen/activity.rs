@@ -16,6 +16,7 @@ pub struct Activity {
     idle_since: Cell<Instant>,
     refused: Cell<Option<(u64, Cause)>>,
     abandoned: Cell<u32>,
+    is_quiet: Cell<bool>,
     /// Responses that wait for the client to take more, since when.
     waiting: RefCell<Vec<Rc<Cell<Option<Instant>>>>>,
     /// Told when the connection has served as many requests as it may.
@@ -31,6 +32,7 @@ impl Activity {
             idle_since: Cell::new(now),
             refused: Cell::new(None),
             abandoned: Cell::new(0),
+            is_quiet: Cell::new(false),
             waiting: RefCell::default(),
             spent: Notify::new(),
         })
@@ -75,6 +77,16 @@ impl Activity {
         self.refused
             .get()
             .and_then(|(refused, cause)| (refused == ordinal).then_some(cause))
+    }
+
+    /// Whether, when the client was last read or written to, nothing was on its way in either direction.
+    pub fn is_quiet(&self) -> bool {
+        self.is_quiet.get()
+    }
+
+    /// Says so, or that something is.
+    pub fn note_quiet(&self, is_quiet: bool) {
+        self.is_quiet.set(is_quiet);
     }
 
     /// A request was given up by its client before it was answered.

@@ -1,19 +1,24 @@
 //! Where a chunked body ends (RFC 9112 section 7.1), read more strictly than hyper does, so that the two can't disagree
 //! about where the next head begins.
 
+use super::head::is_token;
+
 /// A place in a chunked body.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Chunks {
     state: State,
     /// Octets of extensions and trailers so far: both are dropped, neither may go on for ever.
     aside: usize,
+    trailers: usize,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum State {
     /// In a chunk's size: its digits, and the value so far.
     Size(u32, u64),
-    /// After the size, before its line ends.
+    /// White space after the size.
+    SizeSpace(u64),
+    /// After a semicolon, before the size's line ends.
     Extension(u64),
     /// A CR came; LF ends the size's line.
     SizeEnd(u64),
@@ -24,6 +29,8 @@ enum State {
     DataLf,
     /// At the start of a trailer's line: an empty one ends the body.
     TrailerStart,
+    TrailerName,
+    /// After the colon.
     Trailer,
     TrailerEnd,
     LastLf,
@@ -48,6 +55,7 @@ impl Default for Chunks {
         Self {
             state: State::Size(0, 0),
             aside: 0,
+            trailers: 0,
         }
     }
 }
@@ -72,21 +80,19 @@ impl Chunks {
             match self.state {
                 State::Ended => return Progress::End(at),
                 State::Broken => return Progress::Broken,
-                State::Extension(_) | State::Trailer => {
-                    self.aside += 1;
-                    if self.aside > MOST_ASIDE {
-                        self.state = State::Broken;
-                        return Progress::Broken;
-                    }
-                }
+                State::SizeSpace(_) | State::Extension(_) | State::TrailerName | State::Trailer => self.aside += 1,
+                State::TrailerEnd => self.trailers += 1,
                 State::Size(..)
                 | State::SizeEnd(_)
                 | State::Data(_)
                 | State::DataCr
                 | State::DataLf
                 | State::TrailerStart
-                | State::TrailerEnd
                 | State::LastLf => {}
+            }
+            if self.aside > MOST_ASIDE || self.trailers > MOST_TRAILERS {
+                self.state = State::Broken;
+                return Progress::Broken;
             }
         }
         Progress::More
@@ -97,11 +103,11 @@ impl State {
     /// After one more octet that is not data.
     fn after(self, byte: u8) -> Self {
         match (self, byte) {
-            (Self::Size(1.., size) | Self::Extension(size), b'\r') => Self::SizeEnd(size),
+            (Self::Size(1.., size) | Self::SizeSpace(size) | Self::Extension(size), b'\r') => Self::SizeEnd(size),
+            (Self::Size(1.., size) | Self::SizeSpace(size), b' ' | b'\t') => Self::SizeSpace(size),
             // A control within a line, bare CR and LF among them, is read differently by others.
-            (Self::Size(1.., size), b';' | b' ' | b'\t') | (Self::Extension(size), b'\t' | b' '..=b'~' | 0x80..) => {
-                Self::Extension(size)
-            }
+            (Self::Size(1.., size) | Self::SizeSpace(size), b';')
+            | (Self::Extension(size), b'\t' | b' '..=b'~' | 0x80..) => Self::Extension(size),
             (Self::Size(digits, size), byte) if digits < MOST_DIGITS => match char::from(byte).to_digit(16) {
                 Some(digit) => Self::Size(digits + 1, size * 16 + u64::from(digit)),
                 None => Self::Broken,
@@ -113,7 +119,9 @@ impl State {
             (Self::TrailerStart, b'\r') => Self::LastLf,
             (Self::LastLf, b'\n') => Self::Ended,
             (Self::Trailer, b'\r') => Self::TrailerEnd,
-            (Self::TrailerStart | Self::Trailer, b'\t' | b' '..=b'~' | 0x80..) => Self::Trailer,
+            // A trailer is a field (section 7.1.2): without a fold, and with a name.
+            (Self::TrailerName, b':') | (Self::Trailer, b'\t' | b' '..=b'~' | 0x80..) => Self::Trailer,
+            (Self::TrailerStart | Self::TrailerName, byte) if is_token(byte) => Self::TrailerName,
             (_, _) => Self::Broken,
         }
     }
@@ -123,6 +131,8 @@ impl State {
 const MOST_DIGITS: u32 = 16;
 /// Octets of extensions and trailers together.
 const MOST_ASIDE: usize = 16 * 1024;
+/// As many as hyper takes.
+const MOST_TRAILERS: usize = 100;
 
 #[cfg(test)]
 mod tests {
@@ -153,7 +163,7 @@ mod tests {
 
     #[test]
     fn a_size_or_a_line_end_that_others_read_differently_is_broken() {
-        let broken: [&[u8]; 22] = [
+        let broken: [&[u8]; 30] = [
             b"-1\r\n",
             b"+1\r\na\r\n",
             b"0x1\r\na\r\n",
@@ -170,12 +180,20 @@ mod tests {
             b"1\r\nab\r\n",
             b"1\r\na\n",
             b"1\r\na0\r\n",
+            b"1 a\r\na\r\n",
+            b"1\t1\r\na\r\n",
             b"1;a\nb\r\n",
             b"1;a\rb\r\n",
             b"1;a\0b\r\n",
             b"0\r\n\n",
             b"0\r\nA: b\n\r\n",
             b"0\r\nA: \0\r\n",
+            b"0\r\nA: b\r\n c\r\n",
+            b"0\r\n\tA: b\r\n",
+            b"0\r\n: b\r\n",
+            b"0\r\nA : b\r\n",
+            b"0\r\nA\r\n",
+            b"0\r\n\xC3\xA9: b\r\n",
         ];
 
         for body in broken {
@@ -188,6 +206,14 @@ mod tests {
         let long = "x".repeat(MOST_ASIDE);
         let within = format!("1;{}\r\na\r\n0\r\n\r\n", "x".repeat(MOST_ASIDE - 1));
 
+        let trailers = |count| format!("0\r\n{}\r\n", "A: b\r\n".repeat(count));
+
+        assert_eq!(run(trailers(MOST_TRAILERS + 1).as_bytes()), Progress::Broken);
+        assert!(matches!(run(trailers(MOST_TRAILERS).as_bytes()), Progress::End(_)));
+        assert_eq!(
+            run(format!("1{}\r\n", " ".repeat(MOST_ASIDE + 1)).as_bytes()),
+            Progress::Broken
+        );
         assert_eq!(run(format!("1;{long}\r\n").as_bytes()), Progress::Broken);
         assert_eq!(run(format!("0\r\na{long}\r\n").as_bytes()), Progress::Broken);
         assert!(matches!(run(within.as_bytes()), Progress::End(_)));

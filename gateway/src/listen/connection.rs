@@ -44,6 +44,10 @@ pub struct Connection {
     deadlines: Deadlines,
     clock: Clock,
     timer: Pin<Box<Sleep>>,
+    /// Whether the timer, as it is armed, will wake the connection's task.
+    is_watched: bool,
+    /// The client sent more than is read while a request is served: its end can't be seen before that is read.
+    has_unread: bool,
     /// Octets that were read to tell the version.
     sniffed: Vec<u8>,
     /// Since when a head, or a frame, is on its way.
@@ -72,11 +76,20 @@ impl Connection {
             deadlines,
             clock,
             timer: Box::pin(tokio::time::sleep(deadlines.idle.min(deadlines.head))),
+            is_watched: false,
+            has_unread: false,
             sniffed: Vec::new(),
             partial_since: None,
             stalled_since: None,
             closing: Closing::Open,
         }
+    }
+
+    /// Whether the client's end is looked for here while a request is served, so that hyper needn't read for it: each such
+    /// read takes a buffer of 8 KiB beside the one that the request's head still stands in. Not under TLS, where octets that
+    /// wait may be the end's announcement.
+    pub fn sees_the_end(&self) -> bool {
+        matches!(self.stream, Stream::Plain(_))
     }
 
     /// Speaks HTTP/1, within these bounds.
@@ -98,6 +111,18 @@ impl Connection {
                 return Ok(seen == preface);
             }
         }
+    }
+
+    /// Waits, without reading, until there is something to read. `false`: the client was silent for too long.
+    pub async fn stirs(&mut self) -> bool {
+        std::future::poll_fn(|cx| {
+            // Its fault, if it has one, is for who reads it.
+            if self.stream.poll_read_ready(cx).is_ready() {
+                return Poll::Ready(true);
+            }
+            self.poll_deadline(cx).map(|()| false)
+        })
+        .await
     }
 
     /// Octets into `buf`, judged. `Ready` without any: the end.
@@ -148,6 +173,7 @@ impl Connection {
     }
 
     fn poll_fresh(&mut self, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        self.has_unread = false;
         if self.sniffed.is_empty() {
             return Pin::new(&mut self.stream).poll_read(cx, buf);
         }
@@ -195,9 +221,20 @@ impl Connection {
         self.activity.is_serving() || handed_over > self.activity.begun()
     }
 
+    /// Whether all that came was served, and all of that was taken.
+    fn is_quiet(&self) -> bool {
+        self.partial_since.is_none() && self.stalled_since.is_none() && self.sniffed.is_empty() && !self.is_serving()
+    }
+
     /// Ready once the deadline has passed; otherwise the task will be woken when it may have.
     fn poll_deadline(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        // A connection lives on one task: what was told once to wake it needn't be told again.
+        if self.is_watched && !self.timer.is_elapsed() {
+            return Poll::Pending;
+        }
         loop {
+            // Without budget left, the timer would not look at who asks.
+            self.is_watched = tokio::task::coop::has_budget_remaining();
             ready!(self.timer.as_mut().poll(cx));
             let now = self.clock.instant();
             match self.deadline() {
@@ -255,9 +292,11 @@ impl Connection {
                 Poll::Ready(result)
             }
             Poll::Pending => {
+                self.activity.note_quiet(false);
                 if self.stalled_since.is_none() {
                     let now = self.clock.instant();
                     self.stalled_since = Some(now);
+                    self.is_watched = false;
                     self.timer.as_mut().reset((now + self.deadlines.write).into());
                 }
                 ready!(self.poll_deadline(cx));
@@ -265,6 +304,26 @@ impl Connection {
                 self.stream.reset_on_close();
                 Poll::Ready(Err(io::ErrorKind::TimedOut.into()))
             }
+        }
+    }
+
+    /// An error once the client is gone while a request is served: nobody waits for the answer any more.
+    fn look_for_the_end(&mut self, cx: &mut Context<'_>) -> io::Result<()> {
+        let (Stream::Plain(socket), Inbound::Http1(_)) = (&self.stream, &self.inbound) else {
+            return Ok(());
+        };
+        if self.has_unread || !self.is_serving() {
+            return Ok(());
+        }
+        let mut octet = [0];
+        match socket.poll_peek(cx, &mut ReadBuf::new(&mut octet)) {
+            Poll::Pending => Ok(()),
+            Poll::Ready(Ok(0)) => Err(io::ErrorKind::ConnectionAborted.into()),
+            Poll::Ready(Ok(_)) => {
+                self.has_unread = true;
+                Ok(())
+            }
+            Poll::Ready(Err(error)) => Err(error),
         }
     }
 
@@ -296,8 +355,10 @@ impl AsyncRead for Connection {
         }
         loop {
             if let Poll::Ready(read) = this.poll_judged(cx, buf) {
+                this.activity.note_quiet(false);
                 return Poll::Ready(read);
             }
+            this.activity.note_quiet(this.is_quiet());
             ready!(this.poll_deadline(cx));
             if let Some(error) = this.time_out(cx) {
                 return Poll::Ready(Err(error));
@@ -327,8 +388,11 @@ impl AsyncWrite for Connection {
         self.stream.is_write_vectored()
     }
 
+    /// hyper flushes whenever the connection is woken, while a request is served, too.
     fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.get_mut().stream).poll_flush(cx)
+        let this = self.get_mut();
+        ready!(Pin::new(&mut this.stream).poll_flush(cx))?;
+        Poll::Ready(this.look_for_the_end(cx))
     }
 
     /// Ends the sending side; then, where the client may still be sending, waits a while for it to read our answer: a close

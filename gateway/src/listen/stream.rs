@@ -18,14 +18,22 @@ pub enum Stream {
 }
 
 impl Stream {
+    /// Ready when there is something to read, or the other end is gone.
+    pub fn poll_read_ready(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.tcp().poll_read_ready(cx)
+    }
+
     /// Makes the close that follows a reset: what waits to be sent is thrown away, and the peer sees that it was cut.
     pub fn reset_on_close(&self) {
-        let tcp = match self {
+        if let Err(error) = socket2::SockRef::from(self.tcp()).set_linger(Some(Duration::ZERO)) {
+            tracing::debug!(%error, "SO_LINGER");
+        }
+    }
+
+    fn tcp(&self) -> &TcpStream {
+        match self {
             Self::Plain(stream) => stream,
             Self::Tls(stream) => stream.get_ref().0,
-        };
-        if let Err(error) = socket2::SockRef::from(tcp).set_linger(Some(Duration::ZERO)) {
-            tracing::debug!(%error, "SO_LINGER");
         }
     }
 }

@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use super::traffic::Traffic;
 use crate::refusal::Cause;
 
 /// All shards, and what is read at the scrape.
@@ -15,13 +16,33 @@ use crate::refusal::Cause;
 pub struct Metrics {
     shards: Mutex<Vec<Arc<Shard>>>,
     gauges: Mutex<Vec<Gauge>>,
+    families: Mutex<Vec<Family>>,
     reloads: [AtomicU64; 2],
+    /// How the counters stood over the last hour.
+    pub traffic: Traffic,
+}
+
+/// How the counters stand.
+#[derive(Clone, Debug, Default)]
+pub struct Totals {
+    /// Requests answered.
+    pub answered: u64,
+    /// Refused, by the place of the cause.
+    pub refused: Vec<u64>,
+    /// Answered, by the place of the bucket.
+    pub latency: Vec<u64>,
 }
 
 /// A value read at the scrape.
 type Gauge = (&'static str, &'static str, Box<dyn Fn() -> u64 + Send + Sync>);
 
-/// One worker's counters.
+/// Values with labels, read at the scrape.
+type Family = (
+    (&'static str, &'static str, &'static str),
+    Box<dyn Fn() -> Vec<(String, u64)> + Send + Sync>,
+);
+
+/// One worker's counters: it alone writes them, so adding needs no lock on the memory between cores.
 pub struct Shard {
     served: [AtomicU64; 6],
     refused: [AtomicU64; Cause::ALL.len()],
@@ -55,17 +76,17 @@ impl Shard {
     /// A response was sent whole (or cut).
     pub fn answered(&self, status: u16, took: Duration, authenticated_after: Option<Duration>) {
         if let Some(class) = self.served.get(usize::from(status / 100)) {
-            class.fetch_add(1, Ordering::Relaxed);
+            add(class, 1);
         }
         let micros = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
         let bucket = BUCKETS.partition_point(|(bound, _)| *bound < micros);
         if let Some(bucket) = self.latency.get(bucket) {
-            bucket.fetch_add(1, Ordering::Relaxed);
+            add(bucket, 1);
         }
-        self.latency_sum_micros.fetch_add(micros, Ordering::Relaxed);
+        add(&self.latency_sum_micros, micros);
         if let Some(after) = authenticated_after {
             let micros = u64::try_from(after.as_micros()).unwrap_or(u64::MAX);
-            self.authentication_sum_micros.fetch_add(micros, Ordering::Relaxed);
+            add(&self.authentication_sum_micros, micros);
         }
     }
 
@@ -73,18 +94,18 @@ impl Shard {
     pub fn refused(&self, cause: Cause, observed: bool) {
         let counters = if observed { &self.observed } else { &self.refused };
         if let Some(counter) = counters.get(cause as usize) {
-            counter.fetch_add(1, Ordering::Relaxed);
+            add(counter, 1);
         }
     }
 
     /// A connection over its bound was closed.
     pub fn connection_refused(&self) {
-        self.connections_refused.fetch_add(1, Ordering::Relaxed);
+        add(&self.connections_refused, 1);
     }
 
     /// A request or a connection met a defect of ours.
     pub fn panicked(&self) {
-        self.panics.fetch_add(1, Ordering::Relaxed);
+        add(&self.panics, 1);
     }
 
     /// How often that happened.
@@ -94,8 +115,15 @@ impl Shard {
 
     /// A request's Host or scheme isn't the one that clients sign. Answers how often before.
     pub fn host_mismatch(&self) -> u64 {
-        self.host_mismatch.fetch_add(1, Ordering::Relaxed)
+        add(&self.host_mismatch, 1)
     }
+}
+
+/// Adds to a counter that nobody else writes; answers what it was.
+fn add(counter: &AtomicU64, more: u64) -> u64 {
+    let before = counter.load(Ordering::Relaxed);
+    counter.store(before.wrapping_add(more), Ordering::Relaxed);
+    before
 }
 
 impl Metrics {
@@ -117,10 +145,53 @@ impl Metrics {
             .push((name, help, Box::new(read)));
     }
 
+    /// Adds counters with labels, read at the scrape: name without prefix, help, a reader of labels (`{a="b"}`) and values.
+    pub fn counters(
+        &self,
+        name: &'static str,
+        help: &'static str,
+        read: impl Fn() -> Vec<(String, u64)> + Send + Sync + 'static,
+    ) {
+        self.family((name, "counter", help), Box::new(read));
+    }
+
+    /// The same for values that go up and down.
+    pub fn gauges(
+        &self,
+        name: &'static str,
+        help: &'static str,
+        read: impl Fn() -> Vec<(String, u64)> + Send + Sync + 'static,
+    ) {
+        self.family((name, "gauge", help), Box::new(read));
+    }
+
+    fn family(
+        &self,
+        of: (&'static str, &'static str, &'static str),
+        read: Box<dyn Fn() -> Vec<(String, u64)> + Send + Sync>,
+    ) {
+        let mut families = self.families.lock().unwrap_or_else(PoisonError::into_inner);
+        families.push((of, read));
+    }
+
     /// A reload ended.
     pub fn reloaded(&self, worked: bool) {
         if let Some(counter) = self.reloads.get(usize::from(worked)) {
             counter.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    /// How the counters stand now.
+    pub fn totals(&self) -> Totals {
+        let shards = self.shards.lock().unwrap_or_else(PoisonError::into_inner);
+        let by_place = |of: fn(&Shard) -> &[AtomicU64], places: usize| {
+            let counted = |place| total(&shards, |one| at(of(one), place));
+            (0..places).map(counted).collect::<Vec<u64>>()
+        };
+        Totals {
+            answered: by_place(|one| &one.served, 6).iter().sum(),
+            refused: by_place(|one| &one.refused, Cause::ALL.len()),
+            latency: by_place(|one| &one.latency, BUCKETS.len() + 1),
         }
     }
 
@@ -189,11 +260,19 @@ impl Metrics {
             let count = counter.load(Ordering::Relaxed).to_string();
             text.single(name, "counter", "Reloads of the configuration.", &count);
         }
+        self.expose_read(&mut text);
+        text.0
+    }
+
+    /// What is read at the scrape.
+    fn expose_read(&self, text: &mut Text) {
         for (name, help, read) in self.gauges.lock().unwrap_or_else(PoisonError::into_inner).iter() {
             let kind = if name.ends_with("_total") { "counter" } else { "gauge" };
             text.single(name, kind, help, &read().to_string());
         }
-        text.0
+        for ((name, kind, help), read) in self.families.lock().unwrap_or_else(PoisonError::into_inner).iter() {
+            text.family(name, kind, help, read().into_iter());
+        }
     }
 }
 
@@ -249,7 +328,7 @@ fn seconds(micros: u64) -> String {
 }
 
 /// Upper bounds in microseconds, and as Prometheus writes them.
-const BUCKETS: [(u64, &str); 12] = [
+pub(super) const BUCKETS: [(u64, &str); 12] = [
     (100, "0.0001"),
     (250, "0.00025"),
     (500, "0.0005"),

@@ -7,18 +7,18 @@ use http::header::{CONNECTION, CONTENT_LENGTH, FORWARDED, HOST, HeaderMap, Heade
 
 use super::hop::Hop;
 use crate::authenticate::{Authenticated, Caller};
+use crate::header;
 use crate::listen::head::folds_to;
 
-/// Makes a client's headers upstream's.
+/// Makes a client's headers upstream's. hyper frames what is sent from the body's own length.
 pub fn rewrite(headers: &mut HeaderMap, caller: &Authenticated, hop: Hop, keep_authorization: bool) {
-    let traceparent = headers
-        .get(&TRACEPARENT)
+    let traceparent = header::first(headers, &TRACEPARENT)
         .filter(|value| is_traceparent(value.as_bytes()))
         .cloned();
     remove_listed(headers);
     remove(headers, |name| match name {
         // We answered it, and send the body as it comes.
-        "expect" | "trailer" => true,
+        "expect" | "trailer" | "content-length" => true,
         "authorization" => !keep_authorization,
         // What goes with a parent that is not valid is not valid either (W3C Trace Context, 3.3.1).
         "tracestate" => traceparent.is_none(),
@@ -31,8 +31,8 @@ pub fn rewrite(headers: &mut HeaderMap, caller: &Authenticated, hop: Hop, keep_a
     }
     if let Some(credential) = caller.credential() {
         let identity = &credential.identity;
-        headers.insert(X_CONSUMER_ID, identity.consumer_id.clone());
         let named = [
+            (X_CONSUMER_ID, &identity.consumer_id),
             (X_CONSUMER_KEY, &identity.consumer_key),
             (X_INTEGRATION_ID, &identity.integration_id),
             (X_INTEGRATION_NAME, &identity.integration_name),
@@ -70,12 +70,10 @@ pub fn remove_hop_by_hop(headers: &mut HeaderMap) {
 
 /// What `Connection` lists, and itself.
 fn remove_listed(headers: &mut HeaderMap) {
-    if !headers.contains_key(CONNECTION) {
+    if !header::has(headers, &CONNECTION) {
         return;
     }
-    let listed: Vec<HeaderName> = headers
-        .get_all(CONNECTION)
-        .iter()
+    let listed: Vec<HeaderName> = header::all(headers, &CONNECTION)
         // The usual ones name no header that is not removed anyway.
         .filter(|value| *value != "keep-alive" && *value != "close")
         .flat_map(|value| value.as_bytes().split(|byte| *byte == b','))
@@ -89,10 +87,15 @@ fn remove_listed(headers: &mut HeaderMap) {
 }
 
 /// Removes every header whose (lower-case) name is `gone`: one look at what is there costs less than asking the map for
-/// each name that might be.
+/// each name that might be. Mostly it is one, and nothing needs gathering.
 fn remove(headers: &mut HeaderMap, gone: impl Fn(&str) -> bool) {
-    let gone: Vec<HeaderName> = headers.keys().filter(|name| gone(name.as_str())).cloned().collect();
-    for name in gone {
+    let is_gone = |name: &&HeaderName| gone(name.as_str());
+    let Some(first) = headers.keys().find(is_gone).cloned() else {
+        return;
+    };
+    headers.remove(first);
+    let others: Vec<HeaderName> = headers.keys().filter(is_gone).cloned().collect();
+    for name in others {
         headers.remove(name);
     }
 }
@@ -125,6 +128,9 @@ impl Trailers {
             let mut codings = value.as_bytes().split(|byte| *byte == b',');
             codings.any(|coding| coding.trim_ascii().eq_ignore_ascii_case(b"trailers"))
         };
+        if !header::has(headers, &TE) && !header::has(headers, &TRAILER) {
+            return Self::default();
+        }
         Self {
             accepted: headers.get_all(TE).iter().any(lists_trailers),
             announced: if http2 {
@@ -300,6 +306,97 @@ mod tests {
             assert!(!headers.contains_key(gone), "{gone}");
         }
         assert_eq!(headers.get("x-other").unwrap(), "stays");
+    }
+
+    #[test]
+    fn every_name_that_only_we_may_say_is_gone_in_every_spelling() {
+        let names = [
+            "x-user-type",
+            "x-user-id",
+            "x-request-id",
+            "x-real-ip",
+            "x-original-host",
+            "x-original-url",
+            "x-rewrite-url",
+            "x-http-method-override",
+            "x-http-method",
+            "x-method-override",
+            "x-forwarded",
+            "x-forwarded-for",
+            "x-forwarded-proto",
+            "x-forwarded-host",
+            "x-forwarded-port",
+            "x-consumer-id",
+            "x-integration-name",
+            "x-countersign-assertion",
+            "x-debug-countersign-token",
+        ];
+        let misspelt = [
+            "content_length",
+            "transfer_encoding",
+            "proxy_authorization",
+            "proxy_connection",
+            "keep_alive",
+            "http2_settings",
+            "content_type",
+            "content_encoding",
+        ];
+        let said = [
+            "x-user-type",
+            "x-request-id",
+            "x-forwarded-for",
+            "x-forwarded-proto",
+            "x-forwarded-host",
+        ];
+
+        let spelled = names
+            .into_iter()
+            .flat_map(|name| [name.to_owned(), name.replace('-', "_")]);
+        for name in spelled.chain(misspelt.map(str::to_owned)) {
+            let headers = rewritten(sent(&[(&name, "theirs"), (&name, "theirs, too")]));
+
+            assert_eq!(headers.contains_key(&name), said.contains(&name.as_str()), "{name}");
+            assert!(
+                headers.values().all(|value| !value.as_bytes().starts_with(b"theirs")),
+                "{name}"
+            );
+        }
+        let near = [
+            "x-user-idle",
+            "x-forwardedness",
+            "x-request",
+            "x-countersigned",
+            "xx-user-id",
+            "accept_language",
+        ];
+        let headers = rewritten(sent(&near.map(|name| (name, "passes"))));
+        assert!(near.iter().all(|name| headers.contains_key(*name)));
+    }
+
+    #[test]
+    fn trailers_can_not_say_what_a_head_may_not() {
+        let listed = [
+            ("Connection", "X-Hop"),
+            ("X-Hop", "1"),
+            ("Content-Length", "3"),
+            ("Transfer-Encoding", "chunked"),
+            ("Host", "evil.example"),
+            ("Authorization", "Bearer x"),
+            ("Trailer", "x"),
+            ("Expect", "100-continue"),
+            ("TE", "trailers"),
+            ("Proxy-Authorization", "Basic x"),
+            ("X-User-Id", "7"),
+            ("X_Consumer_Key", "k"),
+            ("X-Forwarded-For", "192.0.2.7"),
+            ("X-Countersign-Assertion", "a.b.c"),
+            ("Grpc-Status", "0"),
+        ];
+
+        let kept = keep_trailers(sent(&listed));
+
+        let names: Vec<&str> = kept.keys().map(HeaderName::as_str).collect();
+        assert_eq!(names, ["grpc-status"]);
     }
 
     #[test]

@@ -5,6 +5,8 @@ use std::net::IpAddr;
 
 use http::HeaderValue;
 
+use crate::request_id::RequestId;
+
 /// What the identity headers say besides who calls.
 pub struct Hop {
     /// `X-Request-Id`
@@ -35,20 +37,28 @@ struct Common {
 }
 
 impl HopMemory {
+    /// Whether the last request named that host: it was valid.
+    pub fn knows(&self, host: &str) -> bool {
+        let memory = self.0.borrow();
+        memory
+            .as_ref()
+            .is_some_and(|known| known.host.as_bytes() == host.as_bytes())
+    }
+
     /// The values for a request of `client`, which signed `proto` and named `host`.
-    pub fn hop(&self, client: IpAddr, proto: &'static str, host: &str, request_id: &HeaderValue) -> Hop {
+    pub fn hop(&self, client: IpAddr, proto: &'static str, host: &str, request_id: &RequestId) -> Hop {
         let mut memory = self.0.borrow_mut();
         let known = memory
             .take()
             .filter(|known| known.client == client && known.proto == proto && known.host.as_bytes() == host.as_bytes());
         let common = memory.insert(known.unwrap_or_else(|| Common::new(client, proto, host)));
         Hop {
-            request_id: request_id.clone(),
+            request_id: request_id.id.clone(),
             forwarded_for: common.forwarded_for.clone(),
             proto,
             host: common.host.clone(),
             forwarded: common.forwarded.clone(),
-            traceparent: traceparent(request_id),
+            traceparent: request_id.traceparent.clone(),
         }
     }
 }
@@ -71,24 +81,9 @@ impl Common {
     }
 }
 
-/// The request's id is the trace's; where a proxy gave it in another form, the trace begins with a fixed one.
-fn traceparent(request_id: &HeaderValue) -> HeaderValue {
-    let id = <&[u8; TRACE_LENGTH]>::try_from(request_id.as_bytes()).ok();
-    let trace = id.filter(|id| id.iter().all(u8::is_ascii_hexdigit)).unwrap_or(TRACE);
-    let (_, span) = trace.split_at(TRACE_LENGTH / 2);
-    let text = [b"00-", trace.as_slice(), b"-", span, b"-01"].concat();
-    HeaderValue::from_maybe_shared(bytes::Bytes::from(text)).unwrap_or_else(|_| HeaderValue::from_static(""))
-}
-
-const TRACE_LENGTH: usize = 32;
-/// For requests whose id a proxy gave in another form.
-const TRACE: &[u8; TRACE_LENGTH] = b"00000000000000010000000000000001";
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    const ID: HeaderValue = HeaderValue::from_static("0123456789abcdef0123456789abcdef");
 
     fn told(hop: &Hop) -> [&str; 4] {
         [&hop.forwarded_for, &hop.host, &hop.forwarded, &hop.traceparent].map(|value| value.to_str().unwrap())
@@ -97,6 +92,7 @@ mod tests {
     #[test]
     fn what_a_connection_remembers_is_told_only_while_client_scheme_and_host_stay_the_same() {
         let memory = HopMemory::default();
+        let id = RequestId::given(HeaderValue::from_static("0123456789abcdef0123456789abcdef"));
         let (one, other) = (
             IpAddr::from([192, 0, 2, 1]),
             IpAddr::from([0x2001, 0xdb8, 0, 0, 0, 0, 0, 1]),
@@ -104,32 +100,20 @@ mod tests {
         let trace = "00-0123456789abcdef0123456789abcdef-0123456789abcdef-01";
 
         for _ in 0..2 {
-            let hop = memory.hop(one, "http", "shop.example", &ID);
+            let hop = memory.hop(one, "http", "shop.example", &id);
+            assert!(memory.knows("shop.example") && !memory.knows("shop.exampl") && !memory.knows(""));
             let forwarded = "for=192.0.2.1;host=\"shop.example\";proto=http";
             assert_eq!(told(&hop), ["192.0.2.1", "shop.example", forwarded, trace]);
         }
-        let hop = memory.hop(one, "https", "shop.example", &ID);
+        let hop = memory.hop(one, "https", "shop.example", &id);
         assert_eq!(told(&hop)[2], "for=192.0.2.1;host=\"shop.example\";proto=https");
-        let hop = memory.hop(one, "https", "other.example", &ID);
+        let hop = memory.hop(one, "https", "other.example", &id);
         assert_eq!(
             told(&hop)[1..3],
             ["other.example", "for=192.0.2.1;host=\"other.example\";proto=https"]
         );
-        let hop = memory.hop(other, "https", "other.example", &ID);
+        let hop = memory.hop(other, "https", "other.example", &id);
         let forwarded = "for=\"[2001:db8::1]\";host=\"other.example\";proto=https";
         assert_eq!(told(&hop), ["2001:db8::1", "other.example", forwarded, trace]);
-    }
-
-    #[test]
-    fn an_id_in_another_form_begins_no_trace_of_its_own() {
-        for id in [
-            "short",
-            "0123456789abcdef0123456789abcdeg",
-            "0123456789abcdef0123456789abcdef0",
-        ] {
-            let traceparent = traceparent(&HeaderValue::from_static(id));
-
-            assert_eq!(traceparent, "00-00000000000000010000000000000001-0000000000000001-01");
-        }
     }
 }

@@ -1,12 +1,16 @@
 //! The hot path: a request for a route, from head to response, as one screen of straight calls.
 
+pub mod assertion;
 pub mod credentials;
+mod force;
 pub mod headers;
 pub mod hop;
+mod payload;
 pub mod request_body;
 pub mod response_body;
 pub mod route;
 
+use std::pin::pin;
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -15,25 +19,30 @@ use http::header::{CONTENT_LENGTH, TRANSFER_ENCODING};
 use http::request::Parts;
 use http::{HeaderMap, HeaderValue, Request, Response, StatusCode, Uri};
 use http_body_util::Full;
-use hyper::body::{Body as _, Incoming};
-use oauth1::{OauthRequest, Placement, RequestParts};
+use hyper::body::Body as _;
+use oauth1::{OauthRequest, RequestParts, Rules};
 
+use self::credentials::UpstreamCredential;
 use self::headers::{Trailers, remove_hop_by_hop, rewrite};
+pub use self::payload::Payload;
+use self::payload::{bound, check_body_hash, read_form, strip};
 use self::request_body::{RequestBody, Streamed, Upload};
 use self::response_body::UpstreamBody;
 use self::route::Found;
-use crate::authenticate::body::{self, Bound};
-use crate::authenticate::signature::{Proven, Verifier};
+use crate::authenticate::body;
+use crate::authenticate::signature::Verifier;
 use crate::authenticate::target::Origin;
-use crate::authenticate::{Authenticated, bearer, signed};
+use crate::authenticate::{Authenticated, Lookup, bearer, signed};
+use crate::authorize::opened_routes::RoutePlace;
 use crate::authorize::{Permitted, permit};
 use crate::body::ResponseBody;
+use crate::explain::capture;
+use crate::header;
 use crate::limit::Subject;
-use crate::live::Route;
+use crate::live::{Route, Upstream};
 use crate::refusal::{Cause, Refusal};
-use crate::service::in_flight::Turn;
 use crate::service::{Local, Served};
-use crate::upstream::Answer;
+use crate::upstream::{Answer, Resign};
 
 /// One request on its way through the gateway.
 #[derive(Clone, Copy)]
@@ -50,19 +59,11 @@ pub struct Exchange<'a> {
     pub host: &'a str,
 }
 
-/// A request body, read or still to come.
-enum Payload {
-    /// It was signed (or its hash was), so it was read whole.
-    Read(Bytes),
-    /// Nothing of it was read.
-    Unread(Incoming),
-}
-
 /// Serves a route.
 pub async fn serve(
     exchange: &Exchange<'_>,
-    mut parts: Parts,
-    incoming: Incoming,
+    parts: &mut Parts,
+    payload: &mut Payload,
 ) -> Result<Response<ResponseBody>, Refusal> {
     let live = &exchange.local.live;
     let route = match live.table.find(exchange.host, parts.method.as_str(), parts.uri.path()) {
@@ -78,19 +79,22 @@ pub async fn serve(
     if body::declared_length(&parts.headers).is_some_and(|length| length > live.public.limits.body) {
         return Err(Cause::BodyTooLarge.into());
     }
-    let mut payload = Payload::Unread(incoming);
-    let judged = judge(exchange, route, &mut parts, &mut payload).await;
-    let permitted = match judged {
+    let permitted = match judge(exchange, route, parts, payload).await {
         Ok(permitted) => permitted,
-        Err(refusal) if route.config.observe && may_be_observed(refusal.cause(), &payload) => {
+        Err(refusal) if route.config.observe && may_be_observed(refusal.cause(), payload) => {
+            capture::observed(exchange, parts, payload.octets(), &refusal);
             let mut facts = exchange.served.facts.borrow_mut();
             facts.cause = Some(refusal.cause());
             facts.observed = true;
             Permitted::observed()
         }
-        Err(refusal) => return Err(refusal),
+        // Apart, so that requests that are served don't carry what it needs.
+        Err(refusal) => return Err(Box::pin(capture::refused(exchange, parts, payload.octets(), refusal)).await),
     };
     count(exchange, route, &permitted)?;
+    if !route.config.force.is_empty() {
+        Box::pin(force::apply(exchange, &route.config.force, &permitted, parts, payload)).await?;
+    }
     forward(exchange, route, permitted, parts, payload).await
 }
 
@@ -98,16 +102,23 @@ pub async fn serve(
 fn count(exchange: &Exchange<'_>, route: &Route, permitted: &Permitted) -> Result<(), Refusal> {
     let rates = &exchange.local.live.rates;
     exchange.served.admit(rates, Subject::Route(&route.config.path))?;
-    let integration = permitted
-        .caller()
-        .credential()
-        .and_then(|one| one.record().integration.as_ref());
-    match integration {
-        None => Ok(()),
-        Some(one) => exchange
-            .served
-            .admit(rates, Subject::Integration(one.id.0, &one.definition.name)),
+    let Some(credential) = permitted.caller().credential() else {
+        return Ok(());
+    };
+    let Some(id) = credential.integration() else {
+        return Ok(());
+    };
+    if !rates.is_empty() {
+        let name = credential
+            .record()
+            .integration
+            .as_ref()
+            .map(|one| &*one.definition.name);
+        let subject = Subject::Integration(id.0, name.unwrap_or_default());
+        exchange.served.admit(rates, subject)?;
     }
+    exchange.local.tally.used(id.0, route.number);
+    Ok(())
 }
 
 /// A body that was cut while it was read can't be forwarded, whatever the mode.
@@ -129,7 +140,14 @@ async fn judge(
     let live = &exchange.local.live;
     let authorization = bearer::authorization(&parts.headers)?;
     let is_bearer = authorization.is_some_and(bearer::is_bearer);
-    let form = read_form(exchange, parts, payload).await?;
+    let form = if body::is_form(&parts.headers) {
+        // Boxed, as what is rare is: every request's state is copied when it is made, and stays small.
+        let form = Box::pin(read_form(exchange, parts, payload)).await?;
+        exchange.served.waited();
+        Some(form)
+    } else {
+        None
+    };
     check_parameters(parts.uri.query(), form.as_deref(), live.public.limits.parameters)?;
     let path = exchange.origin.path(parts.uri.path());
     let request = RequestParts {
@@ -138,53 +156,86 @@ async fn judge(
         authorization,
         form: form.as_deref(),
     };
-    let caller = match OauthRequest::parse(&request, &live.rules)? {
-        // A bearer beside OAuth parameters: which of the two calls?
-        Some(_) if is_bearer => return Err(Cause::RequestMalformed.into()),
-        Some(oauth) => {
-            let verifier = verifier(exchange);
-            let proven = verifier.resource(&request, oauth).await?;
-            exchange.served.facts.borrow_mut().consumer = Some(proven.credential.record().consumer.id.0);
-            check_body_hash(exchange, &proven, form.is_some(), payload).await?;
-            verifier.claim(&proven).await?;
-            let placement = proven.placement();
-            let caller = signed(proven, &verifier).await?;
-            strip(parts, payload, placement, route)?;
-            caller
+    let caller = if let Some(oauth) = oauth_request(&request, &live.rules, is_bearer)? {
+        let verifier = verifier(exchange);
+        let store_time = &exchange.served.store_time;
+        let proven = match verifier.resource(&request, oauth) {
+            Lookup::Known(proven) => proven?,
+            Lookup::Asking(mut asking) => store_time.bound(asking.as_mut()).await?,
+        };
+        exchange.served.facts.borrow_mut().consumer = Some(proven.credential.id().0);
+        route.verified.mark();
+        if let Some(declared) = proven.signed().body_hash() {
+            Box::pin(check_body_hash(exchange, &proven, declared, form.is_some(), payload)).await?;
         }
-        None => bearer_or_guest(exchange, authorization).await?,
+        store_time.bound_claim(pin!(verifier.claim(&proven))).await?;
+        let caller = match signed(&proven, &verifier) {
+            Lookup::Known(caller) => caller?,
+            Lookup::Asking(mut asking) => store_time.bound(asking.as_mut()).await?,
+        };
+        strip(parts, payload, proven.placement(), route)?;
+        caller
+    } else {
+        let asked = pin!(bearer_or_guest(exchange, route, authorization));
+        exchange.served.store_time.bound(asked).await?
     };
     let worker = &exchange.served.worker;
-    let after = worker.clock.instant().duration_since(exchange.served.started);
+    let after = worker.clock.instant().duration_since(exchange.served.started.instant);
     exchange.served.facts.borrow_mut().authenticated_after = Some(after);
-    permit(caller, &route.config.requirement, &live.tree)
+    let place = RoutePlace {
+        configuration: exchange.local.number,
+        route: route.number,
+    };
+    permit(caller, &route.config.requirement, &live.tree, place)
+}
+
+/// The request's OAuth parameters, where it has any. A bearer token beside them: which of the two calls?
+fn oauth_request<'a>(
+    request: &RequestParts<'a>,
+    rules: &Rules,
+    is_bearer: bool,
+) -> Result<Option<OauthRequest<'a>>, Refusal> {
+    match OauthRequest::parse(request, rules)? {
+        Some(_) if is_bearer => Err(Cause::RequestMalformed.into()),
+        oauth => Ok(oauth),
+    }
 }
 
 /// What verifying needs, from this worker.
 pub fn verifier<'a>(exchange: &Exchange<'a>) -> Verifier<'a> {
-    let worker = &exchange.served.worker;
+    let (worker, now) = (&exchange.served.worker, exchange.served.now());
     Verifier {
         credentials: &worker.credentials,
         store: &worker.store,
         oauth: &exchange.local.live.oauth,
         dummy: &worker.dummy,
         called: exchange.host,
-        now: worker.clock.now(),
+        now: now.wall.as_secs(),
+        instant: now.instant,
     }
 }
 
-async fn bearer_or_guest(exchange: &Exchange<'_>, authorization: Option<&[u8]>) -> Result<Authenticated, Refusal> {
+async fn bearer_or_guest(
+    exchange: &Exchange<'_>,
+    route: &Route,
+    authorization: Option<&[u8]>,
+) -> Result<Authenticated, Refusal> {
     let Some(token) = authorization.and_then(bearer::token) else {
         return Ok(Authenticated::guest());
     };
-    let worker = &exchange.served.worker;
-    let access_tokens = exchange.local.live.oauth.access_tokens_as_bearer;
+    let (worker, live) = (&exchange.served.worker, &exchange.local.live);
+    let demanded = live
+        .upstreams
+        .get(route.upstream)
+        .and_then(|one| one.credential.as_ref());
+    let forwards_own = matches!(demanded, Some(UpstreamCredential::Customer));
+    let access_tokens = live.oauth.access_tokens_as_bearer;
     bearer::authenticate(
         token,
-        &worker.store,
+        worker.bearers(),
         &worker.credentials,
         access_tokens,
-        worker.clock.now(),
+        forwards_own,
     )
     .await
 }
@@ -205,130 +256,57 @@ fn check_parameters(query: Option<&str>, form: Option<&[u8]>, most: usize) -> Re
     Ok(())
 }
 
-/// Form fields are part of the signature (RFC 5849 section 3.4.1.3.1): a form is read whole before anything is judged.
-async fn read_form(exchange: &Exchange<'_>, parts: &Parts, payload: &mut Payload) -> Result<Option<Bytes>, Refusal> {
-    if !body::is_form(&parts.headers) {
-        return Ok(None);
-    }
-    let limits = &exchange.local.live.public.limits;
-    let size = u64::try_from(limits.signed_form).unwrap_or(u64::MAX);
-    let form = read(&exchange.served.turn, payload, Bound { size, ..bound(limits) }).await?;
-    if !form.is_empty() && body::is_encoded(&parts.headers) {
-        return Err(Cause::FormEncoded.into());
-    }
-    Ok(Some(form))
-}
-
-/// A declared hash is compared before the nonce is spent (oauth1.md X3): never on a form, whose fields are signed.
-async fn check_body_hash(
-    exchange: &Exchange<'_>,
-    proven: &Proven<'_>,
-    is_form: bool,
-    payload: &mut Payload,
-) -> Result<(), Refusal> {
-    let Some(declared) = proven.signed().body_hash() else {
-        return Ok(());
-    };
-    if is_form {
-        return Err(Cause::ParameterRejected.into());
-    }
-    let limits = &exchange.local.live.public.limits;
-    let octets = read(
-        &exchange.served.turn,
-        payload,
-        Bound {
-            size: limits.body,
-            ..bound(limits)
-        },
-    )
-    .await?;
-    let sha1_allowed = proven.credential.methods().contains(oauth1::SignatureMethod::HmacSha1)
-        || proven.credential.methods().contains(oauth1::SignatureMethod::RsaSha1);
-    oauth1::body_hash::check(&octets, declared, sha1_allowed).map_err(Refusal::from)
-}
-
-async fn read(turn: &Turn, payload: &mut Payload, bound: Bound) -> Result<Bytes, Refusal> {
-    let read = match std::mem::replace(payload, Payload::Read(Bytes::new())) {
-        Payload::Read(bytes) => bytes,
-        Payload::Unread(incoming) => turn.while_waiting(body::read(incoming, bound)).await?,
-    };
-    *payload = Payload::Read(read.clone());
-    Ok(read)
-}
-
-fn bound(limits: &crate::config::Limits) -> Bound {
-    Bound {
-        size: limits.body,
-        timeout: limits.body_timeout,
-        rate: limits.body_rate,
-    }
-}
-
-/// The OAuth material ends here (C102): upstream gets the query and the form without `oauth_*`, all else as it was.
-fn strip(parts: &mut Parts, payload: &mut Payload, placement: Placement, route: &Route) -> Result<(), Refusal> {
-    if route.config.keep_oauth {
-        return Ok(());
-    }
-    match placement {
-        Placement::Header => Ok(()),
-        Placement::Query => {
-            let Some(query) = parts.uri.query().and_then(body::without_oauth) else {
-                return Ok(());
-            };
-            let path = parts.uri.path();
-            let target = if query.is_empty() {
-                path.to_owned()
-            } else {
-                format!("{path}?{query}")
-            };
-            parts.uri = target.parse().map_err(|_| Cause::RequestMalformed)?;
-            Ok(())
-        }
-        Placement::Form => {
-            let Payload::Read(form) = payload else { return Ok(()) };
-            let stripped = std::str::from_utf8(form).ok().and_then(body::without_oauth);
-            if let Some(stripped) = stripped {
-                *form = Bytes::from(stripped);
-            }
-            Ok(())
-        }
-    }
-}
-
 /// Sends it on. What came in under a proof of permission goes out under our names.
 async fn forward(
     exchange: &Exchange<'_>,
     route: &Route,
     permitted: Permitted,
-    parts: Parts,
-    payload: Payload,
+    parts: &mut Parts,
+    payload: &mut Payload,
 ) -> Result<Response<ResponseBody>, Refusal> {
     let (served, local) = (exchange.served, exchange.local);
-    let now = served.worker.clock.instant();
-    let is_read = match &payload {
+    let place = route.upstream;
+    let (Some(demands), Some(upstream)) = (local.live.upstreams.get(place), local.upstreams.get(place)) else {
+        return Err(Cause::UpstreamUnhealthy.into());
+    };
+    let judged = served
+        .facts
+        .borrow()
+        .authenticated_after
+        .map(|after| served.started.instant + after);
+    let now = judged.unwrap_or_else(|| served.worker.clock.instant());
+    let is_read = match &*payload {
         Payload::Read(_) => true,
         Payload::Unread(incoming) => incoming.is_end_stream(),
     };
     let upload = Upload::new(now, is_read);
-    let body = match payload {
+    let resign = resign(demands, parts, payload);
+    let body = match payload.take() {
         Payload::Read(bytes) => RequestBody::Read(Full::new(bytes)),
         Payload::Unread(_) if is_read => RequestBody::Read(Full::new(Bytes::new())),
         Payload::Unread(incoming) => {
             let bound = bound(&local.live.public.limits);
-            RequestBody::Streamed(Streamed::new(
-                incoming,
-                bound,
-                now,
-                Rc::clone(&upload),
-                Rc::clone(served),
-            ))
+            let (upload, served) = (Rc::clone(&upload), Rc::clone(served));
+            RequestBody::Streamed(Box::new(Streamed::new(incoming, bound, now, upload, served)))
         }
     };
-    let request = toward_upstream(exchange, route, &permitted, parts, body);
-    let upstream = local.upstreams.get(route.upstream).ok_or(Cause::UpstreamUnhealthy)?;
-    let consumer = permitted.caller().credential().map(|one| one.record().consumer.id.0);
+    let mut sending = Some(toward_upstream(exchange, route, &permitted, parts, body));
+    if let Some(request) = &mut sending {
+        if let Some(credential) = &demands.credential {
+            credential.apply(request.headers_mut(), permitted.caller());
+        }
+        if let Some(lifetime) = demands.config.assertion {
+            // Boxed, as what few upstreams get is.
+            let asserted = assertion::add(exchange, demands, lifetime, permitted.caller(), request);
+            Box::pin(asserted).await?;
+        }
+        if let Some(resign) = resign {
+            request.extensions_mut().insert(resign);
+        }
+    }
+    let consumer = permitted.caller().credential().map(|one| one.id().0);
     let hash = consumer.unwrap_or_else(|| hash_of(served.client));
-    let sent = upstream.send(request, hash, &upload.upstream_since).await;
+    let sent = upstream.send(&mut sending, hash, &upload.upstream_since).await;
     let answer = sent.map_err(|cause| upload.broken().unwrap_or(cause))?;
     // Upstream's time began when it had the request.
     let whole = upstream.config().request_timeout;
@@ -337,27 +315,37 @@ async fn forward(
     downstream(served, answer, &upload, whole.saturating_sub(spent))
 }
 
+/// What upstream is to find signed by the gateway itself, if it is.
+fn resign(demands: &Upstream, parts: &Parts, payload: &Payload) -> Option<Resign> {
+    let credentials = match demands.credential.as_ref()? {
+        UpstreamCredential::Oauth1(credentials) => credentials,
+        UpstreamCredential::Header(..) | UpstreamCredential::Customer => return None,
+    };
+    let form = match payload {
+        Payload::Read(octets) if body::is_form(&parts.headers) => Some(octets.clone()),
+        Payload::Read(_) | Payload::Unread(_) => None,
+    };
+    Some(Resign::new(credentials, form))
+}
+
 /// The request as upstream gets it.
 fn toward_upstream(
     exchange: &Exchange<'_>,
     route: &Route,
     permitted: &Permitted,
-    parts: Parts,
+    parts: &mut Parts,
     body: RequestBody,
 ) -> Request<RequestBody> {
     let is_unbounded = body.size_hint().exact().is_none();
     let mut request = Request::new(body);
-    *request.method_mut() = parts.method;
+    request.method_mut().clone_from(&parts.method);
     // In origin form, whatever it came in.
-    *request.uri_mut() = parts
-        .uri
+    *request.uri_mut() = std::mem::take(&mut parts.uri)
         .into_parts()
         .path_and_query
         .map_or_else(Uri::default, Uri::from);
-    *request.headers_mut() = parts.headers;
+    *request.headers_mut() = std::mem::take(&mut parts.headers);
     let headers = request.headers_mut();
-    // hyper frames what is sent from the body's own length.
-    headers.remove(CONTENT_LENGTH);
     let trailers = Trailers::of(headers, exchange.served.peer.http2);
     let served = exchange.served;
     let proto = exchange.origin.scheme.as_str();
@@ -368,10 +356,6 @@ fn toward_upstream(
     if is_unbounded {
         // hyper takes it for granted that a GET has no body, and would drop it.
         headers.insert(TRANSFER_ENCODING, HeaderValue::from_static("chunked"));
-    }
-    let upstream = exchange.local.live.upstreams.get(route.upstream);
-    if let Some(credential) = upstream.and_then(|one| one.credential.as_ref()) {
-        credential.apply(headers);
     }
     request
 }
@@ -404,10 +388,12 @@ fn downstream(
 
 /// Both framings, or a coding that ends elsewhere: what the body is depends on who reads (RFC 9112 section 6.3).
 fn is_framed_twice(headers: &HeaderMap) -> bool {
-    let mut codings = headers.get_all(TRANSFER_ENCODING).iter();
+    let mut codings = header::all(headers, &TRANSFER_ENCODING);
     match (codings.next(), codings.next()) {
         (None, _) => false,
-        (Some(only), None) => headers.contains_key(CONTENT_LENGTH) || !only.as_bytes().eq_ignore_ascii_case(b"chunked"),
+        (Some(only), None) => {
+            header::has(headers, &CONTENT_LENGTH) || !only.as_bytes().eq_ignore_ascii_case(b"chunked")
+        }
         (Some(_), Some(_)) => true,
     }
 }

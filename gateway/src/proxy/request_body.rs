@@ -22,7 +22,7 @@ pub enum RequestBody {
     /// In memory: it was signed.
     Read(Full<Bytes>),
     /// As it comes from the client.
-    Streamed(Streamed),
+    Streamed(Box<Streamed>),
 }
 
 /// How far a body has come: what the request's own future sees of it.

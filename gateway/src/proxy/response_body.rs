@@ -59,13 +59,14 @@ impl UpstreamBody {
     }
 
     fn end(&mut self) {
+        let now = self.served.worker.clock.instant();
         if let Some(lease) = self.lease.take()
             && self.upload.is_whole()
         {
-            lease.give_back();
+            lease.give_back(now);
         }
         self.note_client(None);
-        self.served.finish(self.status, self.octets);
+        self.served.finish_at(self.status, self.octets, now);
     }
 
     fn break_off(&mut self, cause: Cause) {

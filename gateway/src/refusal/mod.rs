@@ -10,6 +10,7 @@ use std::error::Error as _;
 
 use http::StatusCode;
 use oauth1::{ParameterName, Problem};
+use serde_json::Value;
 use token_store::StoreError;
 
 use crate::random::NoRandomness;
@@ -25,6 +26,8 @@ pub struct Refusal {
     status: StatusCode,
     message: Message,
     extra: Extra,
+    /// For who asked with a debug token.
+    explanation: Option<Box<Value>>,
 }
 
 /// What the body says: Magento's sentence with its parameters (magento.md 5.4).
@@ -38,6 +41,8 @@ pub enum Message {
     Named(&'static str, &'static str, String),
     /// Required parameters that are absent, by name.
     Absent(Vec<String>),
+    /// The password was right; the user with this number has to give a code, too (magento.md 4.2).
+    SecondFactor(u64),
 }
 
 /// What some causes add to the answer.
@@ -60,6 +65,7 @@ impl From<Cause> for Refusal {
             status: cause.status(),
             message: Message::Plain(cause.sentence()),
             extra: Extra::Nothing,
+            explanation: None,
         }
     }
 }
@@ -84,6 +90,16 @@ impl Refusal {
     /// Required fields of a body that are absent or empty.
     pub fn absent_fields(names: Vec<String>) -> Self {
         Self::saying(Cause::ParameterAbsent, Message::Absent(names))
+    }
+
+    /// The password is right, and the code of the second factor is absent: no failed sign-in, but none that succeeded.
+    pub fn second_factor(user: u64) -> Self {
+        Self::saying(Cause::SignInFailed, Message::SecondFactor(user))
+    }
+
+    /// Whether it asks for the code of the second factor.
+    pub fn asks_for_code(&self) -> bool {
+        matches!(self.message, Message::SecondFactor(_))
     }
 
     /// A token of another length than 32 (magento.md 2.5 A3): 400 where other bad tokens are 401.
@@ -129,13 +145,22 @@ impl Refusal {
         }
     }
 
+    /// With its explanation, which the body then carries.
+    #[must_use]
+    pub fn explained(self, explanation: Value) -> Self {
+        Self {
+            explanation: Some(Box::new(explanation)),
+            ..self
+        }
+    }
+
     /// What is wrong, in one word.
     pub fn cause(&self) -> Cause {
         self.cause
     }
 
     /// Magento's REST error, as JSON.
-    pub fn json(&self) -> serde_json::Value {
+    pub fn json(&self) -> Value {
         render::rest_json(self)
     }
 

@@ -37,7 +37,10 @@ pub struct Answer<'a> {
 pub fn render(refusal: &Refusal, answer: &Answer<'_>) -> Response<ResponseBody> {
     let uniform;
     let refusal = if answer.uniform && tells_what_exists(refusal.cause) {
-        uniform = Refusal::from(Cause::SignatureInvalid);
+        uniform = Refusal {
+            explanation: refusal.explanation.clone(),
+            ..Refusal::from(Cause::SignatureInvalid)
+        };
         &uniform
     } else {
         refusal
@@ -107,18 +110,38 @@ fn body(refusal: &Refusal, status: StatusCode, answer: &Answer<'_>) -> (&'static
     }
 }
 
-/// The first media type of `Accept` that we can answer with decides, by its order (magento.md 5.4).
+/// Of the media types of `Accept` that we can answer with, the one of the greatest weight decides, among equals the first
+/// (magento.md 5.4, RFC 9110 section 12.5.1). Where none is: JSON, an answer being better than none.
 pub(crate) fn prefers_xml(accept: &str) -> bool {
-    accept
-        .split(',')
-        .map(|range| range.split(';').next().unwrap_or_default().trim())
-        .find_map(|range| match range {
-            "text/xml" | "application/xml" | "application/xhtml+xml" => Some(true),
-            "*/*" | "application/*" | "application/json" => Some(false),
-            _ => None,
-        })
-        .unwrap_or(false)
+    let mut best = (0, false);
+    for range in accept.split(',') {
+        let mut words = range.split(';').map(str::trim);
+        let is_xml = match words.next().unwrap_or_default().to_ascii_lowercase().as_str() {
+            "text/xml" | "application/xml" | "application/xhtml+xml" => true,
+            "*/*" | "application/*" | "application/json" => false,
+            _ => continue,
+        };
+        let weight = words.find_map(|word| word.strip_prefix("q=").or_else(|| word.strip_prefix("Q=")));
+        let weight = weight.map_or(MOST_WEIGHT, thousandths);
+        if weight > best.0 {
+            best = (weight, is_xml);
+        }
+    }
+    best.1
 }
+
+/// A weight of `0` to `1` with at most three decimals (RFC 9110 section 12.4.2); anything else counts as none given.
+fn thousandths(weight: &str) -> u32 {
+    let (whole, decimals) = weight.split_once('.').unwrap_or((weight, ""));
+    let is_sound =
+        matches!(whole, "0" | "1") && decimals.len() <= 3 && decimals.bytes().all(|one| one.is_ascii_digit());
+    match format!("{whole}{decimals:0<3}").parse() {
+        Ok(thousandths) if is_sound && thousandths <= MOST_WEIGHT => thousandths,
+        Ok(_) | Err(_) => MOST_WEIGHT,
+    }
+}
+
+const MOST_WEIGHT: u32 = 1000;
 
 pub(super) fn rest_json(refusal: &Refusal) -> Value {
     let members = rest_members(refusal).into_iter();
@@ -127,13 +150,25 @@ pub(super) fn rest_json(refusal: &Refusal) -> Value {
 
 /// In Magento's order.
 fn rest_members(refusal: &Refusal) -> Vec<(&'static str, Value)> {
-    match &refusal.message {
+    let explanation = refusal.explanation.as_deref();
+    let explanation = explanation.map(|explanation| (EXPLANATION, explanation.clone()));
+    let mut members = message_members(&refusal.message);
+    members.extend(explanation);
+    members
+}
+
+fn message_members(message: &Message) -> Vec<(&'static str, Value)> {
+    match message {
         Message::Plain(sentence) => vec![("message", json!(sentence))],
         Message::Positional(sentence, value) => vec![("message", json!(sentence)), ("parameters", json!([value]))],
         Message::Named(sentence, name, value) => {
             let parameters = Map::from_iter([((*name).to_owned(), Value::from(value.as_str()))]);
             vec![("message", json!(sentence)), ("parameters", Value::Object(parameters))]
         }
+        Message::SecondFactor(user) => vec![
+            ("message", json!(SECOND_FACTOR)),
+            ("parameters", json!({ "user_id": user, "active_providers": ["totp"] })),
+        ],
         Message::Absent(names) => match names.as_slice() {
             [name] => vec![
                 ("message", json!(FIELD_REQUIRED)),
@@ -170,7 +205,32 @@ fn token_form(refusal: &Refusal) -> String {
     if refusal.cause == Cause::Internal {
         return format!("oauth_problem={}", form_encode("internal_error&message=empty_message"));
     }
-    format!("oauth_problem={}", form_encode(&sentence(&refusal.message)))
+    let mut body = format!("oauth_problem={}", form_encode(&sentence(&refusal.message)));
+    add_explanation(refusal, &mut body);
+    body
+}
+
+/// A form has no place for a tree: it gets the result, and the name and sentence of each finding with whose it is.
+fn add_explanation(refusal: &Refusal, body: &mut String) {
+    let Some(explanation) = refusal.explanation.as_deref() else {
+        return;
+    };
+    let text = |value: &Value, name: &str| value.get(name).and_then(Value::as_str).unwrap_or_default().to_owned();
+    let mut told = text(explanation, "result");
+    for finding in explanation
+        .get("diagnosis")
+        .and_then(Value::as_array)
+        .into_iter()
+        .flatten()
+    {
+        // Writing to a String can't fail.
+        let _written = write!(told, "; {}: {}", text(finding, "id"), text(finding, "sentence"));
+        if text(finding, "fault") == "operator" {
+            told.push_str(" (for the operator)");
+        }
+    }
+    body.push_str("&explanation=");
+    body.push_str(&form_encode(&told));
 }
 
 fn rfc_form(refusal: &Refusal) -> String {
@@ -188,8 +248,9 @@ fn rfc_form(refusal: &Refusal) -> String {
         (Message::Absent(names), _) => add("oauth_parameters_absent", &names.join("&")),
         (Message::Positional(_, _), Cause::VersionRejected) => add("oauth_acceptable_versions", "1.0-1.0"),
         (Message::Positional(_, name), Cause::ParameterRejected) => add("oauth_parameters_rejected", name),
-        (Message::Plain(_) | Message::Positional(..) | Message::Named(..), _) => {}
+        (Message::Plain(_) | Message::Positional(..) | Message::Named(..) | Message::SecondFactor(_), _) => {}
     }
+    add_explanation(refusal, &mut body);
     body
 }
 
@@ -206,6 +267,9 @@ fn problem_json(refusal: &Refusal, status: StatusCode) -> String {
     {
         members.insert("oauth_acceptable_timestamps".to_owned(), json!(format!("{low}-{high}")));
     }
+    if let (Some(explanation), Some(members)) = (refusal.explanation.as_deref(), problem.as_object_mut()) {
+        members.insert(EXPLANATION.to_owned(), explanation.clone());
+    }
     problem.to_string()
 }
 
@@ -216,6 +280,7 @@ fn sentence(message: &Message) -> String {
         Message::Plain(sentence) => (*sentence).to_owned(),
         Message::Positional(sentence, value) => sentence.replace("%1", value),
         Message::Named(sentence, name, value) => sentence.replace(&format!("%{name}"), value),
+        Message::SecondFactor(_) => SECOND_FACTOR.to_owned(),
         Message::Absent(names) => match names.as_slice() {
             [name] => required(name),
             names => names
@@ -289,7 +354,10 @@ fn xml_node(text: &mut String, value: &Value) {
     }
 }
 
+const EXPLANATION: &str = "explanation";
 const FORM: &str = "application/x-www-form-urlencoded";
+/// Magento's words; here the code goes along in the field `code`.
+const SECOND_FACTOR: &str = "Please use the 2fa provider-specific endpoints to obtain a token.";
 const FIELD_REQUIRED: &str = "\"%fieldName\" is required. Enter and try again.";
 
 #[cfg(test)]
@@ -320,6 +388,31 @@ mod tests {
             rest_json(&refusal).to_string(),
             r#"{"message":"\"%fieldName\" is required. Enter and try again.","parameters":{"fieldName":"oauth_nonce"}}"#
         );
+    }
+
+    #[test]
+    fn the_type_of_the_greatest_weight_decides_and_among_equals_the_first() {
+        for xml in [
+            "text/xml",
+            "application/json;q=0.5, application/xml",
+            "application/json;q=0.8,text/xml;q=0.9",
+            "application/xhtml+xml, */*",
+            "text/html, application/xml;q=0.9, */*;q=0.8",
+            "application/json;q=0, application/xml;q=0.001",
+        ] {
+            assert!(prefers_xml(xml), "{xml}");
+        }
+        for json in [
+            "",
+            "*/*",
+            "text/html",
+            "application/xml;q=0.5, application/json;q=0.51",
+            "application/json, application/xml",
+            "application/xml;q=0",
+            "application/json, application/xml;q=9",
+        ] {
+            assert!(!prefers_xml(json), "{json}");
+        }
     }
 
     #[test]

@@ -2,22 +2,23 @@
 
 use std::net::IpAddr;
 
-use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Version};
+use http::request::Parts;
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Version};
 
 use super::Peer;
 use crate::config;
 use crate::proxy::headers::X_REQUEST_ID;
 use crate::refusal::{Cause, Dialect, Refusal};
-use crate::request_id::RequestIds;
+use crate::request_id::{RequestId, RequestIds};
 
 /// The head's bounds and its method. HTTP/1 heads were judged before they came here.
-pub(super) fn check<B>(request: &Request<B>, limits: &config::Limits) -> Result<(), Refusal> {
-    if request.version() == Version::HTTP_2 {
-        check_size(request, limits)?;
+pub(super) fn check(parts: &Parts, limits: &config::Limits) -> Result<(), Refusal> {
+    if parts.version == Version::HTTP_2 {
+        check_size(parts, limits)?;
     }
-    match *request.method() {
+    match parts.method {
         Method::GET | Method::HEAD | Method::POST | Method::PUT | Method::PATCH | Method::DELETE => Ok(()),
-        Method::OPTIONS if request.uri().path() != "*" => Ok(()),
+        Method::OPTIONS if parts.uri.path() != "*" => Ok(()),
         Method::OPTIONS => Err(Cause::TargetRefused.into()),
         Method::CONNECT | Method::TRACE => Err(Refusal::method_not_allowed(METHODS.to_owned())),
         _ => Err(Refusal::method_unknown()),
@@ -25,27 +26,27 @@ pub(super) fn check<B>(request: &Request<B>, limits: &config::Limits) -> Result<
 }
 
 /// The same bounds as HTTP/1's, on what its head would be.
-fn check_size<B>(request: &Request<B>, limits: &config::Limits) -> Result<(), Cause> {
-    let target = request.uri().path_and_query().map_or(1, |target| target.as_str().len());
+fn check_size(parts: &Parts, limits: &config::Limits) -> Result<(), Cause> {
+    let target = parts.uri.path_and_query().map_or(1, |target| target.as_str().len());
     if target > limits.target {
         return Err(Cause::TargetTooLong);
     }
     let field = |(name, value): (&HeaderName, &HeaderValue)| name.as_str().len() + value.len() + 4;
-    let head: usize = request.headers().iter().map(field).sum();
-    if head + target > limits.head || request.headers().len() > limits.headers {
+    let head: usize = parts.headers.iter().map(field).sum();
+    if head + target > limits.head || parts.headers.len() > limits.headers {
         return Err(Cause::HeadTooLarge);
     }
     Ok(())
 }
 
 /// A trusted proxy's id is kept, so that one request has one id throughout; nobody else's is.
-pub(super) fn request_id(ids: &RequestIds, headers: &HeaderMap, trusted: bool) -> HeaderValue {
+pub(super) fn request_id(ids: &RequestIds, headers: &HeaderMap, trusted: bool) -> RequestId {
     let given = trusted.then(|| headers.get(&X_REQUEST_ID)).flatten().filter(|value| {
         let bytes = value.as_bytes();
         let plain = |byte: &u8| byte.is_ascii_alphanumeric() || b"-_.:".contains(byte);
         (1..=128).contains(&bytes.len()) && bytes.iter().all(plain)
     });
-    given.cloned().unwrap_or_else(|| ids.next())
+    given.map_or_else(|| ids.next(), |value| RequestId::given(value.clone()))
 }
 
 /// The first address, from the nearest on, that no trusted proxy has.

@@ -4,100 +4,125 @@
 mod head;
 pub mod in_flight;
 mod served;
+pub mod store_time;
 mod worker;
 
 use std::cell::{Cell, RefCell};
 use std::convert::Infallible;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::Pin;
 use std::rc::Rc;
 use std::task::Poll;
 
 use http::header::{ACCEPT, CONNECTION};
+use http::request::Parts;
 use http::{HeaderMap, HeaderValue, Request, Response};
 use hyper::body::Incoming;
 
 use self::in_flight::Turn;
 pub use self::served::{Facts, Peer, Served};
+use self::store_time::StoreTime;
 pub use self::worker::{Local, Worker, WorkerParts};
 use crate::authenticate::target::{Claimed, Forwarded, Origin, host};
 use crate::body::ResponseBody;
 use crate::exchange;
+use crate::header;
 use crate::limit::Subject;
 use crate::observe::Shard;
 use crate::proxy::headers::X_REQUEST_ID;
-use crate::proxy::{self, Exchange};
+use crate::proxy::{self, Exchange, Payload};
 use crate::refusal::{Answer, Cause, Refusal, render};
 
 /// Serves one request.
-pub async fn serve(
+///
+/// The head is taken apart before the future is made, and lent from here on: taken by value on the way, each step's state
+/// would hold it once more, and all of that is copied when a request begins.
+pub fn serve(
     worker: Rc<Worker>,
     peer: Rc<Peer>,
     request: Request<Incoming>,
-) -> Result<Response<ResponseBody>, Infallible> {
-    let ordinal = peer.activity.begin();
-    let local = worker.local();
-    let trusted = worker.trusts(peer.address);
-    let served = Rc::new(Served {
-        started: worker.clock.instant(),
-        request_id: head::request_id(&worker.ids, request.headers(), trusted),
-        client: head::client(&peer, request.headers(), &local.live.public),
-        turn: Turn::new(Rc::clone(&local.in_flight)),
-        method: request.method().clone(),
-        path: request.uri().path().to_owned(),
-        facts: RefCell::default(),
-        limited: RefCell::default(),
-        is_finished: Cell::new(false),
-        peer: Rc::clone(&peer),
-        worker: Rc::clone(&worker),
-    });
-    let accept = request.headers().get(ACCEPT).cloned();
-    let dialect = head::dialect(&local.live.public.paths, request.uri().path());
-    let answered = match peer.activity.refusal(ordinal) {
-        Some(cause) => Err(cause.into()),
-        None => unbroken(&worker.metrics, answer(&served, &local, trusted, request)).await,
-    };
-    served.turn.give_back();
-    let mut response = match answered {
-        Ok(response) => response,
-        Err(refusal) => {
-            served.facts.borrow_mut().cause = Some(refusal.cause());
-            let mut headers = HeaderMap::new();
-            headers.extend(accept.map(|value| (ACCEPT, value)));
-            let answer = Answer {
-                dialect,
-                headers: &headers,
-                realm: &local.live.realm,
-                uniform: local.live.oauth.uniform_errors,
-            };
-            render(&refusal, &answer)
-        }
-    };
-    response.headers_mut().insert(X_REQUEST_ID, served.request_id.clone());
-    if ordinal + 1 >= local.live.public.limits.requests_per_connection {
-        if peer.http2 {
-            peer.activity.spent.notify_one();
+) -> impl Future<Output = Result<Response<ResponseBody>, Infallible>> {
+    let (mut parts, incoming) = request.into_parts();
+    let mut payload = Payload::Unread(incoming);
+    async move {
+        let ordinal = peer.activity.begin();
+        let local = worker.local();
+        let trusted = worker.trusts(peer.address);
+        let started = worker.clock.moment();
+        let served = Rc::new(Served {
+            started,
+            judged_at: Cell::new(started),
+            request_id: head::request_id(&worker.ids, &parts.headers, trusted),
+            client: head::client(&peer, &parts.headers, &local.live.public),
+            turn: Turn::new(Rc::clone(&local.in_flight)),
+            store_time: StoreTime::new(worker.store_limit, worker.clock),
+            method: parts.method.clone(),
+            path: parts.uri.path().to_owned(),
+            facts: RefCell::default(),
+            limited: RefCell::default(),
+            is_finished: Cell::new(false),
+            peer,
+            worker,
+        });
+        let activity = &served.peer.activity;
+        let accept = header::first(&parts.headers, &ACCEPT).cloned();
+        let dialect = head::dialect(&local.live.public.paths, parts.uri.path());
+        let answered = if let Some(cause) = activity.refusal(ordinal) {
+            Err(cause.into())
         } else {
-            let close = HeaderValue::from_static("close");
-            response.headers_mut().insert(CONNECTION, close);
+            let answering = std::pin::pin!(answer(&served, &local, trusted, &mut parts, &mut payload));
+            unbroken(&served.worker.metrics, answering).await
+        };
+        served.turn.give_back();
+        let mut response = match answered {
+            Ok(response) => response,
+            Err(refusal) => {
+                served.facts.borrow_mut().cause = Some(refusal.cause());
+                let mut headers = HeaderMap::new();
+                headers.extend(accept.map(|value| (ACCEPT, value)));
+                let answer = Answer {
+                    dialect,
+                    headers: &headers,
+                    realm: &local.live.realm,
+                    uniform: local.live.oauth.uniform_errors,
+                };
+                render(&refusal, &answer)
+            }
+        };
+        response
+            .headers_mut()
+            .insert(X_REQUEST_ID, served.request_id.id.clone());
+        if ordinal + 1 >= local.live.public.limits.requests_per_connection {
+            if served.peer.http2 {
+                activity.spent.notify_one();
+            } else {
+                let close = HeaderValue::from_static("close");
+                response.headers_mut().insert(CONNECTION, close);
+            }
         }
+        if let Some(octets) = response.body().size_of_ours() {
+            served.finish(response.status().as_u16(), octets);
+        }
+        Ok(response)
     }
-    if let Some(octets) = response.body().size_of_ours() {
-        served.finish(response.status().as_u16(), octets);
-    }
-    Ok(response)
 }
 
 async fn answer(
     served: &Rc<Served>,
     local: &Rc<Local>,
     trusted: bool,
-    request: Request<Incoming>,
+    parts: &mut Parts,
+    payload: &mut Payload,
 ) -> Result<Response<ResponseBody>, Refusal> {
-    head::check(&request, &local.live.public.limits)?;
+    head::check(parts, &local.live.public.limits)?;
     served.admit(&local.live.rates, Subject::Address(served.client))?;
-    served.turn.take().await?;
-    let (parts, body) = request.into_parts();
-    let host = host(&parts.uri, &parts.headers, served.peer.http2)?.to_owned();
+    if !served.turn.try_take() {
+        // Boxed, as what is rare and large is.
+        Box::pin(served.turn.take()).await?;
+        served.waited();
+    }
+    let is_known = |host: &str| served.peer.hop_memory.knows(host);
+    let host = host(&parts.uri, &parts.headers, served.peer.http2, is_known)?.to_owned();
     let forwarded = trusted.then(|| Forwarded::of(&parts.headers));
     let claimed = Claimed {
         tls: served.peer.tls,
@@ -119,15 +144,19 @@ async fn answer(
     match exchange::Endpoint::of(&local.live.public.paths, parts.uri.path()) {
         Some(endpoint) => {
             parts.uri.path().clone_into(&mut served.facts.borrow_mut().route);
-            exchange::serve(&exchange, endpoint, parts, body).await
+            // Boxed: the rarer and larger one doesn't weigh on every request for a route.
+            Box::pin(exchange::serve(&exchange, endpoint, parts, payload)).await
         }
-        None => proxy::serve(&exchange, parts, body).await,
+        None => proxy::serve(&exchange, parts, payload).await,
     }
 }
 
 /// A panic is a defect of ours that costs one request its answer, not its connection's others theirs.
-async fn unbroken<T>(metrics: &Shard, answering: impl Future<Output = Result<T, Refusal>>) -> Result<T, Refusal> {
-    let mut answering = std::pin::pin!(answering);
+/// By reference: taken by value it would be held twice, and every request's state is copied when it is made.
+async fn unbroken<T>(
+    metrics: &Shard,
+    mut answering: Pin<&mut impl Future<Output = Result<T, Refusal>>>,
+) -> Result<T, Refusal> {
     std::future::poll_fn(|cx| {
         let polled = catch_unwind(AssertUnwindSafe(|| answering.as_mut().poll(cx)));
         polled.unwrap_or_else(|_| {
@@ -146,7 +175,8 @@ mod tests {
     async fn a_panic_is_a_500_for_that_request_and_counted() {
         let metrics = Shard::default();
 
-        let answered = unbroken::<()>(&metrics, async { panic!("a defect") }).await;
+        let answering = std::pin::pin!(async { panic!("a defect") });
+        let answered = unbroken::<()>(&metrics, answering).await;
 
         assert_eq!(answered.map_err(|refusal| refusal.cause()), Err(Cause::Internal));
         assert_eq!(metrics.panics(), 1);

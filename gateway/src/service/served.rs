@@ -5,15 +5,18 @@ use std::net::IpAddr;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
-use http::{HeaderValue, Method};
+use http::Method;
 
 use super::in_flight::Turn;
+use super::store_time::StoreTime;
 use super::worker::Worker;
+use crate::clock::Moment;
 use crate::limit::{self, RateLimits, Subject};
 use crate::listen::activity::Activity;
 use crate::observe::Line;
 use crate::proxy::hop::HopMemory;
 use crate::refusal::{Cause, Refusal};
+use crate::request_id::RequestId;
 
 /// The other end of a connection.
 pub struct Peer {
@@ -36,13 +39,17 @@ pub struct Served {
     /// The connection it came on.
     pub peer: Rc<Peer>,
     /// When its head was complete.
-    pub started: Instant,
+    pub started: Moment,
+    /// The time by which it is judged: when it started, or when what it had to wait for since was there.
+    pub(super) judged_at: Cell<Moment>,
     /// `X-Request-Id`
-    pub request_id: HeaderValue,
+    pub request_id: RequestId,
     /// Who a trusted proxy says the client is, else the peer.
     pub client: IpAddr,
     /// Its place among the requests in flight.
     pub turn: Turn,
+    /// What it may still wait for the store.
+    pub store_time: StoreTime,
     /// Filled in as it becomes known.
     pub facts: RefCell<Facts>,
     /// Of the limits of concurrency; they end with the response.
@@ -75,26 +82,44 @@ impl Served {
         self.is_finished.get()
     }
 
+    /// The time by which it is judged: asked for anew only after something was waited for.
+    pub fn now(&self) -> Moment {
+        self.judged_at.get()
+    }
+
+    /// Something was waited for: its body, its turn.
+    pub fn waited(&self) {
+        self.judged_at.set(self.worker.clock.moment());
+    }
+
     /// Counts the request for one of its subjects.
     pub fn admit(&self, rates: &RateLimits, subject: Subject<'_>) -> Result<(), Refusal> {
+        // Usually: then not even the time is asked for.
+        if rates.is_empty() {
+            return Ok(());
+        }
         rates.admit(subject, self.worker.clock.monotonic(), &mut self.limited.borrow_mut())
     }
 
     /// One line and one count, when the response has ended.
     pub fn finish(&self, status: u16, octets: u64) {
+        self.finish_at(status, octets, self.worker.clock.instant());
+    }
+
+    /// The same, where the time was asked for already.
+    pub fn finish_at(&self, status: u16, octets: u64, now: Instant) {
         if self.is_finished.replace(true) {
             return;
         }
-        let now = self.worker.clock.instant();
-        let took = now.duration_since(self.started);
+        let took = now.duration_since(self.started.instant);
         let facts = self.facts.borrow();
         if let Some(cause) = facts.cause {
             self.worker.metrics.refused(cause, facts.observed);
         }
         self.worker.metrics.answered(status, took, facts.authenticated_after);
         self.worker.log.write(&Line {
-            at: self.worker.clock.wall(),
-            request_id: self.request_id.to_str().unwrap_or_default(),
+            at: self.started.wall + took,
+            request_id: self.request_id.id.to_str().unwrap_or_default(),
             client: self.client,
             method: self.method.as_str(),
             path: &self.path,

@@ -1,7 +1,10 @@
 //! Upstreams: their targets, and for each worker a pool of connections to them.
 
+pub mod board;
+mod breaker;
 pub mod connect;
 mod pool;
+mod resign;
 
 use std::cell::Cell;
 use std::rc::Rc;
@@ -12,8 +15,10 @@ use bytes::Bytes;
 use hyper::body::{Body, Incoming};
 use hyper::{Request, Response};
 
-pub use self::pool::Lease;
+use self::breaker::Breaker;
 use self::pool::Pool;
+pub use self::pool::{Lease, certificate_name};
+pub use self::resign::Resign;
 use crate::clock::Clock;
 use crate::config;
 use crate::refusal::Cause;
@@ -36,6 +41,7 @@ struct Target<B> {
     active: Rc<Cell<usize>>,
     /// Until then others are asked first: it refused a connection.
     down_until: Cell<Option<Instant>>,
+    breaker: Breaker,
 }
 
 /// A response, and the lease of the connection it comes on: give the lease back when the body has ended.
@@ -85,6 +91,7 @@ where
                     host: http::HeaderValue::from_str(&host).ok()?,
                     active: Rc::default(),
                     down_until: Cell::new(None),
+                    breaker: Breaker::new(config.circuit_breaker),
                 })
             })
             .collect();
@@ -102,24 +109,35 @@ where
         &self.config
     }
 
-    /// Forwards a request whose URI is in origin form; `Host` is set here. `hash` picks the target where the balance is by
-    /// consumer. A target that can't be reached is passed over for another, where the request may be sent to either.
+    /// Forwards the request that stands in `request`, its URI in origin form; `Host` is set here. `hash` picks the target
+    /// where the balance is by consumer. A target that can't be reached is passed over for another, where the request may
+    /// be sent to either.
     pub async fn send(
         &self,
-        mut request: Request<B>,
+        request: &mut Option<Request<B>>,
         hash: u64,
         upstream_since: &Cell<Option<Instant>>,
     ) -> Result<Answer<B>, Cause> {
         self.tries.set((self.tries.get() + 1).min(MOST_TRIES));
-        let may_move = self.config.retry_broken && request.method().is_idempotent();
+        let is_idempotent = request.as_ref().is_some_and(|one| one.method().is_idempotent());
+        let may_move = self.config.retry_broken && is_idempotent;
+        let has_body = request.as_ref().is_some_and(|one| !one.body().is_end_stream());
         let mut first = None;
         loop {
-            let target = self.pick(hash).ok_or(Cause::UpstreamUnhealthy)?;
-            request.headers_mut().insert(http::header::HOST, target.host.clone());
+            let target = self
+                .pick(hash)
+                .ok_or_else(|| first.unwrap_or(Cause::UpstreamUnhealthy))?;
+            target.breaker.begin(|| self.clock.instant());
+            if let Some(request) = request {
+                request.headers_mut().insert(http::header::HOST, target.host.clone());
+            }
             let active = Active::begin(target);
             let failed = match target.pool.send(request, upstream_since).await {
                 Ok((response, lease)) => {
                     target.down_until.set(None);
+                    if target.breaker.answered() {
+                        tracing::info!(target = ?target.host, "upstream serves again");
+                    }
                     return Ok(Answer {
                         response,
                         lease,
@@ -128,20 +146,25 @@ where
                 }
                 Err(failed) => failed,
             };
-            let cause = *first.get_or_insert(failed.cause);
-            if failed.cause == Cause::UpstreamConnect {
+            let cause = *first.get_or_insert(failed);
+            if target.breaker.failed(failed, has_body, self.clock.instant()) {
+                tracing::warn!(target = ?target.host, cause = failed.as_str(), "upstream failed too often: nothing is sent there for a while");
+            }
+            if failed == Cause::UpstreamConnect {
                 target.down_until.set(Some(self.clock.instant() + PASSED_OVER));
             }
-            match failed.unsent {
-                Some(unsent) if may_move && self.has_another() && self.spend_try() => request = *unsent,
-                Some(_) | None => return Err(cause),
+            let moves = request.is_some() && may_move && self.has_another() && self.spend_try();
+            if !moves {
+                return Err(cause);
             }
         }
     }
 
     fn has_another(&self) -> bool {
         let now = self.clock.instant();
-        self.targets.iter().any(|target| !target.is_down(now))
+        self.targets
+            .iter()
+            .any(|target| !target.is_down(now) && !target.breaker.refuses(|| now))
     }
 
     fn spend_try(&self) -> bool {
@@ -157,11 +180,12 @@ where
         }
     }
 
-    /// The next target by the balance; one that is down only where all are.
+    /// The next target by the balance; one that is down only where all are, one whose breaker is open never.
     fn pick(&self, hash: u64) -> Option<&Target<B>> {
         let count = self.targets.len();
         if count <= 1 {
-            return self.targets.first();
+            let only = self.targets.first();
+            return only.filter(|target| !target.breaker.refuses(|| self.clock.instant()));
         }
         let turn = self.next.get();
         let first = match self.config.balance {
@@ -176,7 +200,10 @@ where
         };
         let now = self.clock.instant();
         // In turn from the first on, so that equals share the load, too.
-        let in_turn = || self.targets.iter().cycle().skip(first).take(count);
+        let in_turn = || {
+            let all = self.targets.iter().cycle().skip(first).take(count);
+            all.filter(|target| !target.breaker.refuses(|| now))
+        };
         let up = in_turn().filter(|target| !target.is_down(now));
         let picked = match self.config.balance {
             config::Balance::RoundRobin | config::Balance::Hash => up.into_iter().next(),
@@ -198,7 +225,7 @@ const PASSED_OVER: Duration = Duration::from_secs(1);
 const MOST_TRIES: u32 = 100;
 
 /// `host:port`, without the port where it is the scheme's own.
-fn authority(target: &config::UpstreamTarget) -> String {
+pub fn authority(target: &config::UpstreamTarget) -> String {
     let host = if target.host.contains(':') {
         format!("[{}]", target.host)
     } else {

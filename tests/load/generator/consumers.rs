@@ -2,13 +2,14 @@
 
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 use token_store::{
     Consumer, ConsumerId, ConsumerRecord, Grant, Integration, IntegrationId, NewAccount, NewIntegration, OpenOptions,
-    OwnToken, Role, Secret, Setup, Status, User, UserKind, UserToken,
+    OwnToken, Role, Secret, Setup, Status, Store, User, UserKind, UserToken,
 };
 
 use super::Failure;
@@ -57,21 +58,8 @@ pub(super) fn fill(arguments: &mut Arguments) -> Result<Value, Failure> {
     let bearers: u64 = arguments.or("bearers", 0)?;
     let resource: String = arguments.required("resource")?;
     arguments.finish()?;
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(2)
-        .enable_all()
-        .build()?;
-    runtime.block_on(async {
+    on_store(url, &key, async |store| {
         let now = unix_seconds();
-        let store = token_store::open(&OpenOptions {
-            url,
-            encryption_keys: vec![decode_key(&key)?],
-            timeout: Duration::from_secs(10),
-            connect_timeout: Duration::from_secs(5),
-            cache: 1000,
-            now,
-        })
-        .await?;
         let mut next = 1;
         while next <= consumers {
             let last = consumers.min(next + BATCH - 1);
@@ -87,8 +75,34 @@ pub(super) fn fill(arguments: &mut Arguments) -> Result<Value, Failure> {
                 store.put_user_token(&token).await?;
             }
         }
-        store.close().await?;
         Ok(json!({ "consumers": consumers, "bearers": bearers }))
+    })
+}
+
+/// Opens a store, works on it, closes it.
+pub(super) fn on_store(
+    url: String,
+    key: &str,
+    work: impl AsyncFnOnce(&Arc<dyn Store>) -> Result<Value, Failure>,
+) -> Result<Value, Failure> {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()?;
+    runtime.block_on(async {
+        let store = token_store::open(&OpenOptions {
+            url,
+            encryption_keys: vec![decode_key(key)?],
+            timeout: Duration::from_secs(10),
+            connect_timeout: Duration::from_secs(5),
+            cache: 1000,
+            now: unix_seconds(),
+            serves: false,
+        })
+        .await?;
+        let done = work(&store).await?;
+        store.close().await?;
+        Ok(done)
     })
 }
 
@@ -167,14 +181,8 @@ fn admin() -> NewAccount {
 }
 
 fn bearer(number: u64, admin: u64, now: u64) -> UserToken {
-    let digest = Sha256::digest(Credentials::of(number).bearer);
-    let hex = digest.iter().fold(String::new(), |mut hex, octet| {
-        // Writing to a String can't fail.
-        let _written = write!(hex, "{octet:02x}");
-        hex
-    });
     UserToken {
-        digest: hex,
+        digest: hex(&Sha256::digest(Credentials::of(number).bearer)),
         user: User {
             kind: UserKind::Admin,
             id: admin,
@@ -182,7 +190,17 @@ fn bearer(number: u64, admin: u64, now: u64) -> UserToken {
         created_at: now,
         expires_at: Some(now + 24 * 3600),
         upstream_token: None,
+        is_beside_jwt: false,
     }
+}
+
+/// As the store names a token.
+pub(super) fn hex(digest: &[u8]) -> String {
+    digest.iter().fold(String::new(), |mut hex, octet| {
+        // Writing to a String can't fail.
+        let _written = write!(hex, "{octet:02x}");
+        hex
+    })
 }
 
 fn decode_key(text: &str) -> Result<[u8; 32], Failure> {

@@ -3,6 +3,7 @@
 //! | command | does |
 //! |---|---|
 //! | `fill` | makes consumers with access tokens in a store, in batches, through the `Store` trait; and bearer tokens |
+//! | `expired` | puts bearer tokens that have expired into a store, many at once, through the `Store` trait |
 //! | `credentials` | prints the same credentials, for peers that keep them in their own way |
 //! | `closed` | keeps every connection busy: the saturated cost and the peak |
 //! | `open` | sends at a fixed rate whatever comes back: latency, counted from when a request was due |
@@ -19,6 +20,7 @@ mod client;
 mod closed;
 mod consumers;
 mod counter;
+mod expired;
 mod idle;
 mod open;
 mod pollset;
@@ -47,6 +49,7 @@ fn run() -> Result<(), Failure> {
     let mut arguments = Arguments::of_process()?;
     let result = match arguments.command() {
         "fill" => consumers::fill(&mut arguments),
+        "expired" => expired::put(&mut arguments),
         "credentials" => consumers::print(&mut arguments),
         "closed" => closed::run(&mut arguments),
         "open" => open::run(&mut arguments),

@@ -103,10 +103,13 @@ pub(crate) async fn every_change_is_told_before_it_is_answered(stores: &Stores) 
 
     let token = user_token("bearer", ALICE, None);
     store.put_user_token(&token).await.unwrap();
-    told(Change::UserToken {
+    let of_bearer = Change::UserToken {
         digest: token.digest.clone(),
-    });
-    store.delete_user_tokens(ALICE).await.unwrap();
+    };
+    told(of_bearer.clone());
+    store.delete_user_token(&token.digest).await.unwrap();
+    told(of_bearer);
+    store.revoke_user_tokens(ALICE, THEN).await.unwrap();
     told(Change::UserTokensOf { user: ALICE });
 
     let jane = store
@@ -287,7 +290,7 @@ pub(crate) async fn a_bearer_token_never_outlives_its_revocation(stores: &Stores
                 for round in 0..WRITES / 2 {
                     store.put_user_token(&token).await.unwrap();
                     assert!(store.user_token(&token.digest).await.unwrap().is_some());
-                    store.delete_user_tokens(ADMIN).await.unwrap();
+                    store.revoke_user_tokens(ADMIN, THEN).await.unwrap();
                     phase.store(round * 2 + 1, Ordering::SeqCst);
                     assert_eq!(store.user_token(&token.digest).await.unwrap(), None);
                     phase.store(round * 2 + 2, Ordering::SeqCst);
@@ -323,7 +326,7 @@ pub(crate) async fn what_another_gateway_revoked_is_gone_after_a_second(stores: 
     let mut suspended = jane.clone();
     suspended.definition.active = false;
     there.update_account(&suspended).await.unwrap();
-    there.delete_user_tokens(ADMIN).await.unwrap();
+    there.revoke_user_tokens(ADMIN, THEN).await.unwrap();
     there.delete_consumer(id, None).await.unwrap();
     tokio::time::sleep(A_SECOND).await;
 
@@ -365,4 +368,4 @@ pub(crate) async fn an_absence_is_believed_until_the_creation_here_and_a_second_
 }
 
 /// What is read later than this after a change was answered elsewhere shows it.
-const A_SECOND: Duration = Duration::from_millis(1050);
+pub(super) const A_SECOND: Duration = Duration::from_millis(1050);

@@ -170,6 +170,31 @@ pub(crate) async fn a_list_is_filtered_by_part_of_the_name_and_by_state(stores: 
     assert_eq!((by_pattern.total, by_pattern.items.len()), (0, 0));
 }
 
+pub(crate) async fn a_list_of_those_in_clear_has_each_with_a_url_of_http(stores: &Stores) {
+    for (name, endpoint, identity_link_url) in [
+        ("secure", Some("https://a.example/cb"), Some("https://a.example/in")),
+        ("endpoint", Some("HTTP://a.example/cb"), None),
+        ("link", Some("https://a.example/cb"), Some("http://a.example/in")),
+        ("none", None, None),
+    ] {
+        let mut new = consumer(name);
+        if let Some(integration) = &mut new.integration {
+            integration.endpoint = endpoint.map(str::to_owned);
+            integration.identity_link_url = identity_link_url.map(str::to_owned);
+        }
+        stores.one.create_consumer(new, THEN).await.unwrap();
+    }
+    let in_clear = IntegrationQuery {
+        in_clear: true,
+        ..query(IntegrationSort::Id, false, 10)
+    };
+
+    let listed = stores.one.list_integrations(&in_clear).await.unwrap();
+
+    assert_eq!(listed.total, 2);
+    assert_eq!(listed.items.iter().map(name).collect::<Vec<_>>(), ["endpoint", "link"]);
+}
+
 pub(crate) async fn consumers_without_integration_are_not_listed(stores: &Stores) {
     stores.one.create_consumer(lone_consumer("lone"), THEN).await.unwrap();
     let listed = stores

@@ -150,6 +150,7 @@ pub(crate) fn user_token(token: &str, user: User, expires_at: Option<UnixSeconds
         created_at: THEN,
         expires_at,
         upstream_token: Some(Secret::new("upstream")),
+        is_beside_jwt: false,
     }
 }
 

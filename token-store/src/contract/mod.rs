@@ -8,11 +8,14 @@ mod changes;
 mod consumers;
 mod delegated;
 mod deletions;
+mod events;
 mod listing;
 pub(crate) mod make;
 mod nonces;
 #[cfg(feature = "redis")]
 mod redis;
+mod revocations;
+mod secret_uses;
 mod state;
 mod users;
 
@@ -120,6 +123,10 @@ macro_rules! whole_contract {
                 of_racing_renames_to_one_name_one_is_done
                 a_name_is_free_again_after_a_rename_and_after_a_deletion
             }
+            secret_uses {
+                the_latest_use_of_each_secret_is_kept_and_others_are_forgotten
+                a_use_changes_no_version_and_goes_with_its_consumer
+            }
             deletions {
                 a_deletion_takes_tokens_and_every_index_along
                 a_deletion_compares_the_version_if_it_is_given_one
@@ -134,6 +141,7 @@ macro_rules! whole_contract {
                 pages_hold_everything_once_in_every_order
                 rows_that_come_and_go_between_pages_shift_nothing
                 a_list_is_filtered_by_part_of_the_name_and_by_state
+                a_list_of_those_in_clear_has_each_with_a_url_of_http
                 consumers_without_integration_are_not_listed
                 a_list_shows_an_update_at_once
                 a_page_has_at_least_one_row_whatever_is_asked
@@ -177,6 +185,15 @@ macro_rules! whole_contract {
                 a_renamed_account_is_found_by_its_new_name_only
                 of_racing_updates_of_an_account_one_is_done
             }
+            revocations {
+                every_token_is_met_in_the_pages_of_a_list
+                one_token_ends_and_no_other
+                each_revocation_moves_its_user_on_and_no_other
+                revocations_at_once_all_move_it_on
+                a_revocation_elsewhere_is_known_after_a_second
+                a_shared_secret_is_the_one_that_was_made_first
+                of_shared_secrets_made_at_once_all_are_the_same
+            }
             state {
                 failures_count_up_and_each_moves_the_expiry
                 failures_are_forgotten_from_the_second_of_their_expiry
@@ -193,6 +210,18 @@ macro_rules! whole_contract {
                 of_many_who_want_a_lease_one_holds_it
                 a_lease_ends_by_itself_and_a_renewal_prolongs_it
                 a_store_that_stands_passes_its_check
+            }
+            events {
+                a_change_and_what_is_told_of_it_are_kept_together
+                no_change_is_ever_seen_before_what_is_told_of_it
+                what_was_refused_tells_nothing
+                the_log_is_read_from_any_place_and_keeps_the_latest
+                a_delivery_waits_until_it_is_due_and_ends_when_it_is_settled
+                webhooks_have_outboxes_of_their_own
+                a_full_outbox_drops_its_oldest_and_counts_it
+                a_dead_letter_is_listed_and_goes_back_by_its_name
+                of_too_many_dead_letters_the_oldest_go
+                of_settlements_at_once_one_ends_the_delivery
             }
             changes {
                 every_change_is_told_before_it_is_answered
@@ -242,6 +271,17 @@ macro_rules! bigger_redis {
                 all_tokens_of_a_user_end_at_once_and_no_others
                 a_sweep_takes_only_what_expired_of_that_kind
                 of_many_accounts_with_one_name_one_is_made
+            }
+            revocations {
+                revocations_at_once_all_move_it_on
+                a_revocation_elsewhere_is_known_after_a_second
+                of_shared_secrets_made_at_once_all_are_the_same
+            }
+            events {
+                a_change_and_what_is_told_of_it_are_kept_together
+                the_log_is_read_from_any_place_and_keeps_the_latest
+                a_full_outbox_drops_its_oldest_and_counts_it
+                a_dead_letter_is_listed_and_goes_back_by_its_name
             }
             state {
                 failures_at_once_are_all_counted

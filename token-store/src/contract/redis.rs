@@ -79,6 +79,7 @@ async fn opened(url: String, alive: impl Any + Send + Sync) -> Stores {
         connect_timeout: Duration::from_secs(10),
         cache: 0,
         now: 0,
+        serves: true,
     };
     let one = crate::redis::open(&options).await.unwrap();
     let other = crate::redis::open(&options).await.unwrap();

@@ -245,9 +245,11 @@ pub(crate) async fn entries_appended_at_once_have_no_gap_and_no_double(stores: &
 }
 
 pub(crate) async fn entries_are_read_in_pages(stores: &Stores) {
+    assert_eq!(stores.one.audit_length().await.unwrap(), 0);
     for turn in 0..7 {
         stores.one.append_audit(entry(&turn.to_string())).await.unwrap();
     }
+    assert_eq!(stores.other.audit_length().await.unwrap(), 7);
 
     let numbers = async |after, limit| -> Vec<u64> {
         let read = stores.one.audit(after, limit).await.unwrap();

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use super::Stores;
 use super::make::{ADMIN, ALICE, BOB, THEN, account, user_token};
-use crate::{Account, AccountId, Put, Role, Secret, Store, User, UserKind, UserToken};
+use crate::{Account, AccountId, Put, Role, Secret, Store, Totp, TotpStage, User, UserKind, UserToken};
 
 async fn digests(store: &dyn Store, user: User) -> BTreeSet<String> {
     let tokens = store.user_tokens_of(user).await.unwrap();
@@ -61,8 +61,8 @@ pub(crate) async fn all_tokens_of_a_user_end_at_once_and_no_others(stores: &Stor
         assert!(stores.one.user_token(&token.digest).await.unwrap().is_some());
     }
 
-    let count = stores.one.delete_user_tokens(ALICE).await.unwrap();
-    let again = stores.one.delete_user_tokens(ALICE).await.unwrap();
+    let count = stores.one.revoke_user_tokens(ALICE, THEN).await.unwrap();
+    let again = stores.one.revoke_user_tokens(ALICE, THEN).await.unwrap();
 
     assert_eq!((count, again), (2, 0));
     for token in &ended {
@@ -192,7 +192,7 @@ pub(crate) async fn a_user_of_very_many_tokens_is_listed_swept_and_ended(stores:
         .sweep_user_tokens(UserKind::Customer, THEN, usize::MAX)
         .await
         .unwrap();
-    let ended = stores.one.delete_user_tokens(ALICE).await.unwrap();
+    let ended = stores.one.revoke_user_tokens(ALICE, THEN).await.unwrap();
 
     assert_eq!((listed, swept, ended), (9000, 6000, 3000));
     assert!(stores.one.user_tokens_of(ALICE).await.unwrap().is_empty());
@@ -209,7 +209,6 @@ pub(crate) async fn a_new_account_is_found_whole_by_number_and_name(stores: &Sto
 
         assert!(made.id.0 > 0);
         assert_eq!((made.version, made.created_at, made.updated_at), (1, THEN, THEN));
-        assert_eq!(made.revoked_before, None);
         assert_eq!(made.definition, account(kind, "Jane"));
         assert_eq!(*stores.one.account(kind, made.id).await.unwrap().unwrap(), made);
         assert_eq!(
@@ -299,14 +298,17 @@ pub(crate) async fn an_account_s_update_is_read_whole(stores: &Stores) {
         .unwrap()
         .unwrap();
     let mut wanted = Account {
-        revoked_before: Some(THEN + 5),
         updated_at: THEN + 5,
         ..made
     };
     wanted.definition.role = Role::Admin;
     wanted.definition.resources = None;
     wanted.definition.active = false;
-    wanted.definition.totp = Some(Secret::new("JBSWY3DP"));
+    wanted.definition.totp = Some(Totp {
+        secret: Secret::new("JBSWY3DP"),
+        stage: TotpStage::Active { last_step: 7 },
+        recovery: vec![Secret::new("one"), Secret::new("another")],
+    });
 
     let put = stores.one.update_account(&wanted).await.unwrap();
 

@@ -1,6 +1,6 @@
 //! The audit log.
 
-use redb::{ReadTransaction, ReadableTable as _, WriteTransaction};
+use redb::{ReadTransaction, ReadableTable as _, ReadableTableMetadata as _, WriteTransaction};
 
 use super::tables::AUDIT;
 use super::writer::Changes;
@@ -50,4 +50,8 @@ pub(super) fn read(
             decode(sealer, &row_name(number.value()), row.value())
         })
         .collect()
+}
+
+pub(super) fn length(transaction: &ReadTransaction) -> Result<u64, StoreError> {
+    transaction.open_table(AUDIT).fault()?.len().fault()
 }

@@ -5,14 +5,16 @@ use std::ops::Range;
 
 use redb::{ReadTransaction, ReadableTable as _, ReadableTableMetadata as _, WriteTransaction};
 
+use super::events::Pen;
+use super::secret_uses;
 use super::tables::{AFTER_ALL_DIGESTS, CONSUMER_KEYS, CONSUMERS, COUNTERS, DELEGATED, INTEGRATIONS, NAMES, TOKENS};
 use super::writer::Changes;
 use super::{Fault, next_number};
 use crate::codec::{decode, encode, token_digest};
+use crate::event::Happening;
 use crate::seal::Sealer;
 use crate::{
-    Change, ConsumerId, ConsumerRecord, Delegated, IntegrationId, IntegrationPage, IntegrationQuery, NewConsumer,
-    OwnToken, Put, StoreError, UnixSeconds,
+    Change, ConsumerId, ConsumerRecord, Delegated, IntegrationId, NewConsumer, OwnToken, Put, StoreError, UnixSeconds,
 };
 
 pub(super) fn row_name(id: u64) -> String {
@@ -24,11 +26,11 @@ fn delegated_name(consumer: u64, digest: &str) -> String {
 }
 
 pub(super) fn create(
-    transaction: &WriteTransaction,
-    sealer: &Sealer,
+    pen: Pen<'_>,
     new: NewConsumer,
     now: UnixSeconds,
 ) -> Result<(Option<ConsumerRecord>, Changes), StoreError> {
+    let transaction = pen.transaction;
     if let Some(integration) = &new.integration
         && owner(&transaction.open_table(NAMES).fault()?, &integration.name)?.is_some()
     {
@@ -43,7 +45,11 @@ pub(super) fn create(
         Some(_) => Some(IntegrationId(next_number(transaction, "integration")?)),
     };
     let record = new.into_record(id, integration, now);
-    insert(transaction, sealer, &record)?;
+    insert(transaction, pen.sealer, &record)?;
+    pen.record(&Happening::Consumer {
+        before: None,
+        after: Some(&record),
+    })?;
     let change = Change::Consumer {
         id,
         key: record.consumer.key.clone(),
@@ -198,11 +204,8 @@ fn current(transaction: &WriteTransaction, sealer: &Sealer, id: u64) -> Result<O
     row.map(|row| decode(sealer, &row_name(id), row.value())).transpose()
 }
 
-pub(super) fn update(
-    transaction: &WriteTransaction,
-    sealer: &Sealer,
-    mut record: ConsumerRecord,
-) -> Result<(Put, Changes), StoreError> {
+pub(super) fn update(pen: Pen<'_>, mut record: ConsumerRecord) -> Result<(Put, Changes), StoreError> {
+    let (transaction, sealer) = (pen.transaction, pen.sealer);
     let id = record.consumer.id.0;
     let Some(before) = current(transaction, sealer, id)?.filter(|one| one.version == record.version) else {
         return Ok((Put::Changed, Vec::new()));
@@ -238,6 +241,10 @@ pub(super) fn update(
     drop((names, keys, tokens));
     record.version += 1;
     insert(transaction, sealer, &record)?;
+    pen.record(&Happening::Consumer {
+        before: Some(&before),
+        after: Some(&record),
+    })?;
     let keys: BTreeSet<String> = [before.consumer.key, record.consumer.key].into_iter().collect();
     let changes = keys
         .into_iter()
@@ -249,13 +256,10 @@ pub(super) fn update(
     Ok((Put::Done(record.version), changes))
 }
 
-pub(super) fn delete(
-    transaction: &WriteTransaction,
-    sealer: &Sealer,
-    id: u64,
-    version: Option<u64>,
-) -> Result<(Put, Changes), StoreError> {
-    let Some(record) = current(transaction, sealer, id)?.filter(|one| version.is_none_or(|v| v == one.version)) else {
+pub(super) fn delete(pen: Pen<'_>, id: u64, version: Option<u64>) -> Result<(Put, Changes), StoreError> {
+    let transaction = pen.transaction;
+    let Some(record) = current(transaction, pen.sealer, id)?.filter(|one| version.is_none_or(|v| v == one.version))
+    else {
         return Ok((Put::Changed, Vec::new()));
     };
     transaction.open_table(CONSUMERS).fault()?.remove(id).fault()?;
@@ -297,6 +301,12 @@ pub(super) fn delete(
     for digest in digests {
         tokens.remove(digest.as_str()).fault()?;
     }
+    drop(tokens);
+    secret_uses::forget(transaction, id)?;
+    pen.record(&Happening::Consumer {
+        before: Some(&record),
+        after: None,
+    })?;
     Ok((Put::Done(record.version + 1), changes))
 }
 
@@ -313,21 +323,17 @@ fn digests_of(
     range.map(|row| Ok(row.fault()?.0.value().1.to_owned())).collect()
 }
 
-pub(super) fn list(
-    transaction: &ReadTransaction,
-    sealer: &Sealer,
-    query: &IntegrationQuery,
-) -> Result<IntegrationPage, StoreError> {
+pub(super) fn integrations(transaction: &ReadTransaction, sealer: &Sealer) -> Result<Vec<ConsumerRecord>, StoreError> {
     let table = transaction.open_table(CONSUMERS).fault()?;
-    let mut matching = Vec::with_capacity(usize::try_from(table.len().fault()?).unwrap_or_default());
+    let mut all = Vec::with_capacity(usize::try_from(table.len().fault()?).unwrap_or_default());
     for row in table.iter().fault()? {
         let (id, row) = row.fault()?;
         let record: ConsumerRecord = decode(sealer, &row_name(id.value()), row.value())?;
-        if query.matches(&record) {
-            matching.push(record);
+        if record.integration.is_some() {
+            all.push(record);
         }
     }
-    Ok(query.page(matching))
+    Ok(all)
 }
 
 pub(super) fn put_delegated(
@@ -392,12 +398,8 @@ pub(super) fn delegated_of(
         .collect()
 }
 
-pub(super) fn replace_delegated(
-    transaction: &WriteTransaction,
-    sealer: &Sealer,
-    token: &str,
-    mut row: Delegated,
-) -> Result<(Put, Changes), StoreError> {
+pub(super) fn replace_delegated(pen: Pen<'_>, token: &str, mut row: Delegated) -> Result<(Put, Changes), StoreError> {
+    let (transaction, sealer) = (pen.transaction, pen.sealer);
     let id = row.consumer_id.0;
     let digest = token_digest(token);
     let mut table = transaction.open_table(DELEGATED).fault()?;
@@ -406,9 +408,9 @@ pub(super) fn replace_delegated(
         .fault()?
         .map(|old| decode(sealer, &delegated_name(id, &digest), old.value()))
         .transpose()?;
-    if before.is_none_or(|before| before.version != row.version) {
+    let Some(before) = before.filter(|before| before.version == row.version) else {
         return Ok((Put::Changed, Vec::new()));
-    }
+    };
     let mut tokens = transaction.open_table(TOKENS).fault()?;
     if token != row.token && owner(&tokens, &token_digest(&row.token))?.is_some() {
         return Err(taken("token"));
@@ -418,6 +420,10 @@ pub(super) fn replace_delegated(
     drop((table, tokens));
     row.version += 1;
     let ((), mut changes) = put_delegated(transaction, sealer, &row)?;
+    pen.record(&Happening::Delegated {
+        before: &before,
+        after: Some(&row),
+    })?;
     changes.push(Change::Delegated {
         consumer: row.consumer_id,
         digest,
@@ -425,24 +431,24 @@ pub(super) fn replace_delegated(
     Ok((Put::Done(row.version), changes))
 }
 
-pub(super) fn delete_delegated(
-    transaction: &WriteTransaction,
-    consumer: u64,
-    token: &str,
-) -> Result<(bool, Changes), StoreError> {
+pub(super) fn delete_delegated(pen: Pen<'_>, consumer: u64, token: &str) -> Result<(bool, Changes), StoreError> {
     let digest = token_digest(token);
-    let existed = transaction
-        .open_table(DELEGATED)
-        .fault()?
-        .remove((consumer, digest.as_str()))
-        .fault()?
-        .is_some();
+    let removed: Option<Option<Delegated>> = {
+        let mut table = pen.transaction.open_table(DELEGATED).fault()?;
+        let row = table.remove((consumer, digest.as_str())).fault()?;
+        // Also one that no key opens any more: revoking must not depend on reading.
+        row.map(|row| decode(pen.sealer, &delegated_name(consumer, &digest), row.value()).ok())
+    };
+    let existed = removed.is_some();
     if existed {
-        transaction
-            .open_table(TOKENS)
-            .fault()?
-            .remove(digest.as_str())
-            .fault()?;
+        let mut tokens = pen.transaction.open_table(TOKENS).fault()?;
+        tokens.remove(digest.as_str()).fault()?;
+    }
+    if let Some(before) = removed.flatten() {
+        pen.record(&Happening::Delegated {
+            before: &before,
+            after: None,
+        })?;
     }
     Ok((
         existed,

@@ -2,11 +2,14 @@
 //!
 //! Durable rows in redb; one thread writes, and what waits together shares a sync. Nonces in memory (`nonces.rs`).
 
+mod ahead;
 mod audit;
 mod consumers;
+mod events;
 mod file;
 mod nonces;
 mod open;
+mod secret_uses;
 mod tables;
 mod users;
 mod writer;
@@ -20,18 +23,22 @@ use std::time::{Duration, Instant};
 use async_trait::async_trait;
 use redb::{ReadTransaction, ReadableTable as _, WriteTransaction};
 
+use self::ahead::Ahead;
+use self::events::Pen;
 use self::file::StoreFile;
 use self::nonces::Nonces;
-use self::tables::{AHEAD, COUNTERS, META};
+use self::tables::{COUNTERS, META, SECRETS};
 use self::writer::{Writer, unavailable};
 use crate::change::Listeners;
-use crate::codec::token_digest;
+use crate::codec::{decode, encode, token_digest};
+use crate::event::{Cursor, Delivery, Event, Happening, OutboxCounts, Recorder, RecorderSlot, Settled};
 use crate::open::OpenError;
 use crate::seal::Sealer;
+use crate::secret_use::SecretUses;
 use crate::{
     Account, AccountId, AuditEntry, Claim, ConsumerId, ConsumerRecord, Delegated, Freshness, IntegrationId,
     IntegrationPage, IntegrationQuery, Listener, LockoutKind, NewAccount, NewAuditEntry, NewConsumer, NonceClaim, Put,
-    SignInFailures, Store, StoreError, UnixSeconds, User, UserKind, UserToken,
+    Secret, SignInFailures, Store, StoreError, UnixSeconds, User, UserKind, UserToken,
 };
 
 /// A store in a folder of this machine.
@@ -40,11 +47,11 @@ pub struct Embedded {
     writer: Writer,
     sealer: Arc<Sealer>,
     nonces: Nonces,
-    /// What this process served ahead of its clock, so that one second's requests write once.
-    ahead: Mutex<HashMap<(u64, String), UnixSeconds>>,
+    ahead: Ahead,
     leases: Mutex<HashMap<String, (String, Instant)>>,
     listeners: Arc<Listeners>,
     freshness: Arc<Freshness>,
+    recorder: Arc<RecorderSlot>,
     /// Nonces are being written down: what is claimed from now on would be lost.
     closing: AtomicBool,
 }
@@ -63,10 +70,11 @@ impl Embedded {
             writer,
             sealer: Arc::new(sealer),
             nonces,
-            ahead: Mutex::default(),
+            ahead: Ahead::default(),
             leases: Mutex::default(),
             listeners,
             freshness,
+            recorder: Arc::default(),
             closing: AtomicBool::new(false),
         })
     }
@@ -99,31 +107,20 @@ impl Embedded {
         self.writer.write(move |transaction| job(transaction, &sealer)).await
     }
 
-    /// A timestamp ahead of our clock is on disk before it is served: after a crash it may not be served again.
-    async fn remember_ahead(&self, consumer: u64, digest: &str, timestamp: UnixSeconds) -> Result<(), StoreError> {
-        let key = (consumer, digest.to_owned());
-        {
-            let mut ahead = self.ahead.lock().unwrap_or_else(PoisonError::into_inner);
-            if ahead.get(&key).is_some_and(|served| *served >= timestamp) {
-                return Ok(());
-            }
-            if ahead.len() >= MOST_AHEAD {
-                ahead.clear();
-            }
-        }
-        let row = key.clone();
-        self.write(move |transaction, _| {
-            let mut table = transaction.open_table(AHEAD).fault()?;
-            let name = (row.0, row.1.as_str());
-            let before = table.get(name).fault()?.map_or(0, |before| before.value());
-            table.insert(name, before.max(timestamp)).fault()?;
-            Ok(((), Vec::new()))
+    /// The same for a change that events may be told of, in the same transaction.
+    async fn tell<T: Send + 'static>(
+        &self,
+        job: impl FnOnce(Pen<'_>) -> Result<(T, writer::Changes), StoreError> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        let recorder = Arc::clone(&self.recorder);
+        self.write(move |transaction, sealer| {
+            job(Pen {
+                transaction,
+                sealer,
+                recorder: &recorder,
+            })
         })
-        .await?;
-        let mut ahead = self.ahead.lock().unwrap_or_else(PoisonError::into_inner);
-        let mark = ahead.entry(key).or_default();
-        *mark = timestamp.max(*mark);
-        Ok(())
+        .await
     }
 }
 
@@ -157,8 +154,7 @@ impl<T, E: std::error::Error + Send + Sync + 'static> Fault<T> for Result<T, E> 
 #[async_trait]
 impl Store for Embedded {
     async fn create_consumer(&self, new: NewConsumer, now: UnixSeconds) -> Result<Option<ConsumerRecord>, StoreError> {
-        self.write(move |transaction, sealer| consumers::create(transaction, sealer, new, now))
-            .await
+        self.tell(move |pen| consumers::create(pen, new, now)).await
     }
 
     async fn create_consumers(&self, new: Vec<ConsumerRecord>) -> Result<(), StoreError> {
@@ -187,18 +183,30 @@ impl Store for Embedded {
     }
 
     async fn list_integrations(&self, query: &IntegrationQuery) -> Result<IntegrationPage, StoreError> {
-        self.read(|transaction, sealer| consumers::list(transaction, sealer, query))
+        Ok(query.page(self.integrations().await?.iter()))
+    }
+
+    async fn integrations(&self) -> Result<Vec<ConsumerRecord>, StoreError> {
+        self.read(consumers::integrations)
     }
 
     async fn update_consumer(&self, record: &ConsumerRecord) -> Result<Put, StoreError> {
         let record = record.clone();
-        self.write(move |transaction, sealer| consumers::update(transaction, sealer, record))
-            .await
+        self.tell(move |pen| consumers::update(pen, record)).await
     }
 
     async fn delete_consumer(&self, id: ConsumerId, version: Option<u64>) -> Result<Put, StoreError> {
-        self.write(move |transaction, sealer| consumers::delete(transaction, sealer, id.0, version))
+        self.tell(move |pen| consumers::delete(pen, id.0, version)).await
+    }
+
+    async fn note_secret_uses(&self, id: ConsumerId, seen: &SecretUses) -> Result<(), StoreError> {
+        let seen = seen.clone();
+        self.write(move |transaction, _| secret_uses::note(transaction, id.0, &seen))
             .await
+    }
+
+    async fn secret_uses(&self, id: ConsumerId) -> Result<SecretUses, StoreError> {
+        self.read(|transaction, _| secret_uses::of(transaction, id.0))
     }
 
     async fn put_delegated(&self, new: &Delegated) -> Result<(), StoreError> {
@@ -217,13 +225,13 @@ impl Store for Embedded {
 
     async fn replace_delegated(&self, token: &str, row: &Delegated) -> Result<Put, StoreError> {
         let (token, row) = (token.to_owned(), row.clone());
-        self.write(move |transaction, sealer| consumers::replace_delegated(transaction, sealer, &token, row))
+        self.tell(move |pen| consumers::replace_delegated(pen, &token, row))
             .await
     }
 
     async fn delete_delegated(&self, consumer: ConsumerId, token: &str) -> Result<bool, StoreError> {
         let token = token.to_owned();
-        self.write(move |transaction, _| consumers::delete_delegated(transaction, consumer.0, &token))
+        self.tell(move |pen| consumers::delete_delegated(pen, consumer.0, &token))
             .await
     }
 
@@ -237,15 +245,15 @@ impl Store for Embedded {
             return Err(unavailable("the store is closing"));
         }
         if found == Claim::Fresh && claim.timestamp > claim.now {
-            self.remember_ahead(claim.consumer.0, &digest, claim.timestamp).await?;
+            let token = (claim.consumer.0, digest);
+            self.ahead.remember(&self.writer, token, claim.timestamp).await?;
         }
         Ok(found)
     }
 
     async fn put_user_token(&self, token: &UserToken) -> Result<(), StoreError> {
         let token = token.clone();
-        self.write(move |transaction, sealer| users::put_token(transaction, sealer, &token))
-            .await
+        self.tell(move |pen| users::put_token(pen, &token)).await
     }
 
     async fn user_token(&self, digest: &str) -> Result<Option<Arc<UserToken>>, StoreError> {
@@ -256,9 +264,25 @@ impl Store for Embedded {
         self.read(|transaction, sealer| users::tokens_of(transaction, sealer, user))
     }
 
-    async fn delete_user_tokens(&self, user: User) -> Result<u64, StoreError> {
-        self.write(move |transaction, _| users::delete_tokens_of(transaction, user))
-            .await
+    async fn list_user_tokens(
+        &self,
+        after: Option<&str>,
+        limit: usize,
+    ) -> Result<(Vec<UserToken>, Option<String>), StoreError> {
+        self.read(|transaction, sealer| users::list_tokens(transaction, sealer, after.unwrap_or_default(), limit))
+    }
+
+    async fn delete_user_token(&self, digest: &str) -> Result<bool, StoreError> {
+        let digest = digest.to_owned();
+        self.tell(move |pen| users::delete_one_token(pen, &digest)).await
+    }
+
+    async fn revoke_user_tokens(&self, user: User, now: UnixSeconds) -> Result<u64, StoreError> {
+        self.tell(move |pen| users::revoke_tokens_of(pen, user, now)).await
+    }
+
+    async fn revoked_before(&self, user: User) -> Result<UnixSeconds, StoreError> {
+        self.read(|transaction, _| users::revoked_before(transaction, user))
     }
 
     async fn sweep_user_tokens(&self, kind: UserKind, now: UnixSeconds, limit: usize) -> Result<u64, StoreError> {
@@ -330,6 +354,55 @@ impl Store for Embedded {
         self.read(|transaction, sealer| audit::read(transaction, sealer, after, limit))
     }
 
+    async fn audit_length(&self) -> Result<u64, StoreError> {
+        self.read(|transaction, _| audit::length(transaction))
+    }
+
+    async fn tell_user_token(&self, token: &UserToken) -> Result<(), StoreError> {
+        let token = token.clone();
+        self.tell(move |pen| {
+            pen.record(&Happening::UserToken(&token))?;
+            Ok(((), Vec::new()))
+        })
+        .await
+    }
+
+    async fn last_event(&self) -> Result<Cursor, StoreError> {
+        self.read(|transaction, _| events::last(transaction))
+    }
+
+    async fn events(&self, after: Cursor, limit: usize) -> Result<Vec<(Cursor, Event)>, StoreError> {
+        self.read(|transaction, sealer| events::after(transaction, sealer, after, limit))
+    }
+
+    async fn due_deliveries(&self, webhook: &str, now: UnixSeconds, limit: usize) -> Result<Vec<Delivery>, StoreError> {
+        self.read(|transaction, sealer| events::due(transaction, sealer, webhook, (now, limit)))
+    }
+
+    async fn settle_delivery(&self, delivery: &Delivery, settled: Settled) -> Result<bool, StoreError> {
+        let delivery = delivery.clone();
+        self.write(move |transaction, sealer| events::settle(transaction, sealer, &delivery, settled))
+            .await
+    }
+
+    async fn dead_deliveries(&self, after: &str, limit: usize) -> Result<Vec<Delivery>, StoreError> {
+        self.read(|transaction, sealer| events::dead(transaction, sealer, after, limit))
+    }
+
+    async fn replay_delivery(&self, name: &str, now: UnixSeconds, most: usize) -> Result<Option<Delivery>, StoreError> {
+        let name = name.to_owned();
+        self.write(move |transaction, sealer| events::replay(transaction, sealer, &name, (now, most)))
+            .await
+    }
+
+    async fn outbox_counts(&self, webhooks: &[String]) -> Result<OutboxCounts, StoreError> {
+        self.read(|transaction, _| events::counts(transaction, webhooks))
+    }
+
+    fn record_events(&self, recorder: Recorder) {
+        self.recorder.set(recorder);
+    }
+
     async fn lease(&self, name: &str, holder: &str, ttl_secs: u64) -> Result<bool, StoreError> {
         let now = started();
         let until = now.checked_add(Duration::from_secs(ttl_secs)).unwrap_or(now);
@@ -341,6 +414,21 @@ impl Store for Embedded {
             leases.insert(name.to_owned(), (holder.to_owned(), until));
         }
         Ok(free)
+    }
+
+    async fn shared_secret(&self, name: &str, fresh: &Secret) -> Result<Secret, StoreError> {
+        let (name, fresh) = (name.to_owned(), fresh.clone());
+        self.write(move |transaction, sealer| {
+            let row_name = format!("secret:{name}");
+            let mut table = transaction.open_table(SECRETS).fault()?;
+            if let Some(row) = table.get(name.as_str()).fault()? {
+                return Ok((decode(sealer, &row_name, row.value())?, Vec::new()));
+            }
+            let row = encode(sealer, &row_name, &fresh)?;
+            table.insert(name.as_str(), row.as_slice()).fault()?;
+            Ok((fresh, Vec::new()))
+        })
+        .await
     }
 
     async fn check(&self) -> Result<(), StoreError> {
@@ -387,5 +475,3 @@ impl Store for Embedded {
 
 /// Written by [`Store::check`]: shows that the disk takes writes.
 const CHECKED: &str = "checked";
-/// Tokens whose last timestamp ahead of our clock is kept in memory; forgetting one costs a write.
-const MOST_AHEAD: usize = 100_000;

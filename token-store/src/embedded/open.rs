@@ -148,11 +148,18 @@ fn touch_tables(transaction: &WriteTransaction) -> Result<(), StoreError> {
     transaction.open_table(tables::USER_TOKENS).fault()?;
     transaction.open_table(tables::USER_TOKENS_OF).fault()?;
     transaction.open_table(tables::USER_TOKENS_UNTIL).fault()?;
+    transaction.open_table(tables::REVOKED_BEFORE).fault()?;
+    transaction.open_table(tables::SECRETS).fault()?;
     transaction.open_table(tables::ACCOUNTS).fault()?;
     transaction.open_table(tables::ACCOUNT_NAMES).fault()?;
     transaction.open_table(tables::LOCKOUTS).fault()?;
     transaction.open_table(tables::LOCKOUTS_UNTIL).fault()?;
     transaction.open_table(tables::AUDIT).fault()?;
+    transaction.open_table(tables::SECRET_USES).fault()?;
+    transaction.open_table(tables::EVENTS).fault()?;
+    transaction.open_table(tables::OUTBOX).fault()?;
+    transaction.open_table(tables::OUTBOX_DUE).fault()?;
+    transaction.open_table(tables::DEAD).fault()?;
     transaction.open_table(COUNTERS).fault()?;
     Ok(())
 }

@@ -22,6 +22,10 @@ pub(super) const USER_TOKENS_OF: TableDefinition<'_, (u8, u64, &str), Option<u64
 /// (kind, expiry, digest) → user number: what the sweep walks.
 pub(super) const USER_TOKENS_UNTIL: TableDefinition<'_, (u8, u64, &str), u64> =
     TableDefinition::new("user_tokens_until");
+/// (kind, user number) → when all tokens of that user last ended.
+pub(super) const REVOKED_BEFORE: TableDefinition<'_, (u8, u64), u64> = TableDefinition::new("revoked_before");
+/// Name → sealed secret.
+pub(super) const SECRETS: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("secrets");
 /// (kind, number) → sealed account.
 pub(super) const ACCOUNTS: TableDefinition<'_, (u8, u64), &[u8]> = TableDefinition::new("accounts");
 /// (kind, name) → account number.
@@ -32,6 +36,16 @@ pub(super) const LOCKOUTS: TableDefinition<'_, (u8, &str), (u32, u64)> = TableDe
 pub(super) const LOCKOUTS_UNTIL: TableDefinition<'_, (u64, u8, &str), ()> = TableDefinition::new("lockouts_until");
 /// Number → sealed audit entry.
 pub(super) const AUDIT: TableDefinition<'_, u64, &[u8]> = TableDefinition::new("audit");
+/// (consumer number, fingerprint of a secret) → when it was last used.
+pub(super) const SECRET_USES: TableDefinition<'_, (u64, &str), u64> = TableDefinition::new("secret_uses");
+/// Number → sealed event: the log.
+pub(super) const EVENTS: TableDefinition<'_, u64, &[u8]> = TableDefinition::new("events");
+/// (webhook, event id) → (when it is due, sealed delivery).
+pub(super) const OUTBOX: TableDefinition<'_, (&str, &str), (u64, &[u8])> = TableDefinition::new("outbox");
+/// (webhook, when it is due, event id): what is delivered next.
+pub(super) const OUTBOX_DUE: TableDefinition<'_, (&str, u64, &str), ()> = TableDefinition::new("outbox_due");
+/// Name → sealed delivery: the dead letters.
+pub(super) const DEAD: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("dead");
 /// Counters: the last number given, by what is numbered.
 pub(super) const COUNTERS: TableDefinition<'_, &str, u64> = TableDefinition::new("counters");
 /// Rows that stand alone: the canary, the mark of a clean end.

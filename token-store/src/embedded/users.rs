@@ -1,14 +1,18 @@
 //! Accounts, users' bearer tokens, failed sign-ins.
 
-use redb::{ReadTransaction, ReadableTable as _, WriteTransaction};
+use std::ops::Bound::{Excluded, Unbounded};
 
+use redb::{ReadTransaction, ReadableTable as _, Table, WriteTransaction};
+
+use super::events::Pen;
 use super::tables::{
-    ACCOUNT_NAMES, ACCOUNTS, AFTER_ALL_DIGESTS, LOCKOUTS, LOCKOUTS_UNTIL, USER_TOKENS, USER_TOKENS_OF,
+    ACCOUNT_NAMES, ACCOUNTS, AFTER_ALL_DIGESTS, LOCKOUTS, LOCKOUTS_UNTIL, REVOKED_BEFORE, USER_TOKENS, USER_TOKENS_OF,
     USER_TOKENS_UNTIL,
 };
 use super::writer::Changes;
 use super::{Fault, next_number};
 use crate::codec::{decode, encode};
+use crate::event::Happening;
 use crate::seal::Sealer;
 use crate::{
     Account, AccountId, Change, LockoutKind, NewAccount, Put, SignInFailures, StoreError, UnixSeconds, User, UserKind,
@@ -37,11 +41,8 @@ fn token_row(digest: &str) -> String {
     format!("user_token:{digest}")
 }
 
-pub(super) fn put_token(
-    transaction: &WriteTransaction,
-    sealer: &Sealer,
-    token: &UserToken,
-) -> Result<((), Changes), StoreError> {
+pub(super) fn put_token(pen: Pen<'_>, token: &UserToken) -> Result<((), Changes), StoreError> {
+    let (transaction, sealer) = (pen.transaction, pen.sealer);
     let kind = kind_number(token.user.kind);
     let digest = token.digest.as_str();
     let row = encode(sealer, &token_row(digest), token)?;
@@ -54,7 +55,7 @@ pub(super) fn put_token(
             .transpose()?
     };
     if let Some(before) = before {
-        delete_token(transaction, before.user, before.expires_at, digest)?;
+        Tokens::open(transaction)?.delete(before.user, before.expires_at, digest)?;
     }
     transaction
         .open_table(USER_TOKENS)
@@ -73,6 +74,7 @@ pub(super) fn put_token(
             .insert((kind, until, digest), token.user.id)
             .fault()?;
     }
+    pen.record(&Happening::UserToken(token))?;
     Ok((
         (),
         vec![Change::UserToken {
@@ -119,39 +121,90 @@ fn ends_of(
         .collect()
 }
 
-pub(super) fn delete_tokens_of(transaction: &WriteTransaction, user: User) -> Result<(u64, Changes), StoreError> {
-    let found = ends_of(&transaction.open_table(USER_TOKENS_OF).fault()?, user)?;
-    for (digest, end) in &found {
-        delete_token(transaction, user, *end, digest)?;
-    }
-    Ok((
-        u64::try_from(found.len()).unwrap_or(u64::MAX),
-        vec![Change::UserTokensOf { user }],
-    ))
+pub(super) fn list_tokens(
+    transaction: &ReadTransaction,
+    sealer: &Sealer,
+    after: &str,
+    limit: usize,
+) -> Result<(Vec<UserToken>, Option<String>), StoreError> {
+    let table = transaction.open_table(USER_TOKENS).fault()?;
+    let range = table.range::<&str>((Excluded(after), Unbounded)).fault()?;
+    let page: Vec<UserToken> = range
+        .take(limit.max(1))
+        .map(|row| {
+            let (digest, row) = row.fault()?;
+            decode(sealer, &token_row(digest.value()), row.value())
+        })
+        .collect::<Result<_, StoreError>>()?;
+    let next = page.last().map(|last| last.digest.clone());
+    Ok((page, next))
 }
 
-/// Also one whose row no key opens any more: revoking must not depend on reading.
-fn delete_token(
-    transaction: &WriteTransaction,
-    user: User,
-    end: Option<UnixSeconds>,
-    digest: &str,
-) -> Result<(), StoreError> {
-    let kind = kind_number(user.kind);
-    transaction.open_table(USER_TOKENS).fault()?.remove(digest).fault()?;
-    transaction
-        .open_table(USER_TOKENS_OF)
-        .fault()?
-        .remove((kind, user.id, digest))
-        .fault()?;
-    if let Some(end) = end {
-        transaction
-            .open_table(USER_TOKENS_UNTIL)
-            .fault()?
-            .remove((kind, end, digest))
-            .fault()?;
+pub(super) fn delete_one_token(pen: Pen<'_>, digest: &str) -> Result<(bool, Changes), StoreError> {
+    let (transaction, sealer) = (pen.transaction, pen.sealer);
+    let found = {
+        let table = transaction.open_table(USER_TOKENS).fault()?;
+        let row = table.get(digest).fault()?;
+        row.map(|row| decode::<UserToken>(sealer, &token_row(digest), row.value()))
+            .transpose()?
+    };
+    let Some(found) = found else {
+        return Ok((false, Vec::new()));
+    };
+    Tokens::open(transaction)?.delete(found.user, found.expires_at, digest)?;
+    pen.record(&Happening::UserTokensOf(found.user, 1))?;
+    let digest = digest.to_owned();
+    Ok((true, vec![Change::UserToken { digest }]))
+}
+
+pub(super) fn revoked_before(transaction: &ReadTransaction, user: User) -> Result<UnixSeconds, StoreError> {
+    let table = transaction.open_table(REVOKED_BEFORE).fault()?;
+    let second = table.get((kind_number(user.kind), user.id)).fault()?;
+    Ok(second.map_or(0, |second| second.value()))
+}
+
+pub(super) fn revoke_tokens_of(pen: Pen<'_>, user: User, now: UnixSeconds) -> Result<(u64, Changes), StoreError> {
+    let transaction = pen.transaction;
+    let name = (kind_number(user.kind), user.id);
+    let mut revoked = transaction.open_table(REVOKED_BEFORE).fault()?;
+    let before = revoked.get(name).fault()?.map_or(0, |before| before.value());
+    revoked.insert(name, now.max(before.saturating_add(1))).fault()?;
+    let mut tokens = Tokens::open(transaction)?;
+    let found = ends_of(&tokens.of_users, user)?;
+    for (digest, end) in &found {
+        tokens.delete(user, *end, digest)?;
     }
-    Ok(())
+    let ended = u64::try_from(found.len()).unwrap_or(u64::MAX);
+    pen.record(&Happening::UserTokensOf(user, ended))?;
+    Ok((ended, vec![Change::UserTokensOf { user }]))
+}
+
+/// The rows of bearer tokens, to delete from.
+struct Tokens<'t> {
+    rows: Table<'t, &'static str, &'static [u8]>,
+    of_users: Table<'t, (u8, u64, &'static str), Option<u64>>,
+    until: Table<'t, (u8, u64, &'static str), u64>,
+}
+
+impl<'t> Tokens<'t> {
+    fn open(transaction: &'t WriteTransaction) -> Result<Self, StoreError> {
+        Ok(Self {
+            rows: transaction.open_table(USER_TOKENS).fault()?,
+            of_users: transaction.open_table(USER_TOKENS_OF).fault()?,
+            until: transaction.open_table(USER_TOKENS_UNTIL).fault()?,
+        })
+    }
+
+    /// Also one whose row no key opens any more: revoking must not depend on reading.
+    fn delete(&mut self, user: User, end: Option<UnixSeconds>, digest: &str) -> Result<(), StoreError> {
+        let kind = kind_number(user.kind);
+        self.rows.remove(digest).fault()?;
+        self.of_users.remove((kind, user.id, digest)).fault()?;
+        if let Some(end) = end {
+            self.until.remove((kind, end, digest)).fault()?;
+        }
+        Ok(())
+    }
 }
 
 pub(super) fn sweep_tokens(
@@ -160,23 +213,22 @@ pub(super) fn sweep_tokens(
     now: UnixSeconds,
     limit: usize,
 ) -> Result<(u64, Changes), StoreError> {
-    let expired: Vec<(User, UnixSeconds, String)> = {
-        let table = transaction.open_table(USER_TOKENS_UNTIL).fault()?;
-        let number = kind_number(kind);
-        let range = table
-            .range((number, 0, "")..(number, now.saturating_add(1), ""))
-            .fault()?;
-        range
-            .take(limit)
-            .map(|row| {
-                let (key, id) = row.fault()?;
-                let (_, end, digest) = key.value();
-                Ok((User { kind, id: id.value() }, end, digest.to_owned()))
-            })
-            .collect::<Result<_, StoreError>>()?
-    };
+    let mut tokens = Tokens::open(transaction)?;
+    let number = kind_number(kind);
+    let expired: Vec<(User, UnixSeconds, String)> = tokens
+        .until
+        .range((number, 0, "")..(number, now.saturating_add(1), ""))
+        .fault()?
+        .take(limit)
+        .map(|row| {
+            let (key, id) = row.fault()?;
+            let (_, end, digest) = key.value();
+            Ok((User { kind, id: id.value() }, end, digest.to_owned()))
+        })
+        .collect::<Result<_, StoreError>>()?;
     for (user, end, digest) in &expired {
-        delete_token(transaction, *user, Some(*end), digest)?;
+        tokens.delete(*user, Some(*end), digest)?;
+        give_way();
     }
     // Caches compare the expiry themselves: nobody needs to hear of it.
     Ok((u64::try_from(expired.len()).unwrap_or(u64::MAX), Vec::new()))
@@ -200,7 +252,6 @@ pub(super) fn create_account(
         version: 1,
         created_at: now,
         updated_at: now,
-        revoked_before: None,
         definition: new,
     };
     let row = encode(sealer, &account_row(kind, id), &account)?;
@@ -396,6 +447,12 @@ pub(super) fn sweep_failures(
     for (expires, kind, name) in &expired {
         until.remove((*expires, *kind, name.as_str())).fault()?;
         table.remove((*kind, name.as_str())).fault()?;
+        give_way();
     }
     Ok((u64::try_from(expired.len()).unwrap_or(u64::MAX), Vec::new()))
+}
+
+/// Where requests are served on the same core, none of them waits for the rest of a step.
+fn give_way() {
+    std::thread::yield_now();
 }

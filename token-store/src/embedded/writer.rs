@@ -55,10 +55,8 @@ impl Writer {
     ) -> Result<T, StoreError> {
         let (sender, receiver) = oneshot::channel::<Result<T, StoreError>>();
         let sender = Arc::new(std::sync::Mutex::new(Some(sender)));
-        let take = {
-            let sender = Arc::clone(&sender);
-            move || sender.lock().unwrap_or_else(std::sync::PoisonError::into_inner).take()
-        };
+        // Nothing but the job may hold it: a job that is lost as the thread ends takes it along, and the wait is over.
+        let take = move || sender.lock().unwrap_or_else(std::sync::PoisonError::into_inner).take();
         let answer_of = take.clone();
         let job: Job = Box::new(move |transaction| {
             let (value, changes) = job(transaction)?;
@@ -169,3 +167,26 @@ pub(super) fn unavailable(why: &str) -> StoreError {
 const QUEUE: usize = 8192;
 /// Changes that share a sync.
 const TOGETHER: usize = 512;
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_job_that_is_lost_as_the_thread_ends_is_refused() {
+        let (jobs, work) = sync_channel(1);
+        let writer = Writer {
+            jobs,
+            stopped: AtomicBool::new(false),
+        };
+
+        let write_as_it_ends = async { tokio::join!(writer.write(|_| Ok(((), Changes::new()))), async { drop(work) }) };
+        let (written, ()) = tokio::time::timeout(Duration::from_secs(10), write_as_it_ends)
+            .await
+            .unwrap();
+
+        assert!(matches!(written, Err(StoreError::Unavailable(_))));
+    }
+}

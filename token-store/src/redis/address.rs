@@ -1,9 +1,14 @@
 //! Where a Redis is: one server, a primary that Sentinels know, or a Cluster.
 
+use std::sync::Arc;
+
 use redis::{
-    Client, ConnectionAddr, ConnectionInfo, IntoConnectionInfo as _, ProtocolVersion, RedisConnectionInfo,
-    TlsCertificates,
+    Client, ConnectionAddr, ConnectionInfo, ErrorKind, IntoConnectionInfo as _, ProtocolVersion, RedisConnectionInfo,
+    RedisError, TlsCertificates,
 };
+use rustls::{ClientConfig, RootCertStore};
+use rustls_pki_types::CertificateDer;
+use rustls_pki_types::pem::PemObject as _;
 
 use crate::OpenError;
 
@@ -99,6 +104,38 @@ impl Address {
             db,
             tls,
         })
+    }
+
+    /// Who signs in, to which database.
+    pub(super) fn login(&self) -> &RedisConnectionInfo {
+        &self.login
+    }
+
+    /// What a data server's certificate is held against; `None`: without TLS.
+    pub(super) fn tls(&self) -> redis::RedisResult<Option<Arc<ClientConfig>>> {
+        if !self.tls {
+            return Ok(None);
+        }
+        let failed = |error: &dyn std::fmt::Display| {
+            RedisError::from((ErrorKind::InvalidClientConfig, "TLS can't be set up", error.to_string()))
+        };
+        let mut roots = RootCertStore::empty();
+        match &self.authority {
+            Some(pem) => {
+                for certificate in CertificateDer::pem_slice_iter(pem) {
+                    let certificate = certificate.map_err(|error| failed(&error))?;
+                    roots.add(certificate).map_err(|error| failed(&error))?;
+                }
+            }
+            None => drop(roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs)),
+        }
+        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+        let config = ClientConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()
+            .map_err(|error| failed(&error))?
+            .with_root_certificates(roots)
+            .with_no_client_auth();
+        Ok(Some(Arc::new(config)))
     }
 
     /// How a data server is reached.

@@ -14,7 +14,7 @@ fn row_name(number: u64) -> String {
 
 pub(super) async fn append(records: &Records, entry: NewAuditEntry) -> Result<AuditEntry, StoreError> {
     for _ in 0..TRIES {
-        let last: u64 = records.call_one(&Calls::default().add("HLEN", AUDIT, &[])).await?;
+        let last = length(records).await?;
         let before: Option<(Vec<u8>, AuditEntry)> = match last {
             0 => None,
             last => Some(
@@ -41,7 +41,7 @@ pub(super) async fn append(records: &Records, entry: NewAuditEntry) -> Result<Au
 }
 
 pub(super) async fn read(records: &Records, after: u64, limit: usize) -> Result<Vec<AuditEntry>, StoreError> {
-    let last: u64 = records.call_one(&Calls::default().add("HLEN", AUDIT, &[])).await?;
+    let last = length(records).await?;
     let limit = u64::try_from(limit).unwrap_or(u64::MAX);
     let first = after.saturating_add(1);
     let numbers: Vec<String> = (first..=last.min(after.saturating_add(limit)))
@@ -54,6 +54,10 @@ pub(super) async fn read(records: &Records, after: u64, limit: usize) -> Result<
         decode(records.sealer(), &name, &row)
     });
     opened.collect()
+}
+
+pub(super) async fn length(records: &Records) -> Result<u64, StoreError> {
+    records.call_one(&Calls::default().add("HLEN", AUDIT, &[])).await
 }
 
 /// Appends that lose a race try again; each time somebody won.

@@ -2,14 +2,14 @@
 
 use std::collections::BTreeSet;
 
-use super::keys::{self, CONSUMER_KEYS, CONSUMERS, INTEGRATIONS, NAMES, TOKENS};
+use super::events;
+use super::keys::{self, CONSUMER_KEYS, CONSUMERS, INTEGRATIONS, NAMES, SECRET_USES, TOKENS};
 use super::records::{Committed, Records};
 use super::script::{Calls, Commit};
 use crate::codec::token_digest;
-use crate::{
-    Change, ConsumerId, ConsumerRecord, Delegated, IntegrationPage, IntegrationQuery, NewConsumer, OwnToken, Put,
-    StoreError, UnixSeconds,
-};
+use crate::event::Happening;
+use crate::secret_use::{SecretUses, merged};
+use crate::{Change, ConsumerId, ConsumerRecord, Delegated, NewConsumer, OwnToken, Put, StoreError, UnixSeconds};
 
 fn row_name(id: u64) -> String {
     format!("consumer:{id}")
@@ -69,6 +69,11 @@ pub(super) async fn create(
         commit.expect(NAMES, name, None);
     }
     insert(records, &mut commit, &record)?;
+    let happening = Happening::Consumer {
+        before: None,
+        after: Some(&record),
+    };
+    events::record(records, &mut commit, &happening)?;
     let change = Change::Consumer {
         id,
         key: record.consumer.key.clone(),
@@ -161,14 +166,10 @@ pub(super) async fn of_token(records: &Records, token: &str) -> Result<Option<u6
         .await
 }
 
-pub(super) async fn list(records: &Records, query: &IntegrationQuery) -> Result<IntegrationPage, StoreError> {
+pub(super) async fn integrations(records: &Records) -> Result<Vec<ConsumerRecord>, StoreError> {
     let all = records.rows::<ConsumerRecord>(CONSUMERS, row_name).await?;
-    let matching = all
-        .into_iter()
-        .map(|(_, record)| record)
-        .filter(|record| query.matches(record))
-        .collect();
-    Ok(query.page(matching))
+    let all = all.into_iter().map(|(_, record)| record);
+    Ok(all.filter(|record| record.integration.is_some()).collect())
 }
 
 pub(super) async fn update(records: &Records, record: &ConsumerRecord) -> Result<Put, StoreError> {
@@ -204,6 +205,11 @@ pub(super) async fn update(records: &Records, record: &ConsumerRecord) -> Result
         commit.write("HDEL", CONSUMER_KEYS, &[before.consumer.key.as_bytes()]);
     }
     insert(records, &mut commit, &record)?;
+    let happening = Happening::Consumer {
+        before: Some(&before),
+        after: Some(&record),
+    };
+    events::record(records, &mut commit, &happening)?;
     let keys: BTreeSet<&String> = [&before.consumer.key, &record.consumer.key].into_iter().collect();
     let changes: Vec<Change> = keys
         .into_iter()
@@ -242,6 +248,7 @@ async fn try_delete(records: &Records, row: &[u8], record: &ConsumerRecord) -> R
     let mut commit = Commit::default();
     commit.expect(CONSUMERS, &id.to_string(), Some(row));
     commit.write("HDEL", CONSUMERS, &[&number(id)]);
+    commit.write("HDEL", SECRET_USES, &[&number(id)]);
     commit.write("HDEL", CONSUMER_KEYS, &[record.consumer.key.as_bytes()]);
     if let Some(integration) = &record.integration {
         commit.write("HDEL", INTEGRATIONS, &[&number(integration.id.0)]);
@@ -252,6 +259,11 @@ async fn try_delete(records: &Records, row: &[u8], record: &ConsumerRecord) -> R
     if let Some(digest) = digest_of(record) {
         commit.write("HDEL", TOKENS, &[digest.as_bytes()]);
     }
+    let happening = Happening::Consumer {
+        before: Some(record),
+        after: None,
+    };
+    events::record(records, &mut commit, &happening)?;
     let mut changes = vec![Change::Consumer {
         id: ConsumerId(id),
         key: record.consumer.key.clone(),
@@ -261,6 +273,32 @@ async fn try_delete(records: &Records, row: &[u8], record: &ConsumerRecord) -> R
         digest,
     }));
     Ok(records.commit(&commit, &changes).await? == Committed::Done)
+}
+
+/// When its secrets were last used: as it is kept, and read.
+pub(super) async fn secret_uses(records: &Records, id: u64) -> Result<(Option<Vec<u8>>, SecretUses), StoreError> {
+    let calls = Calls::default().add("HGET", SECRET_USES, &[&number(id)]);
+    let kept: Option<Vec<u8>> = records.call_one(&calls).await?;
+    let corrupt = |_| StoreError::Corrupt(format!("secret-uses:{id}"));
+    let uses = kept.as_deref().map(serde_json::from_slice).transpose();
+    let uses = uses.map_err(corrupt)?.unwrap_or_default();
+    Ok((kept, uses))
+}
+
+pub(super) async fn note_secret_uses(records: &Records, id: u64, seen: &SecretUses) -> Result<(), StoreError> {
+    loop {
+        let (kept, uses) = secret_uses(records, id).await?;
+        let row = serde_json::to_vec(&merged(&uses, seen)).map_err(|error| StoreError::Unavailable(Box::new(error)))?;
+        let mut commit = Commit::default();
+        let uses = commit.expect(SECRET_USES, &id.to_string(), kept.as_deref());
+        // A consumer deleted meanwhile took its secrets along.
+        commit.expect_some(CONSUMERS, &id.to_string());
+        commit.write("HSET", SECRET_USES, &[&number(id), &row]);
+        match records.commit(&commit, &[]).await? {
+            Committed::Refused(place) if place == uses => {}
+            Committed::Done | Committed::Refused(_) => return Ok(()),
+        }
+    }
 }
 
 pub(super) async fn put_delegated(records: &Records, row: &Delegated) -> Result<(), StoreError> {
@@ -308,7 +346,7 @@ pub(super) async fn replace_delegated(records: &Records, token: &str, row: &Dele
     let before = records
         .row::<Delegated>(&table, &digest, &delegated_name(id, &digest))
         .await?;
-    let Some((sealed, _)) = before.filter(|(_, before)| before.version == row.version) else {
+    let Some((sealed, before)) = before.filter(|(_, before)| before.version == row.version) else {
         return Ok(Put::Changed);
     };
     let mut row = row.clone();
@@ -324,6 +362,11 @@ pub(super) async fn replace_delegated(records: &Records, token: &str, row: &Dele
     let resealed = records.seal(&delegated_name(id, &new_digest), &row)?;
     commit.write("HSET", &table, &[new_digest.as_bytes(), &resealed]);
     commit.write("HSET", TOKENS, &[new_digest.as_bytes(), &number(id)]);
+    let happening = Happening::Delegated {
+        before: &before,
+        after: Some(&row),
+    };
+    events::record(records, &mut commit, &happening)?;
     let digests: BTreeSet<String> = [digest, new_digest].into_iter().collect();
     let changes: Vec<Change> = digests
         .into_iter()
@@ -342,10 +385,20 @@ pub(super) async fn replace_delegated(records: &Records, token: &str, row: &Dele
 pub(super) async fn delete_delegated(records: &Records, consumer: u64, token: &str) -> Result<bool, StoreError> {
     let digest = token_digest(token);
     let table = keys::delegated(consumer);
+    let name = delegated_name(consumer, &digest);
+    let before = match records.row::<Delegated>(&table, &digest, &name).await {
+        Ok(found) => found.map(|(_, before)| before),
+        // Revoking must not depend on reading.
+        Err(StoreError::Corrupt(_)) => None,
+        Err(error @ (StoreError::Unavailable(_) | StoreError::IdentityLost)) => return Err(error),
+    };
     let mut commit = Commit::default();
     commit.expect_some(&table, &digest);
     commit.write("HDEL", &table, &[digest.as_bytes()]);
     commit.write("HDEL", TOKENS, &[digest.as_bytes()]);
+    if let Some(before) = &before {
+        events::record(records, &mut commit, &Happening::Delegated { before, after: None })?;
+    }
     let change = Change::Delegated {
         consumer: ConsumerId(consumer),
         digest,

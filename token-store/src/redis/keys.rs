@@ -12,12 +12,18 @@
 //! | `{countersign}:counters` | hash: the last number given, by what is numbered |
 //! | `{countersign}:consumers` | hash: consumer number → sealed record |
 //! | `{countersign}:consumer-keys`, `:names`, `:integrations`, `:tokens` | hashes: key, name, integration number, token digest → consumer number |
+//! | `{countersign}:secret-uses` | hash: consumer number → when its secrets were last used, by their fingerprint (JSON) |
 //! | `{countersign}:delegated:N` | hash of consumer N: token digest → sealed delegated token |
 //! | `{countersign}:user-tokens` | hash: digest → sealed bearer token |
 //! | `{countersign}:user-tokens-of:KIND:N`, `:user-tokens-until:KIND` | set of a user's digests; sorted set of digests by expiry |
+//! | `{countersign}:revoked-before:KIND` | hash: user number → when all tokens of that user last ended |
+//! | `{countersign}:secrets` | hash: name → sealed secret that all gateways share |
 //! | `{countersign}:accounts:KIND`, `:account-names:KIND` | hashes: number → sealed account; name → number |
 //! | `{countersign}:lockouts`, `:lockouts-until` | hash: kind and name → `count:expiry`; sorted set of the same by expiry |
 //! | `{countersign}:audit` | hash: number → sealed entry |
+//! | `{countersign}:events` | stream: `id`, `event`, `at`, `data` (JSON) of what happened, cut to about `events.log` entries |
+//! | `{countersign}:outbox:WEBHOOK`, `:outbox-order:WEBHOOK`, `:outbox-due:WEBHOOK` | hash: event id → sealed delivery; sorted sets of ids: by themselves, and by when they are due |
+//! | `{countersign}:dead`, `:dead-order` | hash: event id and webhook → sealed delivery that was given up; sorted set of the same |
 //! | `{countersign}:lease:NAME` | holder, expires by itself |
 //! | `cs:{BBB}:MINUTE` | set of the nonces' 64-bit hashes of one bucket and minute (both hex), expires by itself |
 //! | `cs:{BBB}:guard` | Cluster only: a random value on each node, to tell one that was emptied |
@@ -37,9 +43,20 @@ pub(super) const NAMES: &str = "{countersign}:names";
 pub(super) const INTEGRATIONS: &str = "{countersign}:integrations";
 pub(super) const TOKENS: &str = "{countersign}:tokens";
 pub(super) const USER_TOKENS: &str = "{countersign}:user-tokens";
+pub(super) const SECRETS: &str = "{countersign}:secrets";
 pub(super) const LOCKOUTS: &str = "{countersign}:lockouts";
 pub(super) const LOCKOUTS_UNTIL: &str = "{countersign}:lockouts-until";
 pub(super) const AUDIT: &str = "{countersign}:audit";
+
+pub(super) const SECRET_USES: &str = "{countersign}:secret-uses";
+pub(super) const EVENTS: &str = "{countersign}:events";
+pub(super) const DEAD: &str = "{countersign}:dead";
+pub(super) const DEAD_ORDER: &str = "{countersign}:dead-order";
+
+/// A webhook's outbox: its rows, their order, when they are due.
+pub(super) fn outbox(webhook: &str) -> [String; 3] {
+    ["outbox", "outbox-order", "outbox-due"].map(|of| format!("{{countersign}}:{of}:{webhook}"))
+}
 
 pub(super) fn delegated(consumer: u64) -> String {
     format!("{{countersign}}:delegated:{consumer}")
@@ -51,6 +68,10 @@ pub(super) fn user_tokens_of(kind: UserKind, id: u64) -> String {
 
 pub(super) fn user_tokens_until(kind: UserKind) -> String {
     format!("{{countersign}}:user-tokens-until:{}", kind_name(kind))
+}
+
+pub(super) fn revoked_before(kind: UserKind) -> String {
+    format!("{{countersign}}:revoked-before:{}", kind_name(kind))
 }
 
 pub(super) fn accounts(kind: UserKind) -> String {
@@ -85,8 +106,24 @@ pub(super) fn kind_name(kind: UserKind) -> &'static str {
 }
 
 /// The nonces of one bucket and minute.
+///
+/// Each signed request names one: digits without the formatter, which takes as long as all else of a claim.
 pub(super) fn nonces(bucket: u16, minute: u64) -> String {
-    format!("cs:{{{bucket:03x}}}:{minute:x}")
+    let mut key = String::with_capacity("cs:{BBB}:".len() + 16);
+    key.push_str("cs:{");
+    push_hex(&mut key, u64::from(bucket), 3);
+    key.push_str("}:");
+    push_hex(&mut key, minute, 1);
+    key
+}
+
+/// At least so many digits.
+fn push_hex(text: &mut String, number: u64, least: u32) {
+    let digits = (u64::BITS - number.leading_zeros()).div_ceil(4).max(least);
+    for place in (0..digits).rev() {
+        let digit = u32::try_from((number >> (4 * place)) & 0xF).unwrap_or_default();
+        text.extend(char::from_digit(digit, 16));
+    }
 }
 
 pub(super) fn guard(bucket: u16) -> String {
@@ -131,5 +168,14 @@ mod tests {
         assert_eq!(slot("x{foo}y"), slot("foo"));
         assert_eq!(slot(STORE), slot(AUDIT));
         assert_eq!(slot(&nonces(0xa3f, 1)), slot(&guard(0xa3f)));
+    }
+
+    #[test]
+    fn a_key_of_nonces_is_written_as_the_formatter_writes_it() {
+        for bucket in [0, 1, 0x0F, 0x10, 0xA3F, 0xFFF] {
+            for minute in [0, 1, 0xF, 0x10, 30_000_000, u64::MAX] {
+                assert_eq!(nonces(bucket, minute), format!("cs:{{{bucket:03x}}}:{minute:x}"));
+            }
+        }
     }
 }

@@ -1,20 +1,22 @@
 //! A lane: one thread's own connection to one primary, on which nonces are claimed. What is claimed while a batch is on its
 //! way leaves together in the next one: one write, one read and one timer for all of it. A lane is given up at the first
 //! error and dialled again with the next claim, at most ten times a second.
+//!
+//! `wire.rs` is the socket.
 
 use std::cell::RefCell;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use redis::aio::MultiplexedConnection;
-use redis::{Cmd, Pipeline, PushInfo, PushKind, RedisError, Value, cmd};
-use tokio::sync::oneshot;
+use redis::{RedisError, cmd};
+use tokio::sync::{Notify, oneshot};
 
 use super::keys;
 use super::memory::{Known, Server, Shared, unavailable};
 use super::nodes::{Node, server_info};
+use super::wire::{Answer, Wire, push_bulk, push_words};
 use crate::nonce::KEPT_FOR;
 use crate::{StoreError, UnixSeconds};
 
@@ -52,30 +54,35 @@ enum Phase {
 
 /// A connection to a server that the feed met.
 pub(super) struct Up {
-    connection: MultiplexedConnection,
     server: Arc<Server>,
     /// The server said that the store changed or was emptied, or the connection ended: what comes later doesn't count.
     stale: Arc<AtomicBool>,
     lasting: Mutex<Lasting>,
-    queue: Mutex<Queue>,
+    queue: Arc<Queue>,
 }
 
 /// Claims that wait for the next batch.
 #[derive(Default)]
 struct Queue {
-    waiting: Vec<Waiting>,
-    /// Whether a task sees to it that they leave.
-    is_leaving: bool,
+    batch: Mutex<Batch>,
+    arrived: Notify,
+}
+
+#[derive(Default)]
+struct Batch {
+    /// The commands, as they go out.
+    packed: Vec<u8>,
+    waiting: VecDeque<Waiting>,
+    /// Nobody claims on this connection any more, or nobody carries what is claimed.
+    is_over: bool,
 }
 
 struct Waiting {
+    /// The set, for what is said of an answer that makes no sense.
     member: Member,
-    /// What must be in the store before the answer counts.
-    mark: Option<(String, UnixSeconds)>,
-    /// On leave of the node that the key is leaving.
-    asking: bool,
-    /// Whether the set's expiry was seen to.
-    lasts: bool,
+    /// Answers that belong to it, the claim's own after those to `ASKING`.
+    commands: usize,
+    before: usize,
     answer: oneshot::Sender<Result<Claimed, StoreError>>,
 }
 
@@ -113,96 +120,28 @@ impl Lane {
         })
     }
 
-    /// Claims on a connection. `mark`: what must be in the store before the answer counts.
+    /// Claims on a connection. `mark`: what must be in the store before the answer counts. `asking`: on leave of the node
+    /// that the key is leaving.
     pub(super) async fn claim(
-        self: &Arc<Self>,
+        &self,
         up: &Arc<Up>,
         member: Member,
         mark: Option<(String, UnixSeconds)>,
         asking: bool,
     ) -> Result<Claimed, StoreError> {
-        let (answer, answered) = oneshot::channel();
         let lasts = up.lasts(&member);
-        let waiting = Waiting {
-            member,
-            mark,
-            asking,
-            lasts,
-            answer,
+        let answered = up.queue.push(member, mark, asking, lasts);
+        let ended = || unavailable("the lane ended before the answer came");
+        let outcome = match answered {
+            Some(answered) => answered.await.unwrap_or_else(|_| Err(ended())),
+            None => Err(ended()),
         };
-        let starts = {
-            let mut queue = up.queue.lock().unwrap_or_else(PoisonError::into_inner);
-            queue.waiting.push(waiting);
-            !std::mem::replace(&mut queue.is_leaving, true)
-        };
-        if starts {
-            // It outlives whoever started it, as long as anybody waits: a round trip, or the timeout of one.
-            tokio::spawn(Arc::clone(self).send_batches(Arc::clone(up)));
+        match &outcome {
+            Err(StoreError::Unavailable(_)) => self.give_up(up),
+            Ok(Claimed::Fresh | Claimed::Used) if !lasts => up.note_lasting(&member),
+            Ok(_) | Err(_) => {}
         }
-        answered
-            .await
-            .map_err(|_| unavailable("the lane ended before the answer came"))?
-    }
-
-    /// Sends what waits, batch by batch, until nothing does.
-    async fn send_batches(self: Arc<Self>, up: Arc<Up>) {
-        loop {
-            let batch = {
-                let mut queue = up.queue.lock().unwrap_or_else(PoisonError::into_inner);
-                if queue.waiting.is_empty() {
-                    queue.is_leaving = false;
-                    return;
-                }
-                std::mem::take(&mut queue.waiting)
-            };
-            self.send(&up, batch).await;
-        }
-    }
-
-    async fn send(&self, up: &Arc<Up>, batch: Vec<Waiting>) {
-        let mut pipeline = Pipeline::with_capacity(batch.len());
-        for waiting in &batch {
-            waiting.add_to(&mut pipeline);
-        }
-        let mut connection = up.connection.clone();
-        let answers = if up.stale.load(Ordering::SeqCst) {
-            Err(None)
-        } else {
-            let count = pipeline.len();
-            let answers = connection.send_packed_commands(&pipeline, 0, count).await;
-            // Whatever the server said of itself came before these answers.
-            let is_stale = up.stale.load(Ordering::SeqCst);
-            answers
-                .map_err(Some)
-                .and_then(|answers| if is_stale { Err(None) } else { Ok(answers) })
-        };
-        match answers {
-            Ok(answers) => {
-                let mut answers = answers.into_iter();
-                for waiting in batch {
-                    let own = answers.by_ref().take(waiting.commands()).collect();
-                    let outcome = waiting.outcome(own);
-                    if matches!(outcome, Err(StoreError::Unavailable(_))) {
-                        self.give_up(up);
-                    }
-                    if matches!(outcome, Ok(Claimed::Fresh | Claimed::Used)) && !waiting.lasts {
-                        up.note_lasting(&waiting.member);
-                    }
-                    // Who went away needs no answer.
-                    drop(waiting.answer.send(outcome));
-                }
-            }
-            Err(error) => {
-                self.give_up(up);
-                for waiting in batch {
-                    let outcome = match &error {
-                        None => unavailable("the server lost or changed its memory of nonces"),
-                        Some(error) => StoreError::Unavailable(Box::new(error.clone())),
-                    };
-                    drop(waiting.answer.send(Err(outcome)));
-                }
-            }
-        }
+        outcome
     }
 
     /// Dials, unless somebody did meanwhile or it is too early.
@@ -263,32 +202,21 @@ impl Lane {
     /// Connects, asks to be told when the store changes or is emptied, and sees that the server is one that the feed met.
     async fn dial(&self) -> Result<Arc<Up>, StoreError> {
         let io = |error: RedisError| StoreError::Unavailable(Box::new(error));
-        let stale = Arc::new(AtomicBool::new(false));
-        let hears = Arc::clone(&stale);
-        let push = move |info: PushInfo| {
-            if matches!(info.kind, PushKind::Invalidate | PushKind::Disconnection) {
-                hears.store(true, Ordering::SeqCst);
-            }
-        };
-        let mut connection = self.shared.dialer.connect(&self.node, push).await.map_err(io)?;
-        cmd("CLIENT")
-            .arg("TRACKING")
-            .arg("ON")
-            .exec_async(&mut connection)
-            .await
-            .map_err(io)?;
+        let mut wire = self.shared.dialer.wire(&self.node).await.map_err(io)?;
+        let tracking = cmd("CLIENT").arg("TRACKING").arg("ON").exec_async(&mut wire).await;
+        tracking.map_err(io)?;
         let mut moved = self.shared.moved();
         let known = self.shared.known()?;
         // What is read here is also what makes the server tell of its change.
-        let info = server_info(&mut connection).await.map_err(io)?;
-        let guarded = info.id_with_guard(&mut connection, known.map.first_bucket(&self.node));
+        let info = server_info(&mut wire).await.map_err(io)?;
+        let guarded = info.id_with_guard(&mut wire, known.map.first_bucket(&self.node));
         let id = guarded.await.map_err(io)?;
         let store: Option<(String, u64)> = if known.map.is_cluster() {
             None
         } else {
             let mut read = cmd("HMGET");
             read.arg(keys::STORE).arg("identity").arg("version");
-            Some(read.query_async(&mut connection).await.map_err(io)?)
+            Some(read.query_async(&mut wire).await.map_err(io)?)
         };
         let met = |known: &Known| {
             let server = known.server_of(&self.node).filter(|server| server.id == id);
@@ -298,13 +226,16 @@ impl Lane {
         };
         loop {
             if let Some(server) = met(&*self.shared.known()?) {
-                return Ok(Arc::new(Up {
-                    connection,
+                let up = Up {
                     server,
-                    stale,
+                    stale: Arc::default(),
                     lasting: Mutex::default(),
-                    queue: Mutex::default(),
-                }));
+                    queue: Arc::default(),
+                };
+                let (stale, queue) = (Arc::clone(&up.stale), Arc::clone(&up.queue));
+                // Ends with the connection, or when the last who could claim on it is gone.
+                tokio::spawn(carry(wire, queue, stale, self.shared.dialer.timeout));
+                return Ok(Arc::new(up));
             }
             self.shared.look.notify_one();
             if moved.changed().await.is_err() {
@@ -343,52 +274,162 @@ impl Up {
     }
 }
 
-impl Waiting {
-    fn key(&self) -> String {
-        keys::nonces(self.member.bucket, self.member.minute)
+impl Drop for Up {
+    fn drop(&mut self) {
+        self.queue.end();
     }
+}
 
+impl Queue {
     /// The claim with what must go along: expiry of a set that this lane touches first, a mark, the leave to ask early.
-    fn add_to(&self, pipeline: &mut Pipeline) {
-        let key = self.key();
-        if self.asking {
-            pipeline.cmd("ASKING");
+    /// `None`: the connection has ended.
+    fn push(
+        &self,
+        member: Member,
+        mark: Option<(String, UnixSeconds)>,
+        asking: bool,
+        lasts: bool,
+    ) -> Option<oneshot::Receiver<Result<Claimed, StoreError>>> {
+        let key = member.key();
+        let mut commands = 0;
+        let mut batch = self.batch.lock().unwrap_or_else(PoisonError::into_inner);
+        if batch.is_over {
+            return None;
+        }
+        let mut command = |words: &[&[u8]]| {
+            commands += 1;
+            push_words(&mut batch.packed, words.len());
+            for word in words {
+                push_bulk(&mut batch.packed, word);
+            }
+        };
+        if asking {
+            command(&[b"ASKING"]);
         }
         // A set of integers stays small: members are signed 64-bit numbers.
-        let mut add = Cmd::with_capacity(3, 64);
-        add.arg("SADD").arg(&key).arg(self.member.hash.cast_signed());
-        pipeline.add_command(add);
-        if !self.lasts {
-            if self.asking {
-                pipeline.cmd("ASKING");
+        let hash = member.hash.cast_signed().to_string();
+        command(&[b"SADD", key.as_bytes(), hash.as_bytes()]);
+        if !lasts {
+            if asking {
+                command(&[b"ASKING"]);
             }
-            pipeline.cmd("EXPIRE").arg(&key).arg(KEPT_FOR);
+            command(&[b"EXPIRE", key.as_bytes(), KEPT_FOR.to_string().as_bytes()]);
         }
-        if let Some((member, timestamp)) = &self.mark {
-            pipeline
-                .cmd("ZADD")
-                .arg(keys::AHEAD)
-                .arg("GT")
-                .arg(timestamp)
-                .arg(member);
+        if let Some((member, timestamp)) = mark {
+            let timestamp = timestamp.to_string();
+            let ahead = keys::AHEAD.as_bytes();
+            command(&[b"ZADD", ahead, b"GT", timestamp.as_bytes(), member.as_bytes()]);
         }
+        let (answer, answered) = oneshot::channel();
+        let is_first = batch.waiting.is_empty();
+        batch.waiting.push_back(Waiting {
+            member,
+            commands,
+            before: usize::from(asking),
+            answer,
+        });
+        drop(batch);
+        if is_first {
+            self.arrived.notify_one();
+        }
+        Some(answered)
     }
 
-    /// How many [`Waiting::add_to`] adds.
-    fn commands(&self) -> usize {
-        let asking = usize::from(self.asking);
-        1 + asking + usize::from(!self.lasts) * (1 + asking) + usize::from(self.mark.is_some())
+    /// Takes what waits, for what was carried.
+    fn swap(&self, carried: &mut Batch) {
+        carried.packed.clear();
+        carried.waiting.clear();
+        let mut batch = self.batch.lock().unwrap_or_else(PoisonError::into_inner);
+        carried.is_over = batch.is_over;
+        std::mem::swap(&mut batch.packed, &mut carried.packed);
+        std::mem::swap(&mut batch.waiting, &mut carried.waiting);
     }
 
-    /// What the answers to its own commands come to: fresh only if none of them failed.
-    fn outcome(&self, answers: Vec<Value>) -> Result<Claimed, StoreError> {
-        let answers: Result<Vec<Value>, RedisError> = answers.into_iter().map(Value::extract_error).collect();
-        match answers.map(|answers| answers.into_iter().nth(usize::from(self.asking))) {
-            Ok(Some(Value::Int(1))) => Ok(Claimed::Fresh),
-            Ok(Some(Value::Int(_))) => Ok(Claimed::Used),
-            Ok(_) => Err(StoreError::Corrupt(self.key())),
-            Err(error) => self.failed(error),
+    /// From here on nothing is pushed.
+    fn end(&self) {
+        self.batch.lock().unwrap_or_else(PoisonError::into_inner).is_over = true;
+        self.arrived.notify_one();
+    }
+}
+
+/// Carries what waits, batch by batch: one write, one timer, and as few reads as the answers come in.
+async fn carry(mut wire: Wire, queue: Arc<Queue>, stale: Arc<AtomicBool>, timeout: Duration) {
+    let mut batch = Batch::default();
+    let failed = loop {
+        tokio::select! {
+            biased;
+            () = queue.arrived.notified() => queue.swap(&mut batch),
+            stirred = wire.stirs() => match stirred {
+                Ok(()) if wire.was_told() => break unavailable(WAS_TOLD),
+                Ok(()) => continue,
+                Err(error) => break StoreError::Unavailable(Box::new(error)),
+            }
         }
+        if batch.is_over && batch.waiting.is_empty() {
+            return;
+        }
+        match tokio::time::timeout(timeout, exchange(&mut wire, &mut batch)).await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => break error,
+            Err(_) => break unavailable("the server does not answer"),
+        }
+    };
+    stale.store(true, Ordering::SeqCst);
+    queue.end();
+    let mut late = Batch::default();
+    queue.swap(&mut late);
+    let reason = failed.to_string();
+    for waiting in batch.waiting.drain(..).chain(late.waiting) {
+        // Who went away needs no answer.
+        drop(waiting.answer.send(Err(unavailable(&reason))));
+    }
+}
+
+/// Sends a batch and answers who waits. After an error, who got no answer is left in the batch.
+async fn exchange(wire: &mut Wire, batch: &mut Batch) -> Result<(), StoreError> {
+    let failed = |error: RedisError| StoreError::Unavailable(Box::new(error));
+    wire.send(&batch.packed).await.map_err(|error| failed(error.into()))?;
+    while let Some(first) = batch.waiting.front() {
+        let outcome = first.outcome(wire).await.map_err(failed)?;
+        // Whatever the server said of itself came before this answer.
+        if wire.was_told() {
+            return Err(unavailable(WAS_TOLD));
+        }
+        if let Some(first) = batch.waiting.pop_front() {
+            // Who went away needs no answer.
+            drop(first.answer.send(outcome));
+        }
+    }
+    Ok(())
+}
+
+impl Waiting {
+    /// Reads its own answers: fresh only if none of them failed.
+    async fn outcome(&self, wire: &mut Wire) -> Result<Result<Claimed, StoreError>, RedisError> {
+        let (mut claimed, mut failed) = (None, None);
+        for at in 0..self.commands {
+            match wire.answer().await? {
+                Answer::Number(number) if at == self.before => claimed = Some(number),
+                Answer::Number(_) => {}
+                Answer::Other(value) => {
+                    if let Err(error) = value.extract_error() {
+                        failed.get_or_insert(error);
+                    }
+                }
+            }
+        }
+        Ok(match (failed, claimed) {
+            (Some(error), _) => self.member.failed(error),
+            (None, Some(1)) => Ok(Claimed::Fresh),
+            (None, Some(_)) => Ok(Claimed::Used),
+            (None, None) => Err(StoreError::Corrupt(self.member.key())),
+        })
+    }
+}
+
+impl Member {
+    fn key(&self) -> String {
+        keys::nonces(self.bucket, self.minute)
     }
 
     fn failed(&self, error: RedisError) -> Result<Claimed, StoreError> {
@@ -418,6 +459,7 @@ thread_local! {
     static LANES: RefCell<Vec<Arc<Lane>>> = const { RefCell::new(Vec::new()) };
 }
 
+const WAS_TOLD: &str = "the server lost or changed its memory of nonces";
 /// Between two dials.
 const RETRY: Duration = Duration::from_millis(100);
 /// Minutes that requests may name at a time, with room.

@@ -6,7 +6,9 @@
 mod address;
 mod audit;
 mod consumers;
+mod events;
 mod feed;
+mod inspect;
 mod keys;
 mod lane;
 mod memory;
@@ -18,6 +20,7 @@ mod script;
 #[cfg(test)]
 mod tests;
 mod users;
+mod wire;
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -27,6 +30,8 @@ use async_trait::async_trait;
 use tokio::runtime::Handle;
 use tokio::sync::oneshot;
 
+pub use self::inspect::{Inspected, Settings, inspect};
+
 use self::address::Address;
 use self::feed::{Absent, Feed, MeetError};
 use self::keys::{CONSUMER_KEYS, INTEGRATIONS, NAMES};
@@ -34,11 +39,13 @@ use self::memory::{Shared, State, unavailable};
 use self::nodes::Dialer;
 use self::records::Records;
 use self::script::{BEAT, LEASE};
+use crate::event::{Cursor, Delivery, Event, Happening, OutboxCounts, Recorder, Settled};
 use crate::seal::Sealer;
+use crate::secret_use::SecretUses;
 use crate::{
     Account, AccountId, AuditEntry, Claim, ConsumerId, ConsumerRecord, Delegated, Freshness, IntegrationId,
     IntegrationPage, IntegrationQuery, Listener, LockoutKind, NewAccount, NewAuditEntry, NewConsumer, NonceClaim,
-    OpenError, OpenOptions, Put, SignInFailures, Store, StoreError, UnixSeconds, User, UserKind, UserToken,
+    OpenError, OpenOptions, Put, Secret, SignInFailures, Store, StoreError, UnixSeconds, User, UserKind, UserToken,
 };
 
 /// A store in Redis.
@@ -150,7 +157,11 @@ impl Store for Redis {
     }
 
     async fn list_integrations(&self, query: &IntegrationQuery) -> Result<IntegrationPage, StoreError> {
-        consumers::list(&self.records, query).await
+        Ok(query.page(self.integrations().await?.iter()))
+    }
+
+    async fn integrations(&self) -> Result<Vec<ConsumerRecord>, StoreError> {
+        consumers::integrations(&self.records).await
     }
 
     async fn update_consumer(&self, record: &ConsumerRecord) -> Result<Put, StoreError> {
@@ -159,6 +170,14 @@ impl Store for Redis {
 
     async fn delete_consumer(&self, id: ConsumerId, version: Option<u64>) -> Result<Put, StoreError> {
         consumers::delete(&self.records, id.0, version).await
+    }
+
+    async fn note_secret_uses(&self, id: ConsumerId, seen: &SecretUses) -> Result<(), StoreError> {
+        consumers::note_secret_uses(&self.records, id.0, seen).await
+    }
+
+    async fn secret_uses(&self, id: ConsumerId) -> Result<SecretUses, StoreError> {
+        Ok(consumers::secret_uses(&self.records, id.0).await?.1)
     }
 
     async fn put_delegated(&self, new: &Delegated) -> Result<(), StoreError> {
@@ -199,8 +218,24 @@ impl Store for Redis {
         users::tokens_of(&self.records, user).await
     }
 
-    async fn delete_user_tokens(&self, user: User) -> Result<u64, StoreError> {
-        users::delete_tokens_of(&self.records, user).await
+    async fn list_user_tokens(
+        &self,
+        after: Option<&str>,
+        limit: usize,
+    ) -> Result<(Vec<UserToken>, Option<String>), StoreError> {
+        users::list_tokens(&self.records, after.unwrap_or_default(), limit).await
+    }
+
+    async fn delete_user_token(&self, digest: &str) -> Result<bool, StoreError> {
+        users::delete_one_token(&self.records, digest).await
+    }
+
+    async fn revoke_user_tokens(&self, user: User, now: UnixSeconds) -> Result<u64, StoreError> {
+        users::revoke_tokens_of(&self.records, user, now).await
+    }
+
+    async fn revoked_before(&self, user: User) -> Result<UnixSeconds, StoreError> {
+        users::revoked_before(&self.records, user).await
     }
 
     async fn sweep_user_tokens(&self, kind: UserKind, now: UnixSeconds, limit: usize) -> Result<u64, StoreError> {
@@ -264,11 +299,55 @@ impl Store for Redis {
         audit::read(&self.records, after, limit).await
     }
 
+    async fn audit_length(&self) -> Result<u64, StoreError> {
+        audit::length(&self.records).await
+    }
+
+    async fn tell_user_token(&self, token: &UserToken) -> Result<(), StoreError> {
+        events::tell(&self.records, &Happening::UserToken(token)).await
+    }
+
+    async fn last_event(&self) -> Result<Cursor, StoreError> {
+        events::last(&self.records).await
+    }
+
+    async fn events(&self, after: Cursor, limit: usize) -> Result<Vec<(Cursor, Event)>, StoreError> {
+        events::after(&self.records, after, limit).await
+    }
+
+    async fn due_deliveries(&self, webhook: &str, now: UnixSeconds, limit: usize) -> Result<Vec<Delivery>, StoreError> {
+        events::due(&self.records, webhook, now, limit).await
+    }
+
+    async fn settle_delivery(&self, delivery: &Delivery, settled: Settled) -> Result<bool, StoreError> {
+        events::settle(&self.records, delivery, settled).await
+    }
+
+    async fn dead_deliveries(&self, after: &str, limit: usize) -> Result<Vec<Delivery>, StoreError> {
+        events::dead(&self.records, after, limit).await
+    }
+
+    async fn replay_delivery(&self, name: &str, now: UnixSeconds, most: usize) -> Result<Option<Delivery>, StoreError> {
+        events::replay(&self.records, name, now, most).await
+    }
+
+    async fn outbox_counts(&self, webhooks: &[String]) -> Result<OutboxCounts, StoreError> {
+        events::counts(&self.records, webhooks).await
+    }
+
+    fn record_events(&self, recorder: Recorder) {
+        self.records.recorder.set(recorder);
+    }
+
     async fn lease(&self, name: &str, holder: &str, ttl_secs: u64) -> Result<bool, StoreError> {
         let mut lease = LEASE.prepare_invoke();
         lease.key(keys::STORE).key(keys::lease(name));
         lease.arg(self.records.identity()?).arg(holder).arg(ttl_secs.max(1));
         self.records.run(lease).await
+    }
+
+    async fn shared_secret(&self, name: &str, fresh: &Secret) -> Result<Secret, StoreError> {
+        users::shared_secret(&self.records, name, fresh).await
     }
 
     async fn check(&self) -> Result<(), StoreError> {

@@ -4,11 +4,12 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use redis::aio::MultiplexedConnection;
+use redis::aio::{ConnectionLike, MultiplexedConnection};
 use redis::{AsyncConnectionConfig, Client, ConnectionInfo, ErrorKind, PushInfo, RedisError, RedisResult, Value, cmd};
 
 use super::address::{Address, Kind};
 use super::keys;
+use super::wire::Wire;
 
 /// A primary, by where it is reached.
 #[derive(Debug, PartialEq, Eq, Hash)]
@@ -182,6 +183,11 @@ impl Dialer {
         self.open(self.address.server(&node.host, node.port)?, config).await
     }
 
+    /// A wire to a primary, for claims.
+    pub(super) async fn wire(&self, node: &Node) -> RedisResult<Wire> {
+        Wire::dial(&self.address, node, self.connect_timeout).await
+    }
+
     async fn open(&self, info: ConnectionInfo, config: AsyncConnectionConfig) -> RedisResult<MultiplexedConnection> {
         let client = Client::open(info)?;
         let config = config
@@ -208,7 +214,7 @@ impl ServerInfo {
     /// value under a key of its own, stands for what it holds.
     pub(super) async fn id_with_guard(
         self,
-        connection: &mut MultiplexedConnection,
+        connection: &mut impl ConnectionLike,
         first_bucket: Option<u16>,
     ) -> RedisResult<String> {
         let Some(bucket) = first_bucket else {
@@ -220,7 +226,7 @@ impl ServerInfo {
 }
 
 /// Asks a server who it is; one that takes no writes is an error.
-pub(super) async fn server_info(connection: &mut MultiplexedConnection) -> RedisResult<ServerInfo> {
+pub(super) async fn server_info(connection: &mut impl ConnectionLike) -> RedisResult<ServerInfo> {
     let text: String = cmd("INFO").query_async(connection).await?;
     let value = |name: &str| {
         let line = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':'));

@@ -29,6 +29,7 @@ struct Asking {
     is_cluster: bool,
 }
 
+/// What is rare is boxed: each request makes one of these.
 pub(super) async fn claim(records: &Records, claim: &NonceClaim<'_>) -> Result<Claim, StoreError> {
     let shared = &records.shared;
     for _ in 0..REDIRECTS {
@@ -45,25 +46,25 @@ pub(super) async fn claim(records: &Records, claim: &NonceClaim<'_>) -> Result<C
         };
         let Some(up) = up else {
             // Who was met meanwhile may have told of a loss: all is judged anew.
-            lane.dialled().await?;
+            Box::pin(lane.dialled()).await?;
             continue;
         };
         if let Some(ahead) = ahead.as_ref().filter(|_| is_cluster) {
-            mark_apart(records, ahead, claim.timestamp).await?;
+            Box::pin(mark_apart(records, ahead, claim.timestamp)).await?;
         }
         let mark = ahead
             .clone()
             .filter(|_| !is_cluster)
             .map(|member| (member, claim.timestamp));
         let claimed = match lane.claim(&up, member, mark, false).await? {
-            Claimed::Ask(host, port) => at_importer(shared, member, &host, port).await?,
+            Claimed::Ask(host, port) => Box::pin(at_importer(shared, member, &host, port)).await?,
             other @ (Claimed::Fresh | Claimed::Used | Claimed::Moved) => other,
         };
         let claimed = match claimed {
             Claimed::Fresh => Claim::Fresh,
             Claimed::Used => Claim::Used,
             Claimed::Moved | Claimed::Ask(..) => {
-                wait_for_map(shared).await?;
+                Box::pin(wait_for_map(shared)).await?;
                 continue;
             }
         };

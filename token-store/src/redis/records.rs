@@ -12,6 +12,7 @@ use super::memory::{Shared, unavailable};
 use super::pool::RedisPool;
 use super::script::{Calls, Commit};
 use crate::codec::{decode, encode};
+use crate::event::RecorderSlot;
 use crate::seal::Sealer;
 use crate::{Change, StoreError};
 
@@ -20,6 +21,7 @@ use crate::{Change, StoreError};
 pub(super) struct Records {
     pub(super) shared: Arc<Shared>,
     pool: Arc<RedisPool>,
+    pub(super) recorder: Arc<RecorderSlot>,
     /// Of the store's own thread, which outlives those that ask.
     runtime: Handle,
 }
@@ -37,6 +39,7 @@ impl Records {
         Self {
             shared,
             pool: Arc::default(),
+            recorder: Arc::default(),
             runtime,
         }
     }

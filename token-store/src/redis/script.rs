@@ -80,6 +80,24 @@ impl Commit {
         self.write("DROP", key, &[index.as_bytes()]);
     }
 
+    /// Then drops the oldest fields of the hash `key` over `most`, with what two sorted sets have of them, and counts them
+    /// in a field of another hash.
+    pub(super) fn bound(
+        &mut self,
+        key: &str,
+        (order, due): (&str, &str),
+        most: usize,
+        (counters, counter): (&str, &str),
+    ) {
+        let order = self.keys.number(order).to_string();
+        let due = self.keys.number(due).to_string();
+        let counters = self.keys.number(counters).to_string();
+        let most = most.to_string();
+        let words = [&order, &due, &most, &counters].map(String::as_bytes);
+        let [order, due, most, counters] = words;
+        self.write("BOUND", key, &[order, due, most, counters, counter.as_bytes()]);
+    }
+
     /// Then does this.
     pub(super) fn write(&mut self, name: &str, key: &str, words: &[&[u8]]) {
         push_command(&mut self.keys, &mut self.words, name, key, words);

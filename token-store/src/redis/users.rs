@@ -1,14 +1,17 @@
 //! Accounts, users' bearer tokens, failed sign-ins.
 
+use std::collections::BTreeMap;
 use std::slice;
 
-use super::keys::{self, LOCKOUTS, LOCKOUTS_UNTIL, USER_TOKENS, kind_name};
+use super::events;
+use super::keys::{self, LOCKOUTS, LOCKOUTS_UNTIL, SECRETS, USER_TOKENS, kind_name};
 use super::records::{Committed, Records};
 use super::script::{Calls, Commit, FAILURE};
 use crate::codec::decode;
+use crate::event::Happening;
 use crate::{
-    Account, AccountId, Change, LockoutKind, NewAccount, Put, SignInFailures, StoreError, UnixSeconds, User, UserKind,
-    UserToken,
+    Account, AccountId, Change, LockoutKind, NewAccount, Put, Secret, SignInFailures, StoreError, UnixSeconds, User,
+    UserKind, UserToken,
 };
 
 fn account_row(kind: UserKind, id: u64) -> String {
@@ -45,6 +48,7 @@ pub(super) async fn put_token(records: &Records, token: &UserToken) -> Result<()
             let words: [&[u8]; 2] = [&number(until), digest];
             commit.write("ZADD", &keys::user_tokens_until(token.user.kind), &words);
         }
+        events::record(records, &mut commit, &Happening::UserToken(token))?;
         if records.commit(&commit, slice::from_ref(&change)).await? == Committed::Done {
             return Ok(());
         }
@@ -74,22 +78,84 @@ async fn tokens(records: &Records, digests: &[String]) -> Result<Vec<UserToken>,
         .collect()
 }
 
-pub(super) async fn delete_tokens_of(records: &Records, user: User) -> Result<u64, StoreError> {
-    let of_user = keys::user_tokens_of(user.kind, user.id);
-    let calls = Calls::default().add("SMEMBERS", &of_user, &[]);
-    let digests: Vec<String> = records.call_one(&calls).await?;
+pub(super) async fn list_tokens(
+    records: &Records,
+    after: &str,
+    limit: usize,
+) -> Result<(Vec<UserToken>, Option<String>), StoreError> {
+    let count = limit.clamp(1, MOST_A_STEP).to_string();
+    // What no scan answered is no place in one.
+    let cursor = if after.bytes().all(|byte| byte.is_ascii_digit()) && !after.is_empty() {
+        after
+    } else {
+        "0"
+    };
+    let words: [&[u8]; 3] = [cursor.as_bytes(), b"COUNT", count.as_bytes()];
+    let calls = Calls::default().add("HSCAN", USER_TOKENS, &words);
+    let (next, rows): (String, Vec<(String, Vec<u8>)>) = records.call_one(&calls).await?;
+    let page = rows
+        .iter()
+        .map(|(digest, row)| decode(records.sealer(), &token_row(digest), row));
+    Ok((page.collect::<Result<_, StoreError>>()?, (next != "0").then_some(next)))
+}
+
+pub(super) async fn delete_one_token(records: &Records, digest: &str) -> Result<bool, StoreError> {
+    let found = records
+        .row::<UserToken>(USER_TOKENS, digest, &token_row(digest))
+        .await?;
+    let Some((row, found)) = found else { return Ok(false) };
     let mut commit = Commit::default();
-    delete(&mut commit, user, &digests);
-    records.commit(&commit, &[Change::UserTokensOf { user }]).await?;
-    Ok(u64::try_from(digests.len()).unwrap_or(u64::MAX))
+    commit.expect(USER_TOKENS, digest, Some(&row));
+    delete(&mut commit, found.user, &[digest]);
+    events::record(records, &mut commit, &Happening::UserTokensOf(found.user, 1))?;
+    let digest = digest.to_owned();
+    Ok(records.commit(&commit, &[Change::UserToken { digest }]).await? == Committed::Done)
+}
+
+pub(super) async fn revoked_before(records: &Records, user: User) -> Result<UnixSeconds, StoreError> {
+    let calls = Calls::default().add("HGET", &keys::revoked_before(user.kind), &[&number(user.id)]);
+    let second: Option<UnixSeconds> = records.call_one(&calls).await?;
+    Ok(second.unwrap_or_default())
+}
+
+pub(super) async fn revoke_tokens_of(records: &Records, user: User, now: UnixSeconds) -> Result<u64, StoreError> {
+    let (of_user, revoked) = (
+        keys::user_tokens_of(user.kind, user.id),
+        keys::revoked_before(user.kind),
+    );
+    loop {
+        let before = revoked_before(records, user).await?;
+        let calls = Calls::default().add("SMEMBERS", &of_user, &[]);
+        let digests: Vec<String> = records.call_one(&calls).await?;
+        let mut commit = Commit::default();
+        // Clocks differ, and a second holds many: each moves it on.
+        let stands = (before > 0).then(|| number(before));
+        commit.expect(&revoked, &user.id.to_string(), stands.as_deref());
+        commit.write(
+            "HSET",
+            &revoked,
+            &[&number(user.id), &number(now.max(before.saturating_add(1)))],
+        );
+        delete(&mut commit, user, &digests);
+        let ended = u64::try_from(digests.len()).unwrap_or(u64::MAX);
+        events::record(records, &mut commit, &Happening::UserTokensOf(user, ended))?;
+        if records.commit(&commit, &[Change::UserTokensOf { user }]).await? == Committed::Done {
+            return Ok(ended);
+        }
+    }
 }
 
 fn delete(commit: &mut Commit, user: User, digests: &[impl AsRef<[u8]>]) {
-    for digest in digests {
-        let digest = digest.as_ref();
-        commit.write("HDEL", USER_TOKENS, &[digest]);
-        commit.write("SREM", &keys::user_tokens_of(user.kind, user.id), &[digest]);
-        commit.write("ZREM", &keys::user_tokens_until(user.kind), &[digest]);
+    remove(commit, "HDEL", USER_TOKENS, digests);
+    remove(commit, "SREM", &keys::user_tokens_of(user.kind, user.id), digests);
+    remove(commit, "ZREM", &keys::user_tokens_until(user.kind), digests);
+}
+
+/// Many by one command: a script pays for each of its calls.
+fn remove(commit: &mut Commit, command: &str, key: &str, members: &[impl AsRef<[u8]>]) {
+    for some in members.chunks(MEMBERS) {
+        let some: Vec<&[u8]> = some.iter().map(AsRef::as_ref).collect();
+        commit.write(command, key, &some);
     }
 }
 
@@ -105,17 +171,35 @@ pub(super) async fn sweep_tokens(
     let expired: Vec<String> = records
         .call_one(&Calls::default().add("ZRANGEBYSCORE", &until, &words))
         .await?;
-    let mut commit = Commit::default();
+    let mut of_users = BTreeMap::<u64, Vec<String>>::new();
     for token in tokens(records, &expired).await? {
-        delete(&mut commit, token.user, &[token.digest]);
+        of_users.entry(token.user.id).or_default().push(token.digest);
     }
+    let mut commit = Commit::default();
+    for (id, digests) in of_users {
+        remove(&mut commit, "SREM", &keys::user_tokens_of(kind, id), &digests);
+    }
+    remove(&mut commit, "HDEL", USER_TOKENS, &expired);
     // Also where the row is gone already: nothing may be met again and again.
-    for digest in &expired {
-        commit.write("ZREM", &until, &[digest.as_bytes()]);
-    }
+    remove(&mut commit, "ZREM", &until, &expired);
     // Caches compare the expiry themselves: nobody needs to hear of it.
     records.commit(&commit, &[]).await?;
     Ok(u64::try_from(expired.len()).unwrap_or(u64::MAX))
+}
+
+pub(super) async fn shared_secret(records: &Records, name: &str, fresh: &Secret) -> Result<Secret, StoreError> {
+    let row_name = format!("secret:{name}");
+    loop {
+        if let Some((_, secret)) = records.row(SECRETS, name, &row_name).await? {
+            return Ok(secret);
+        }
+        let mut commit = Commit::default();
+        commit.expect(SECRETS, name, None);
+        commit.write("HSET", SECRETS, &[name.as_bytes(), &records.seal(&row_name, fresh)?]);
+        if records.commit(&commit, &[]).await? == Committed::Done {
+            return Ok(fresh.clone());
+        }
+    }
 }
 
 pub(super) async fn create_account(
@@ -129,7 +213,6 @@ pub(super) async fn create_account(
         version: 1,
         created_at: now,
         updated_at: now,
-        revoked_before: None,
         definition: new,
     };
     let mut commit = Commit::default();
@@ -268,13 +351,13 @@ pub(super) async fn sweep_failures(records: &Records, now: UnixSeconds, limit: u
         .call_one(&Calls::default().add("ZRANGEBYSCORE", LOCKOUTS_UNTIL, &words))
         .await?;
     let mut commit = Commit::default();
-    for member in &expired {
-        commit.write("HDEL", LOCKOUTS, &[member.as_bytes()]);
-        commit.write("ZREM", LOCKOUTS_UNTIL, &[member.as_bytes()]);
-    }
+    remove(&mut commit, "HDEL", LOCKOUTS, &expired);
+    remove(&mut commit, "ZREM", LOCKOUTS_UNTIL, &expired);
     records.commit(&commit, &[]).await?;
     Ok(u64::try_from(expired.len()).unwrap_or(u64::MAX))
 }
 
 /// Rows that one step of a sweep deletes at most: other calls wait while it runs.
 const MOST_A_STEP: usize = 10_000;
+/// Members that one command names: a script can't hand on more than 8,000 words.
+const MEMBERS: usize = 1000;

@@ -113,6 +113,7 @@ fn user_token(name: &str) -> UserToken {
         created_at: NOW,
         expires_at: None,
         upstream_token: None,
+        is_beside_jwt: false,
     }
 }
 

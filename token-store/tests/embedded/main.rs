@@ -30,6 +30,7 @@ async fn opened(folder: &Path, now: u64) -> Result<Arc<dyn Store>, OpenError> {
         connect_timeout: std::time::Duration::from_millis(250),
         cache: 1000,
         now,
+        serves: false,
     })
     .await
 }

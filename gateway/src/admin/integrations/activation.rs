@@ -4,7 +4,7 @@ use axum::Json;
 use axum::body::Bytes;
 use axum::extract::State;
 use axum::extract::rejection::{BytesRejection, JsonRejection};
-use axum::http::StatusCode;
+use axum::http::{HeaderMap, StatusCode};
 use axum::response::Response;
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -14,9 +14,10 @@ use super::super::Context;
 use super::super::access::{Act, Caller};
 use super::super::answer::{ApiError, json_of, json_of_version};
 use super::super::ask::Id;
+use super::super::login_success;
 use super::{shown, subject};
-use crate::integration::Failure;
 use crate::integration::activation::{Activated, Renewal};
+use crate::integration::{Failure, identity_link};
 
 /// How to activate.
 #[derive(Default, Deserialize)]
@@ -25,14 +26,15 @@ pub struct Activation {
     exchange: Option<bool>,
 }
 
-/// Activates: posts the verifier, or makes the tokens at once.
+/// Activates: posts the verifier, or makes the tokens at once; one that was deactivated goes on with those it has.
 pub async fn activate(
     State(context): State<Context>,
     caller: Caller,
     Id(id): Id,
+    headers: HeaderMap,
     body: Result<Bytes, BytesRejection>,
 ) -> Result<Response, ApiError> {
-    renew(&context, &caller, IntegrationId(id), body, Renewal::Keep).await
+    renew(&context, &caller, IntegrationId(id), (&headers, body), Renewal::Keep).await
 }
 
 /// Activates anew: the old tokens end at once.
@@ -40,16 +42,17 @@ pub async fn reauthorize(
     State(context): State<Context>,
     caller: Caller,
     Id(id): Id,
+    headers: HeaderMap,
     body: Result<Bytes, BytesRejection>,
 ) -> Result<Response, ApiError> {
-    renew(&context, &caller, IntegrationId(id), body, Renewal::Replace).await
+    renew(&context, &caller, IntegrationId(id), (&headers, body), Renewal::Replace).await
 }
 
 async fn renew(
     context: &Context,
     caller: &Caller,
     id: IntegrationId,
-    body: Result<Bytes, BytesRejection>,
+    (headers, body): (&HeaderMap, Result<Bytes, BytesRejection>),
     renewal: Renewal,
 ) -> Result<Response, ApiError> {
     caller.may(Act::Operate)?;
@@ -79,10 +82,24 @@ async fn renew(
     if let Some(Err(error)) = activated.delivery.take_if(|delivery| delivery.is_err()) {
         return Err(Failure::CallbackFailed(error).into());
     }
-    Ok(json_of(
-        StatusCode::OK,
-        &outcome(&activated, caller.may(Act::Administer).is_ok()),
-    ))
+    let mut body = outcome(&activated, caller.may(Act::Administer).is_ok());
+    let link = identity_link(&activated, context, headers);
+    if let (Some(link), Some(members)) = (link, body.as_object_mut()) {
+        members.insert("identity_link_url".to_owned(), link.into());
+    }
+    Ok(json_of(StatusCode::OK, &body))
+}
+
+/// After the verifier was posted: where the merchant signs in to the third party now, with all that it must be told.
+fn identity_link(activated: &Activated, context: &Context, headers: &HeaderMap) -> Option<String> {
+    activated.delivery.as_ref()?;
+    let definition = &activated.record.integration.as_ref()?.definition;
+    let back = login_success::address(headers, &context.parts.admin_listener().to_string());
+    identity_link::complete(
+        definition.identity_link_url.as_deref()?,
+        &activated.record.consumer.key,
+        &back,
+    )
 }
 
 /// The credentials are shown to who may see them, and only this once.
@@ -106,7 +123,7 @@ fn outcome(activated: &Activated, sees_credentials: bool) -> Value {
     body
 }
 
-/// Ends its use.
+/// Pauses it: its calls are a guest's until it is activated again.
 pub async fn deactivate(State(context): State<Context>, caller: Caller, Id(id): Id) -> Result<Response, ApiError> {
     caller.may(Act::Operate)?;
     let before = context.integrations.get(IntegrationId(id)).await?;

@@ -1,26 +1,30 @@
 //! `/api/v1/integrations`
 
 pub mod activation;
+pub mod debug_token;
 pub mod resources;
 
 use std::collections::BTreeSet;
 
 use axum::Json;
-use axum::extract::rejection::{JsonRejection, QueryRejection};
-use axum::extract::{Query, State};
+use axum::extract::State;
+use axum::extract::rejection::JsonRejection;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::Response;
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 use serde_json::{Value, json};
 use token_store::{
-    ConsumerRecord, Grant, IntegrationId, IntegrationQuery, IntegrationSort, NewIntegration, Setup, Status,
+    ConsumerId, ConsumerRecord, Grant, IntegrationId, IntegrationQuery, IntegrationSort, NewIntegration, Setup, Status,
 };
+
+use token_store::secret_use::fingerprint;
 
 use super::Context;
 use super::access::{Act, Caller};
 use super::answer::{ApiError, json_of, json_of_version};
-use super::ask::{Id, Precondition};
+use super::ask::{Asked, Id, Precondition};
+use super::page::size;
 use crate::authorize::resources::ALL;
 
 /// What an integration is created from or replaced by. What the server gives may be sent back; it is not read.
@@ -58,6 +62,12 @@ pub struct Body {
     _created_at: Option<IgnoredAny>,
     #[serde(rename = "updated_at")]
     _updated_at: Option<IgnoredAny>,
+    #[serde(rename = "secret_last_used_at")]
+    _secret_last_used_at: Option<IgnoredAny>,
+    #[serde(rename = "previous_secret_valid_until")]
+    _previous_secret_valid_until: Option<IgnoredAny>,
+    #[serde(rename = "previous_secret_last_used_at")]
+    _previous_secret_last_used_at: Option<IgnoredAny>,
 }
 
 impl Body {
@@ -92,6 +102,8 @@ pub struct Listing {
     name: Option<String>,
     status: Option<Status>,
     consumer_id: Option<u64>,
+    /// `false`: only those with a URL that starts with `http:`.
+    secure: Option<bool>,
     sort: Option<String>,
     after: Option<String>,
     limit: Option<usize>,
@@ -101,22 +113,9 @@ pub struct Listing {
 pub async fn list(
     State(context): State<Context>,
     caller: Caller,
-    listing: Result<Query<Listing>, QueryRejection>,
+    Asked(listing): Asked<Listing>,
 ) -> Result<Response, ApiError> {
     caller.may(Act::Read)?;
-    let Query(listing) = listing.map_err(|bad| ApiError::new(StatusCode::BAD_REQUEST, &bad.body_text()))?;
-    if let Some(id) = listing.consumer_id {
-        let record = context.parts.store.consumer(token_store::ConsumerId(id)).await?;
-        let items: Vec<Value> = record
-            .iter()
-            .filter(|one| one.integration.is_some())
-            .map(|one| shown(one))
-            .collect();
-        return Ok(json_of(
-            StatusCode::OK,
-            &json!({ "total": items.len(), "items": items, "next": null }),
-        ));
-    }
     let sort = listing.sort.as_deref().unwrap_or("id");
     let (name, descending) = sort.strip_prefix('-').map_or((sort, false), |name| (name, true));
     let sort = match name {
@@ -134,11 +133,22 @@ pub async fn list(
     let query = IntegrationQuery {
         name_contains: listing.name,
         status: listing.status,
+        in_clear: listing.secure == Some(false),
         sort,
         descending,
         after: listing.after,
-        limit: listing.limit.unwrap_or(100).clamp(1, 1000),
+        limit: size(listing.limit),
     };
+    if let Some(id) = listing.consumer_id {
+        let record = context.parts.store.consumer(ConsumerId(id)).await?;
+        let items: Vec<Value> = record
+            .iter()
+            .filter(|record| query.matches(record))
+            .map(|record| shown(record))
+            .collect();
+        let body = json!({ "total": items.len(), "items": items, "next": null });
+        return Ok(json_of(StatusCode::OK, &body));
+    }
     let page = context.integrations.list(&query).await?;
     let items: Vec<Value> = page.items.iter().map(shown).collect();
     Ok(json_of(
@@ -167,11 +177,23 @@ pub async fn create(
     Ok(json_of_version(StatusCode::CREATED, &shown(&made), made.version))
 }
 
-/// One, with its version.
+/// One, with its version. After a rotation it says until when the old secret is accepted, and when each of the two was last
+/// used, to within a minute; the use of secrets is noted only while there are two.
 pub async fn show(State(context): State<Context>, caller: Caller, Id(id): Id) -> Result<Response, ApiError> {
     caller.may(Act::Read)?;
     let record = context.integrations.get(IntegrationId(id)).await?;
-    Ok(json_of_version(StatusCode::OK, &shown(&record), record.version))
+    let mut body = shown(&record);
+    if let (Some(previous), Some(members)) = (&record.consumer.previous_secret, body.as_object_mut()) {
+        let uses = context.parts.store.secret_uses(record.consumer.id).await?;
+        let last_use = |secret| uses.get(&fingerprint(secret)).copied().filter(|at| *at > 0);
+        let told = [
+            ("secret_last_used_at", last_use(&record.consumer.secret)),
+            ("previous_secret_valid_until", Some(previous.valid_until)),
+            ("previous_secret_last_used_at", last_use(&previous.secret)),
+        ];
+        members.extend(told.map(|(name, value)| (name.to_owned(), value.into())));
+    }
+    Ok(json_of_version(StatusCode::OK, &body, record.version))
 }
 
 /// Replaces what its creator gave.

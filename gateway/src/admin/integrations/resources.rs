@@ -50,6 +50,7 @@ pub async fn grant(
     headers: HeaderMap,
     body: Result<Json<Granted>, JsonRejection>,
 ) -> Result<Response, ApiError> {
+    caller.may(Act::Administer)?;
     let Json(body) = body?;
     let grant = match body {
         Granted::Listed(ids) if ids.contains(ALL) => Grant::All,
@@ -67,6 +68,7 @@ pub async fn ungrant(
     Id(id): Id,
     headers: HeaderMap,
 ) -> Result<Response, ApiError> {
+    caller.may(Act::Administer)?;
     set_grant(
         &context,
         &caller,
@@ -84,7 +86,6 @@ async fn set_grant(
     headers: &HeaderMap,
     grant: Grant,
 ) -> Result<Response, ApiError> {
-    caller.may(Act::Administer)?;
     let before = context.integrations.get(id).await?;
     let version = Precondition::of(headers)?.version(before.version)?;
     let after = context.integrations.grant(id, version, grant).await?;

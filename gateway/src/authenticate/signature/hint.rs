@@ -13,8 +13,16 @@ pub(super) fn log(parts: &RequestParts<'_>, signed: &SignedRequest<'_>, keys: &K
     );
 }
 
+/// The change that would have made it verify, if one alone would. It costs some signatures, so what is unknown costs them too:
+/// the time of an answer tells nobody which consumers and tokens there are.
+///
 /// `called`: the Host that the request came with, where the public address is another.
-fn find(parts: &RequestParts<'_>, signed: &SignedRequest<'_>, keys: &Keys, called: &str) -> Option<&'static str> {
+pub(super) fn find(
+    parts: &RequestParts<'_>,
+    signed: &SignedRequest<'_>,
+    keys: &Keys,
+    called: &str,
+) -> Option<&'static str> {
     let target = parts.target;
     let other_scheme = match target.scheme {
         Scheme::Http => Scheme::Https,

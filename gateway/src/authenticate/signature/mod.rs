@@ -8,6 +8,7 @@ mod hint;
 
 use std::rc::Rc;
 use std::sync::Arc;
+use std::time::Instant;
 
 use oauth1::{
     Acceptance, BaseForm, Call, Keys, MethodSet, OauthRequest, ParameterName, Placement, Placements, Problem,
@@ -15,7 +16,9 @@ use oauth1::{
 };
 use token_store::{Claim, Delegated, NonceClaim, Store};
 
+use super::Lookup;
 use super::credential::{Credential, Credentials};
+use super::secret_use::ConsumerSecret;
 use crate::config;
 use crate::random::CREDENTIAL_LENGTH;
 use crate::refusal::{Cause, Message, Refusal};
@@ -31,8 +34,10 @@ pub struct Verifier<'w> {
     pub oauth: &'w config::Oauth,
     /// Verifies nothing, at the usual cost.
     pub dummy: &'w Keys,
-    /// Unix seconds.
+    /// Unix seconds by which the request is judged.
     pub now: u64,
+    /// The same moment, for what memory may be believed.
+    pub instant: Instant,
     /// The `Host` that the request came with, for what the log says of a bad signature.
     pub called: &'w str,
 }
@@ -65,24 +70,66 @@ struct TokenSentences {
 
 impl Verifier<'_> {
     /// A resource request: the signature with whatever token it names.
-    pub async fn resource<'a>(
+    pub fn resource<'v, 'a: 'v>(
+        &'v self,
+        parts: &'v RequestParts<'a>,
+        request: OauthRequest<'a>,
+    ) -> Lookup<'v, Proven<'a>> {
+        match self.known(&request) {
+            Some(credential) => Lookup::Known(self.of_known(parts, request, credential)),
+            None => Lookup::Asking(Box::pin(self.of_stored(parts, request))),
+        }
+    }
+
+    /// The consumer, where memory holds it and the request names its access token in use: all but a few requests do.
+    fn known(&self, request: &OauthRequest<'_>) -> Option<Rc<Credential>> {
+        let version = request.get(ParameterName::Version);
+        if version.is_some_and(|version| version != b"1.0") {
+            return None;
+        }
+        let (key, token) = (
+            request.get(ParameterName::ConsumerKey)?,
+            request.get(ParameterName::Token)?,
+        );
+        self.credentials
+            .in_memory(key, self.instant)
+            .filter(|credential| credential.is_settled_token(token))
+    }
+
+    fn of_known<'a>(
         &self,
         parts: &RequestParts<'a>,
         request: OauthRequest<'a>,
+        credential: Rc<Credential>,
     ) -> Result<Proven<'a>, Refusal> {
+        let (signed, placement) = Self::require(parts, request, Call::Resource { two_legged: false }, None)?;
+        self.check_policy(&credential, &signed, placement)?;
+        self.verify(parts, &signed, &credential, &TokenUse::Own)?;
+        Ok(Proven {
+            credential,
+            token: TokenUse::Own,
+            signed,
+            placement,
+        })
+    }
+
+    async fn of_stored<'a>(&self, parts: &RequestParts<'a>, request: OauthRequest<'a>) -> Result<Proven<'a>, Refusal> {
         let early = self.early(&request).await?;
         let two_legged = early.as_ref().is_some_and(|one| one.two_legged());
         let (signed, placement) = Self::require(parts, request, Call::Resource { two_legged }, early.as_deref())?;
-        let credential = self.consumer(&signed, self.credentials.by_key(self.key(&signed)?).await?)?;
+        let credential = self.consumer(
+            parts,
+            &signed,
+            self.credentials.by_key(self.key(parts, &signed)?).await?,
+        )?;
         self.check_policy(&credential, &signed, placement)?;
-        let token = match signed.token() {
-            None => TokenUse::None,
-            Some(token) => {
-                let sentences = TokenSentences {
-                    foreign: "Token is not associated with the specified consumer",
-                };
-                self.find_token(&credential, &signed, token, sentences).await?
-            }
+        let token = if signed.token().is_none() {
+            TokenUse::None
+        } else {
+            let sentences = TokenSentences {
+                foreign: "Token is not associated with the specified consumer",
+            };
+            self.find_token(parts, &credential, &signed, sentences).await?
         };
         self.verify(parts, &signed, &credential, &token)?;
         Ok(Proven {
@@ -102,7 +149,11 @@ impl Verifier<'_> {
     ) -> Result<Proven<'a>, Refusal> {
         let early = self.early(&request).await?;
         let (signed, placement) = Self::require(parts, request, call, early.as_deref())?;
-        let credential = self.consumer(&signed, self.credentials.current(self.key(&signed)?).await?)?;
+        let credential = self.consumer(
+            parts,
+            &signed,
+            self.credentials.current(self.key(parts, &signed)?).await?,
+        )?;
         self.check_policy(&credential, &signed, placement)?;
         self.verify(parts, &signed, &credential, &TokenUse::None)?;
         Ok(Proven {
@@ -121,13 +172,16 @@ impl Verifier<'_> {
     ) -> Result<Proven<'a>, Refusal> {
         let early = self.early(&request).await?;
         let (signed, placement) = Self::require(parts, request, Call::AccessToken, early.as_deref())?;
-        let credential = self.consumer(&signed, self.credentials.current(self.key(&signed)?).await?)?;
+        let credential = self.consumer(
+            parts,
+            &signed,
+            self.credentials.current(self.key(parts, &signed)?).await?,
+        )?;
         self.check_policy(&credential, &signed, placement)?;
-        let token = signed.token().unwrap_or_default();
         let sentences = TokenSentences {
             foreign: "Request token is not associated with the specified consumer",
         };
-        let token = self.find_token(&credential, &signed, token, sentences).await?;
+        let token = self.find_token(parts, &credential, &signed, sentences).await?;
         self.verify(parts, &signed, &credential, &token)?;
         Ok(Proven {
             credential,
@@ -143,7 +197,7 @@ impl Verifier<'_> {
         let Some((timestamp, nonce)) = proven.signed.timestamp_and_nonce() else {
             return Ok(());
         };
-        let consumer = proven.credential.record().consumer.id;
+        let consumer = proven.credential.id();
         let claim = NonceClaim {
             consumer,
             token: proven.signed.token(),
@@ -190,7 +244,7 @@ impl Verifier<'_> {
     ) -> Result<(SignedRequest<'a>, Placement), Refusal> {
         let placement = request.placement();
         let acceptance = Acceptance {
-            methods: SignatureMethod::ALL.into_iter().collect::<MethodSet>(),
+            methods: MethodSet::ALL,
             version_1_0a: early.is_some_and(|one| one.flag("accept_version_1_0A")),
         };
         let signed = request.require(call, &acceptance)?;
@@ -201,26 +255,31 @@ impl Verifier<'_> {
         Ok((signed, placement))
     }
 
-    fn key<'s>(&self, signed: &'s SignedRequest<'_>) -> Result<&'s str, Refusal> {
+    fn key<'s>(&self, parts: &RequestParts<'_>, signed: &'s SignedRequest<'_>) -> Result<&'s str, Refusal> {
         let key = signed.consumer_key();
         if key.is_empty() || key.len() == CREDENTIAL_LENGTH {
             return Ok(key);
         }
-        self.verify_nothing(signed);
+        self.verify_nothing(parts, signed);
         Err(Refusal::saying(
             Cause::ConsumerKeyUnknown,
             Message::Plain("Consumer key is not the correct length"),
         ))
     }
 
-    fn consumer(&self, signed: &SignedRequest<'_>, found: Option<Rc<Credential>>) -> Result<Rc<Credential>, Refusal> {
+    fn consumer(
+        &self,
+        parts: &RequestParts<'_>,
+        signed: &SignedRequest<'_>,
+        found: Option<Rc<Credential>>,
+    ) -> Result<Rc<Credential>, Refusal> {
         if let Some(credential) = found {
             return Ok(credential);
         }
         if !self.oauth.signature_methods.contains(signed.method()) {
             return Err(method_rejected(signed.method()));
         }
-        self.verify_nothing(signed);
+        self.verify_nothing(parts, signed);
         Err(Cause::ConsumerKeyUnknown.into())
     }
 
@@ -244,11 +303,12 @@ impl Verifier<'_> {
 
     async fn find_token(
         &self,
+        parts: &RequestParts<'_>,
         credential: &Credential,
         signed: &SignedRequest<'_>,
-        token: &str,
         sentences: TokenSentences,
     ) -> Result<TokenUse, Refusal> {
+        let token = signed.token().unwrap_or_default();
         let record = credential.record();
         if record
             .token
@@ -265,7 +325,7 @@ impl Verifier<'_> {
             .consumer_of_token(token)
             .await?
             .is_some_and(|owner| owner != record.consumer.id);
-        self.verify_nothing(signed);
+        self.verify_nothing(parts, signed);
         let sentence = if foreign {
             sentences.foreign
         } else {
@@ -287,40 +347,47 @@ impl Verifier<'_> {
         };
         let clock = signed.check_timestamp(window, self.now);
         let made;
-        let (keys, token_secret) = match token {
-            TokenUse::None => (credential.keys_without_token(), ""),
-            TokenUse::Delegated(row) => {
+        let exchanged = match token {
+            TokenUse::Own if !credential.has_settled_token() => {
+                credential.exchanged_from(signed.token().unwrap_or_default())
+            }
+            TokenUse::Own | TokenUse::None | TokenUse::Delegated(_) => None,
+        };
+        let keys = match (token, exchanged) {
+            (TokenUse::None, _) => credential.keys_without_token(),
+            (TokenUse::Delegated(row), _) => {
                 made = credential.keys_with(row.secret.expose());
-                (&made, row.secret.expose())
+                &made
             }
-            TokenUse::Own => {
-                let own = credential.record().token.as_ref();
-                match own.and_then(|own| own.exchanged_from(signed.token().unwrap_or_default())) {
-                    Some(exchanged) => {
-                        made = credential.keys_with(exchanged.request_secret.expose());
-                        (&made, exchanged.request_secret.expose())
-                    }
-                    None => match (
-                        credential.keys_with_own_token(),
-                        own.and_then(token_store::OwnToken::secret),
-                    ) {
-                        (Some(keys), Some(secret)) => (keys, secret.expose()),
-                        _ => (self.dummy, ""),
-                    },
-                }
+            (TokenUse::Own, Some(exchanged)) => {
+                made = credential.keys_with(exchanged.request_secret.expose());
+                &made
             }
+            (TokenUse::Own, None) => credential.keys_with_own_token().unwrap_or(self.dummy),
         };
         let (forms, count) = self.forms(Some(credential));
         let forms = forms.get(..count).unwrap_or_default();
-        let holds = signed.verify(keys, forms).is_ok()
-            || credential
-                .previous_keys(token_secret, self.now)
-                .is_some_and(|previous| signed.verify(&previous, forms).is_ok());
+        let holds = if signed.verify(keys, forms).is_ok() {
+            Some(ConsumerSecret::Current)
+        } else {
+            let token_secret = match (token, exchanged) {
+                (TokenUse::None, _) => "",
+                (TokenUse::Delegated(row), _) => row.secret.expose(),
+                (TokenUse::Own, Some(exchanged)) => exchanged.request_secret.expose(),
+                (TokenUse::Own, None) => credential.own_token_secret().unwrap_or_default(),
+            };
+            let previous = credential.previous_keys(token_secret, self.now);
+            let previous = previous.filter(|previous| signed.verify(previous, forms).is_ok());
+            previous.map(|_| ConsumerSecret::Previous)
+        };
         match (holds, clock) {
-            (true, Ok(())) => Ok(()),
-            (true, Err(_)) => Err(Refusal::timestamp_outside(self.now, window.secs)),
-            (false, Err(_)) => Err(Cause::TimestampRefused.into()),
-            (false, Ok(())) => {
+            (Some(which), Ok(())) => {
+                self.credentials.saw(credential, which, self.now);
+                Ok(())
+            }
+            (Some(_), Err(_)) => Err(Refusal::timestamp_outside(self.now, window.secs)),
+            (None, Err(_)) => Err(Cause::TimestampRefused.into()),
+            (None, Ok(())) => {
                 hint::log(parts, signed, keys, self.called);
                 Err(Cause::SignatureInvalid.into())
             }
@@ -329,9 +396,12 @@ impl Verifier<'_> {
 
     /// The base string forms to try, RFC 5849's first.
     fn forms(&self, credential: Option<&Credential>) -> ([BaseForm; 5], usize) {
-        let collapses = credential.is_some_and(|one| one.flag("collapse_identical_pairs"));
+        let collapses = credential.is_some_and(Credential::collapses_identical_pairs);
         let rfc = BaseForm::default();
         let mut forms = [rfc; 5];
+        if !(self.oauth.magento_sort || self.oauth.magento_host || collapses) {
+            return (forms, 1);
+        }
         let extra = [
             (
                 self.oauth.magento_sort,
@@ -372,10 +442,11 @@ impl Verifier<'_> {
         (forms, count)
     }
 
-    fn verify_nothing(&self, signed: &SignedRequest<'_>) {
-        // The outcome is known; the work is what counts (P5).
+    fn verify_nothing(&self, parts: &RequestParts<'_>, signed: &SignedRequest<'_>) {
+        // The outcome is known; the work is what counts (P5), that of the hint along with it.
         let (forms, count) = self.forms(None);
         let _never = signed.verify(self.dummy, forms.get(..count).unwrap_or_default());
+        let _neither = hint::find(parts, signed, self.dummy, self.called);
     }
 }
 

@@ -14,7 +14,7 @@ use self::collect::Collected;
 use self::output::Output;
 use self::report::Voice;
 use super::{ConfigFile, block_on, exit_code, fail, misused, say};
-use crate::config::{Config, Environment};
+use crate::config::Config;
 use crate::import::own::Own;
 use crate::import::{self, Imported, Note, Options, Weight, write};
 
@@ -209,7 +209,6 @@ fn declared(arguments: &Arguments, voice: &Voice) -> Result<Declared, ExitCode> 
     let options = Options {
         upstream: arguments.upstream.clone(),
         with_async: arguments.with_async,
-        takes_force: takes_force(),
     };
     let mut imported = import::read(&files, &own, &options).map_err(|faults| {
         for fault in &faults {
@@ -315,13 +314,6 @@ fn own_files(config: Option<&Path>, out: Option<&Path>) -> Own {
         }
     }
     own
-}
-
-/// Whether this version takes forced parameters: its configuration's own reader is asked.
-fn takes_force() -> bool {
-    let route = "[upstreams.a]\ntargets = [\"http://127.0.0.1:1\"]\n[[routes]]\npath = \"/a\"\nupstream = \"a\"\n\
-                 resources = [\"self\"]\nforce = { \"customerId\" = \"%customer_id%\" }\n";
-    Config::parse(route, "(import)", &Environment::default()).is_ok()
 }
 
 /// The files are part of a configuration: it must be one.

@@ -6,7 +6,7 @@ use std::process::ExitCode;
 
 use serde_json::Value;
 
-use super::table::{of_fields, of_rows, text};
+use super::table::{Format, of_fields, of_rows, text};
 use super::{ConfigFile, block_on, exit_code, fail, say};
 
 /// Integrations, through the admin API
@@ -36,12 +36,6 @@ Examples:
   countersign integration activate Courier --format json > courier.json    # for `countersign sign --profile`
   countersign integration list --status active";
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
-enum Format {
-    Table,
-    Json,
-}
-
 #[derive(Debug, clap::Subcommand)]
 enum Command {
     /// List integrations
@@ -59,7 +53,8 @@ enum Command {
     Show(One),
     /// Change name, address or endpoint; what is not given stays
     Update(Box<Update>),
-    /// Activate: post the verifier to its endpoint, or make its tokens at once and show them
+    /// Activate: post the verifier to its endpoint, or make its tokens at once and show them. One that was deactivated goes
+    /// on with the tokens that it has: nothing is posted or made
     Activate {
         #[command(flatten)]
         one: One,
@@ -75,7 +70,8 @@ enum Command {
         #[arg(long)]
         no_exchange: bool,
     },
-    /// End its use; it can be activated again
+    /// Pause it: its calls are refused within a second, its tokens stay; `activate` ends the pause, `reauthorize` makes new
+    /// tokens
     Deactivate(One),
     /// Delete it with its consumer and all its tokens
     Delete(One),
@@ -93,7 +89,7 @@ enum Command {
         #[arg(long, conflicts_with_all = ["resources", "all"])]
         none: bool,
     },
-    /// Make a new consumer secret and show it; the old one is accepted for a while
+    /// Make a new consumer secret and show it; the old one is accepted for a while. `show` tells when either was last used
     RotateSecret {
         #[command(flatten)]
         one: One,
@@ -166,6 +162,9 @@ fn call(arguments: &Arguments) -> Result<(), ExitCode> {
     say(&shown(&answer, arguments.format))?;
     if arguments.format == Format::Table && answer.get("exchange").and_then(Value::as_bool) == Some(true) {
         eprintln!("The verifier was posted; the integration is active once it has fetched its access token.");
+        if answer.get("identity_link_url").is_some() {
+            eprintln!("Sign in to the third party at identity_link_url, in a browser.");
+        }
     }
     Ok(())
 }

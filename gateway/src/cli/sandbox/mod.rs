@@ -123,7 +123,7 @@ async fn start(quiet: bool) -> Result<Sandbox, Trouble> {
     if !quiet {
         super::serve::log(&config.log);
     }
-    let store = open::store(&config, clock).await?;
+    let store = open::store(&config, clock, true).await?;
     let password = random::secret()?;
     open::create_admin(&store, clock, ("admin", ""), &password, Role::Admin).await?;
     // Another sandbox that starts at the same moment may be faster at a port.
@@ -299,7 +299,7 @@ fn introduction(sandbox: &Sandbox) -> std::io::Result<String> {
 The sandbox is open. Press Ctrl-C to end it.
 
   public listener   {base}/   (integrations call and sign this)
-  admin listener    http://{admin}/   (API under /api/v1)
+  admin listener    http://{admin}/   (the console; its API under /api/v1)
   demo storefront   http://{storefront}/   (what is protected)
   admin account     admin / {password}
   integration       Demo integration: handshake done, active

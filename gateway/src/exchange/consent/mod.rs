@@ -88,7 +88,7 @@ fn show(
     let csrf = csrf(&secret, &request.row.token);
     let status = match fault {
         None => StatusCode::OK,
-        Some((Fault::SignIn, _)) => StatusCode::UNAUTHORIZED,
+        Some((Fault::SignIn | Fault::Code, _)) => StatusCode::UNAUTHORIZED,
         Some((Fault::OutOfDate, _)) => StatusCode::FORBIDDEN,
         Some((Fault::Undecided | Fault::Incomplete, _)) => StatusCode::BAD_REQUEST,
     };
@@ -132,7 +132,7 @@ async fn decide(exchange: &Exchange<'_>, headers: &HeaderMap, form: &Bytes) -> R
         "reject" => reject(exchange, &request).await,
         "allow" => {
             let credentials = match Credentials::new(Some(username.clone()), Some(text("password"))) {
-                Ok(credentials) => credentials,
+                Ok(credentials) => credentials.with_code(Some(text("code"))),
                 Err(refusal) if refusal.cause() == Cause::ParameterAbsent => return again(Fault::Incomplete),
                 Err(_) => return again(Fault::SignIn),
             };
@@ -144,6 +144,7 @@ async fn decide(exchange: &Exchange<'_>, headers: &HeaderMap, form: &Bytes) -> R
             };
             match exchange.served.worker.users.sign_in(kind, &credentials).await {
                 Ok(user) => allow(exchange, &request, user).await,
+                Err(refusal) if refusal.asks_for_code() => again(Fault::Code),
                 Err(refusal) if refusal.cause() == Cause::SignInFailed => again(Fault::SignIn),
                 Err(refusal) => Err(refusal),
             }

@@ -38,6 +38,8 @@ pub(super) struct Asked<'a> {
 pub(super) enum Fault {
     /// The one message for every failed sign-in.
     SignIn,
+    /// The account has a second factor.
+    Code,
     Incomplete,
     Undecided,
     OutOfDate,
@@ -49,6 +51,7 @@ impl Fault {
             Self::SignIn => {
                 "The account sign-in was incorrect or your account is disabled temporarily. Please wait and try again later."
             }
+            Self::Code => "Enter the code that your app shows, and your password again.",
             Self::Incomplete => "Enter your user name or e-mail address and your password.",
             Self::Undecided => "Choose Authorize or Reject.",
             Self::OutOfDate => {
@@ -79,6 +82,12 @@ impl Page {
                 div.field {
                     label for="password" { "Password" }
                     input id="password" name="password" type="password" autocomplete="current-password" aria-describedby=[asked.fault.map(|_| "fault")];
+                }
+                @if asked.fault == Some(Fault::Code) {
+                    div.field {
+                        label for="code" { "Code of your authenticator app, or a recovery code" }
+                        input id="code" name="code" autocomplete="one-time-code" autocapitalize="none" spellcheck="false" aria-describedby="fault";
+                    }
                 }
                 button.main type="submit" name="decision" value="allow" { "Authorize" }
                 button type="submit" name="decision" value="reject" { "Reject" }

@@ -234,6 +234,7 @@ fn what_cannot_be_carried_is_told_with_its_line() {
             "'p.example'",
             "dump.sql:4 integration \"Shop sync\": the callback URL",
         ),
+        ("(70,", "(0,", "dump.sql:5 consumer 0: its number is 0"),
         (
             "(5,70,",
             "(5,71,",

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::acl::Resource;
 use super::own::Own;
-use super::webapi::{Declared, Webapi};
+use super::webapi::{Declared, Parameter, Webapi};
 use super::{Note, Options, Place};
 use crate::authorize::resources::ALL;
 use crate::config;
@@ -23,7 +23,7 @@ pub struct Route {
     pub is_secure: bool,
     /// Whether `%2F` may stand in a segment: SKUs hold slashes.
     pub takes_slash: bool,
-    /// Forced parameters; a comment where this version doesn't take them.
+    /// Forced parameters, as `force` of `[[routes]]`.
     pub force: BTreeMap<String, String>,
     /// The module that declared it first.
     pub module: String,
@@ -44,7 +44,7 @@ pub(super) fn of(
     let mut needs = Needs::new(resources, own);
     let mut made: Vec<(Route, &Declared)> = Vec::new();
     for one in &declared {
-        if let Some(route) = convert(one, (&mut needs, options), notes) {
+        if let Some(route) = convert(one, &mut needs, notes) {
             made.push((route, one));
         }
     }
@@ -64,7 +64,7 @@ pub(super) fn of(
     kept
 }
 
-fn convert(one: &Declared, (needs, options): (&mut Needs<'_>, &Options), notes: &mut Vec<Note>) -> Option<Route> {
+fn convert(one: &Declared, needs: &mut Needs<'_>, notes: &mut Vec<Note>) -> Option<Route> {
     let place = one.places.first()?;
     let what = format!("{} {}", one.method, one.url);
     if OF_THE_GATEWAY.contains(&(one.method.as_str(), one.url.as_str())) {
@@ -85,15 +85,16 @@ fn convert(one: &Declared, (needs, options): (&mut Needs<'_>, &Options), notes: 
         return None;
     }
     let segments: Vec<String> = one.url.trim_start_matches('/').split('/').map(segment).collect();
+    let path = format!("/rest/{{store?}}/{}", segments.join("/"));
     Some(Route {
-        path: format!("/rest/{{store?}}/{}", segments.join("/")),
         method: one.method.clone(),
         resources: needs.of(one, &what, notes),
         is_secure: one.is_secure,
         takes_slash: one.url.split('/').any(is_sku),
-        force: force(one, &what, options, notes),
+        force: force(one, (&what, &path), notes),
         module: one.module.clone(),
         origin: origin(one),
+        path,
     })
 }
 
@@ -133,28 +134,36 @@ fn origin(one: &Declared) -> String {
     }
 }
 
-fn force(one: &Declared, what: &str, options: &Options, notes: &mut Vec<Note>) -> BTreeMap<String, String> {
-    let mut forced = BTreeMap::new();
+/// The values that the gateway forces. What it can't, the storefront behind it still does.
+fn force(one: &Declared, (what, path): (&str, &str), notes: &mut Vec<Note>) -> BTreeMap<String, String> {
+    let mut texts = BTreeMap::new();
+    let mut values = BTreeMap::new();
     for parameter in &one.parameters {
-        let described = format!("{what}: {} = {:?}", parameter.name, parameter.value);
-        if !parameter.is_forced {
-            let why = "a default that the storefront behind the gateway fills in; the gateway only forces values";
-            notes.push(Note::not_carried(&parameter.place, described, why));
-            continue;
+        let name = parameter.name.clone();
+        let value = if parameter.is_forced {
+            config::ForcedValue::parse(&parameter.value)
+        } else {
+            Err("a default that the storefront behind the gateway fills in; the gateway only forces values".to_owned())
+        };
+        match value {
+            Ok(value) => {
+                values.insert(name.clone(), value);
+                texts.insert(name, parameter.value.clone());
+            }
+            Err(why) => notes.push(not_forced(parameter, what, &why)),
         }
-        let placeholder = parameter.value.starts_with('%') && parameter.value.ends_with('%');
-        if placeholder && !PLACEHOLDERS.contains(&parameter.value.as_str()) {
-            let why = "a placeholder that the gateway doesn't know; the storefront behind it still forces the value";
-            notes.push(Note::not_carried(&parameter.place, described, why));
-            continue;
-        }
-        if !options.takes_force {
-            let why = "forced parameters are not available in this version; the storefront behind the gateway still forces it";
-            notes.push(Note::not_carried(&parameter.place, described, why));
-        }
-        forced.insert(parameter.name.clone(), parameter.value.clone());
     }
-    forced
+    for (name, why) in config::forced(path, values).err().unwrap_or_default() {
+        texts.remove(&name);
+        let parameter = one.parameters.iter().find(|parameter| parameter.name == name);
+        notes.extend(parameter.map(|parameter| not_forced(parameter, what, &format!("it {why}"))));
+    }
+    texts
+}
+
+fn not_forced(parameter: &Parameter, what: &str, why: &str) -> Note {
+    let described = format!("{what}: {} = {:?}", parameter.name, parameter.value);
+    Note::not_carried(&parameter.place, described, why)
 }
 
 /// What callers need, and the ids that routes name but nothing defines.
@@ -322,7 +331,7 @@ fn tabled(path: &str, method: &str) -> config::Route {
         secure: false,
         encoded_slash: false,
         keep_oauth: false,
-        force: BTreeMap::new(),
+        force: Vec::new(),
     }
 }
 
@@ -354,15 +363,6 @@ const OF_THE_GATEWAY: [(&str, &str); 3] = [
     ("POST", "/V1/integration/admin/token"),
     ("POST", "/V1/integration/customer/token"),
     ("POST", "/V1/integration/customer/revoke-customer-token"),
-];
-
-/// magento.md 5.6
-const PLACEHOLDERS: [&str; 5] = [
-    "%customer_id%",
-    "%cart_id%",
-    "%customer_group_id%",
-    "%customer_website_id%",
-    "%customer_store_id%",
 ];
 
 #[cfg(test)]

@@ -234,17 +234,14 @@ fn booleans_are_read_as_they_say_and_an_explicit_false_is_told() {
 #[test]
 fn forced_parameters_are_carried_where_they_can_be_and_told_where_not() {
     let data = "<data input-array-size-limit=\"50\">\n<parameter name=\"customer.id\" force=\"true\">%customer_id%</parameter>\n\
-                <parameter name=\"store\" force=\"false\">1</parameter>\n<parameter name=\"z\" force=\"true\">%odd%</parameter></data>";
+                <parameter name=\"store\" force=\"false\">1</parameter>\n<parameter name=\"z\" force=\"true\">%odd%</parameter>\n\
+                <parameter name=\"cartId\" force=\"true\">%cart_id%</parameter>\n\
+                <parameter name=\"customer.id.x\" force=\"true\">1</parameter></data>";
     let files = [webapi("A_A", &route("PUT", "/V1/customers/me", &["self"], data))];
-    let read = |takes_force| {
-        let options = Options {
-            takes_force,
-            ..options()
-        };
-        import::read(&files, &Own::default(), &options).unwrap()
-    };
 
-    let lost = noted(&read(true), Weight::NotCarried);
+    let imported = imported(&files);
+
+    let lost = noted(&imported, Weight::NotCarried);
     let why: Vec<&str> = lost.iter().map(|line| line.split(": ").next().unwrap()).collect();
     assert_eq!(
         why,
@@ -252,23 +249,19 @@ fn forced_parameters_are_carried_where_they_can_be_and_told_where_not() {
             "A_A/etc/webapi.xml:2 PUT /V1/customers/me",
             "A_A/etc/webapi.xml:4 PUT /V1/customers/me",
             "A_A/etc/webapi.xml:5 PUT /V1/customers/me",
+            "A_A/etc/webapi.xml:6 PUT /V1/customers/me",
+            "A_A/etc/webapi.xml:7 PUT /V1/customers/me",
         ]
     );
-    assert_eq!(
-        read(true).routes[0].force.get("customer.id").map(String::as_str),
-        Some("%customer_id%")
-    );
-
-    let lost = noted(&read(false), Weight::NotCarried);
     assert!(
-        lost[1]
-            .contains(":3 PUT /V1/customers/me: customer.id = \"%customer_id%\": forced parameters are not available")
+        lost[3].contains("\"%cart_id%\" needs a record that only the storefront has"),
+        "{lost:?}"
     );
-    let without = Options {
-        takes_force: false,
-        ..options()
-    };
-    checked(&read(false), &without);
+    assert!(lost[4].contains("it is the same member as \"customer.id\""), "{lost:?}");
+    let force = &imported.routes[0].force;
+    assert_eq!(force.len(), 1);
+    assert_eq!(force.get("customer.id").map(String::as_str), Some("%customer_id%"));
+    checked(&imported, &options());
 }
 
 #[test]

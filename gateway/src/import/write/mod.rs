@@ -109,8 +109,7 @@ fn write_route(text: &mut String, route: &Route, options: &Options) {
             .iter()
             .map(|(name, value)| format!("{} = {}", quoted(name), quoted(value)))
             .collect();
-        let mark = if options.takes_force { "" } else { "#" };
-        line(text, format_args!("{mark}force = {{ {} }}", pairs.join(", ")));
+        line(text, format_args!("force = {{ {} }}", pairs.join(", ")));
     }
 }
 

@@ -1,5 +1,5 @@
+use crate::import::Kind;
 use crate::import::tests::{acl, checked, file, imported, options, webapi};
-use crate::import::{Kind, Options};
 
 use super::*;
 
@@ -18,13 +18,7 @@ fn each_module_has_a_file_that_says_where_everything_comes_from() {
         ),
     ]);
 
-    let files = files(
-        &imported,
-        &Options {
-            takes_force: false,
-            ..options()
-        },
-    );
+    let files = files(&imported, &options());
 
     let names: Vec<&str> = files.keys().map(String::as_str).collect();
     assert_eq!(names, ["magento-Magento_Catalog.toml"]);
@@ -38,7 +32,7 @@ fn each_module_has_a_file_that_says_where_everything_comes_from() {
          \n# Magento\\Catalog\\Api\\Products::save (Magento_Catalog/etc/webapi.xml:2)\n[[routes]]\n\
          path = \"/rest/{store?}/V1/products/{sku}\"\nmethods = [\"PUT\"]\nupstream = \"storefront\"\n\
          resources = [\"Magento_Catalog::products\"]\nsecure = true\nencoded_slash = \"allow\"\n\
-         #force = { \"a.b\" = \"%customer_id%\" }\n"
+         force = { \"a.b\" = \"%customer_id%\" }\n"
     );
     assert!(is_made_here(&files["magento-Magento_Catalog.toml"]));
     assert!(!is_made_here("# My own.\n[[routes]]\n"));

@@ -1,4 +1,4 @@
-//! The verifier POST (magento.md 3.2): guarded against reaching where it must not, bounded in time and size, and no
+//! The verifier POST (magento.md 3.2) and what else is posted to partners: guarded against reaching where it must not, bounded in time and size, and no
 //! redirect is followed. The address that was checked is the one that is called.
 
 use std::net::SocketAddr;
@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::header::{CONTENT_TYPE, HOST, USER_AGENT};
-use http::{HeaderValue, Method, Request};
+use http::{HeaderName, HeaderValue, Method, Request};
 use http_body_util::{BodyExt as _, Full};
 use hyper::body::Incoming;
 use hyper_util::rt::TokioIo;
@@ -29,6 +29,17 @@ pub struct Poster {
     pub allow: Vec<AllowedCallback>,
     /// TLS: the system's roots, or a configured authority besides.
     pub tls: Arc<rustls::ClientConfig>,
+}
+
+/// What is posted.
+#[derive(Clone, Debug)]
+pub struct Message {
+    /// `Content-Type`
+    pub content_type: HeaderValue,
+    /// Besides it.
+    pub headers: Vec<(HeaderName, HeaderValue)>,
+    /// The body.
+    pub body: Bytes,
 }
 
 /// What a callback answered: any answer means that the message was delivered.
@@ -72,8 +83,13 @@ struct Answer {
 impl Poster {
     /// Posts a form. Once the status is there the form is delivered, whatever becomes of the rest of the answer.
     pub async fn post(&self, url: &str, form: &[(&str, &str)], own: &OwnAddresses) -> Result<Delivered, PostError> {
+        self.send(url, Message::form(form), own).await
+    }
+
+    /// Posts anything, in the same way.
+    pub async fn send(&self, url: &str, message: Message, own: &OwnAddresses) -> Result<Delivered, PostError> {
         let mut answer = None;
-        let outcome = tokio::time::timeout(self.timeout, self.call(url, form, own, &mut answer)).await;
+        let outcome = tokio::time::timeout(self.timeout, self.call(url, message, own, &mut answer)).await;
         match (answer, outcome) {
             (Some(answer), _) => Ok(answer.delivered()),
             (None, Ok(Err(error))) => Err(error),
@@ -84,7 +100,7 @@ impl Poster {
     async fn call(
         &self,
         url: &str,
-        form: &[(&str, &str)],
+        message: Message,
         own: &OwnAddresses,
         answer: &mut Option<Answer>,
     ) -> Result<(), PostError> {
@@ -92,7 +108,7 @@ impl Poster {
         let tcp = self.connect(&place, &own.resolved().await).await?;
         let address = tcp.peer_addr().map_err(PostError::Connect)?;
         let stream = self.secure(&place, tcp).await?;
-        let request = request(&place, form)?;
+        let request = request(&place, message)?;
         let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream))
             .await
             .map_err(PostError::Broken)?;
@@ -223,12 +239,22 @@ impl Place {
     }
 }
 
-fn request(place: &Place, form: &[(&str, &str)]) -> Result<Request<Full<Bytes>>, PostError> {
-    let pairs: Vec<String> = form
-        .iter()
-        .map(|(name, value)| format!("{name}={}", form_encode(value)))
-        .collect();
-    let mut request = Request::new(Full::new(Bytes::from(pairs.join("&"))));
+impl Message {
+    fn form(form: &[(&str, &str)]) -> Self {
+        let pairs: Vec<String> = form
+            .iter()
+            .map(|(name, value)| format!("{name}={}", form_encode(value)))
+            .collect();
+        Self {
+            content_type: HeaderValue::from_static("application/x-www-form-urlencoded"),
+            headers: Vec::new(),
+            body: Bytes::from(pairs.join("&")),
+        }
+    }
+}
+
+fn request(place: &Place, message: Message) -> Result<Request<Full<Bytes>>, PostError> {
+    let mut request = Request::new(Full::new(message.body));
     *request.method_mut() = Method::POST;
     *request.uri_mut() = place.target.parse().map_err(|_| AddressRefused::NotAUrl)?;
     let headers = request.headers_mut();
@@ -236,10 +262,8 @@ fn request(place: &Place, form: &[(&str, &str)]) -> Result<Request<Full<Bytes>>,
         HOST,
         HeaderValue::from_str(&place.authority).map_err(|_| AddressRefused::NotAUrl)?,
     );
-    headers.insert(
-        CONTENT_TYPE,
-        HeaderValue::from_static("application/x-www-form-urlencoded"),
-    );
+    headers.insert(CONTENT_TYPE, message.content_type);
+    headers.extend(message.headers);
     headers.insert(
         USER_AGENT,
         HeaderValue::from_static(concat!("countersign/", env!("CARGO_PKG_VERSION"))),

@@ -252,7 +252,8 @@ fn is_path_and_query(target: &[u8]) -> bool {
     is_ascii || std::str::from_utf8(target).is_ok()
 }
 
-fn is_token(byte: u8) -> bool {
+/// Whether an octet may be part of a name (RFC 9110 section 5.6.2).
+pub(super) fn is_token(byte: u8) -> bool {
     CLASSES
         .get(usize::from(byte))
         .is_some_and(|classes| classes & TOKEN != 0)

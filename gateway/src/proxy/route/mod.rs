@@ -5,7 +5,8 @@
 //! path that upstream could read differently is refused instead of tidied.
 
 use std::borrow::Cow;
-use std::collections::{BTreeMap, HashMap};
+use std::cmp::Ordering;
+use std::collections::HashMap;
 
 use crate::authenticate::target::without_port;
 use crate::config;
@@ -33,8 +34,8 @@ pub enum Found {
 /// A place in the tree: what may follow, literals before a variable before the rest.
 #[derive(Debug, Default)]
 struct Node {
-    /// Few of them at most places, and short: comparing costs less than hashing.
-    literals: BTreeMap<String, Self>,
+    /// In the order of [`by_length`]: few of them at most places, and comparing lengths costs less than hashing.
+    literals: Vec<(String, Self)>,
     variable: Option<Box<Self>>,
     rest: Vec<Entry>,
     here: Vec<Entry>,
@@ -172,7 +173,17 @@ impl Node {
             return add(&mut self.here, entry);
         };
         match first {
-            Template::Literal(text) => self.literals.entry(text.clone()).or_default().insert(others, entry),
+            Template::Literal(text) => {
+                let place = self.literals.binary_search_by(|(literal, _)| by_length(literal, text));
+                let place = place.unwrap_or_else(|free| {
+                    self.literals.insert(free, (text.clone(), Self::default()));
+                    free
+                });
+                match self.literals.get_mut(place) {
+                    Some((_, next)) => next.insert(others, entry),
+                    None => Ok(()),
+                }
+            }
             Template::Variable => self.variable.get_or_insert_default().insert(others, entry),
             Template::Optional => {
                 self.insert(others, entry)?;
@@ -187,7 +198,8 @@ impl Node {
         let Some((first, others)) = segments.split_first() else {
             return search.take(&self.here);
         };
-        if let Some(next) = self.literals.get(first.as_ref()) {
+        let literal = self.literals.binary_search_by(|(literal, _)| by_length(literal, first));
+        if let Some((_, next)) = literal.ok().and_then(|place| self.literals.get(place)) {
             next.find(others, search);
         }
         if search.best.is_none()
@@ -199,6 +211,11 @@ impl Node {
             search.take(&self.rest);
         }
     }
+}
+
+/// The shorter one first, those of one length by octets: most comparisons look at no octet.
+fn by_length(one: &str, other: &str) -> Ordering {
+    one.len().cmp(&other.len()).then_with(|| one.cmp(other))
 }
 
 fn add(entries: &mut Vec<Entry>, entry: &Entry) -> Result<(), ()> {

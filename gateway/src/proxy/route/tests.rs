@@ -1,4 +1,4 @@
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use super::*;
 use crate::config::{Requirement, Route};
@@ -14,7 +14,7 @@ fn route(methods: &[&str], path: &str) -> Route {
         secure: false,
         encoded_slash: false,
         keep_oauth: false,
-        force: BTreeMap::new(),
+        force: Vec::new(),
     }
 }
 
@@ -124,6 +124,8 @@ fn a_path_that_upstream_could_read_differently_is_refused() {
         "/media/\u{FF0E}\u{FF0E}/rest",
         "/media/..%ef%bc%8frest",
         "/media/%252fetc",
+        "/media/%25c0%25ae%25c0%25ae/rest",
+        "/media/%252525252525252e%252525252525252e/rest",
         "media",
         "",
     ];

@@ -3,6 +3,8 @@
 -- ARGV: identity; channel and message ('' for none); count of expectations, each: number of a hash's key, field, value
 -- ('' absent, '*' any); then the commands, each: count of words, name, number of its key, further words.
 -- DROP deletes a hash with the fields of its index: number of the index's key.
+-- BOUND drops the oldest fields of a hash: numbers of its order's and of another sorted set's key, most, number of the
+-- counters' key, counter of what was dropped.
 -- Answers 0, or the number of the first expectation that does not hold.
 if redis.call('HGET', KEYS[1], 'identity') ~= ARGV[1] then
   return redis.error_reply('IDENTITY the store is not the known one')
@@ -26,6 +28,17 @@ while at <= #ARGV do
       redis.call('HDEL', KEYS[tonumber(command[3])], field)
     end
     redis.call('DEL', command[2])
+  elseif command[1] == 'BOUND' then
+    local over = redis.call('HLEN', command[2]) - tonumber(command[5])
+    if over > 0 then
+      local oldest = redis.call('ZRANGE', KEYS[tonumber(command[3])], 0, over - 1)
+      for _, field in ipairs(oldest) do
+        redis.call('HDEL', command[2], field)
+        redis.call('ZREM', KEYS[tonumber(command[3])], field)
+        redis.call('ZREM', KEYS[tonumber(command[4])], field)
+      end
+      redis.call('HINCRBY', KEYS[tonumber(command[6])], command[7], #oldest)
+    end
   else
     redis.call(unpack(command))
   end

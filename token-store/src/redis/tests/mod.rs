@@ -20,6 +20,7 @@ fn options(url: &str) -> OpenOptions {
         connect_timeout: Duration::from_secs(1),
         cache: 1000,
         now: 0,
+        serves: true,
     }
 }
 

@@ -4,17 +4,23 @@
 //! A fill that races a change must lose: a reader notes how many changes were heard before it reads, and what it read is kept
 //! only if none was heard meanwhile. While the feed of changes is silent, everything is read through.
 
+mod directory;
+
+use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use quick_cache::sync::Cache;
 
+use self::directory::Directory;
 use crate::codec::token_digest;
+use crate::event::{Cursor, Delivery, Event, OutboxCounts, Recorder, Settled};
+use crate::secret_use::SecretUses;
 use crate::{
     Account, AccountId, AuditEntry, Change, Claim, ConsumerId, ConsumerRecord, Delegated, Freshness, IntegrationId,
     IntegrationPage, IntegrationQuery, Listener, LockoutKind, NewAccount, NewAuditEntry, NewConsumer, NonceClaim, Put,
-    SignInFailures, Store, StoreError, UnixSeconds, User, UserKind, UserToken,
+    Secret, SignInFailures, Store, StoreError, UnixSeconds, User, UserKind, UserToken,
 };
 
 /// The cache and what it stands in front of.
@@ -25,12 +31,16 @@ pub struct Cached {
 }
 
 struct Kept {
+    /// What lists are made from.
+    directory: Directory,
     /// Changes heard. Held while an entry is kept or dropped: what a fill read before a change is never kept after it, not
     /// even for the moment in which another reader could meet it.
     heard: Mutex<u64>,
     consumers: Cache<String, Arc<ConsumerRecord>>,
     delegated: Cache<(u64, String), Arc<Delegated>>,
     user_tokens: Cache<String, Arc<UserToken>>,
+    /// When all tokens of a user last ended.
+    revocations: Cache<User, Arc<UnixSeconds>>,
     accounts: Cache<(UserKind, u64), Arc<Account>>,
     /// Keys and tokens that nobody has: believed for a second, so that a flood of garbage doesn't reach the store.
     absent: Cache<String, Instant>,
@@ -40,10 +50,12 @@ impl Cached {
     /// With at most `entries` of each kind.
     pub fn new(inner: Arc<dyn Store>, entries: usize) -> Self {
         let kept = Arc::new(Kept {
+            directory: Directory::default(),
             heard: Mutex::default(),
             consumers: Cache::new(entries),
             delegated: Cache::new(entries),
             user_tokens: Cache::new(entries),
+            revocations: Cache::new(entries),
             accounts: Cache::new(entries.min(MOST_ACCOUNTS)),
             absent: Cache::new(entries.min(MOST_ABSENT)),
         });
@@ -122,6 +134,7 @@ impl Kept {
     }
 
     fn forget(&self, change: &Change) {
+        self.directory.forget(change);
         let mut heard = self.heard();
         *heard += 1;
         match change {
@@ -137,8 +150,11 @@ impl Kept {
                 self.user_tokens.remove(digest);
                 self.absent.remove(&absent_user_token(digest));
             }
-            // Which tokens they were is not known here: all are read anew.
-            Change::UserTokensOf { .. } => self.user_tokens.clear(),
+            Change::UserTokensOf { user } => {
+                self.revocations.remove(user);
+                // Which tokens they were is not known here: all are read anew.
+                self.user_tokens.clear();
+            }
             Change::Account { kind, id, .. } => {
                 self.accounts.remove(&(*kind, *id));
                 self.absent.remove(&absent_account(*kind, *id));
@@ -147,6 +163,7 @@ impl Kept {
                 self.consumers.clear();
                 self.delegated.clear();
                 self.user_tokens.clear();
+                self.revocations.clear();
                 self.accounts.clear();
                 self.absent.clear();
             }
@@ -203,7 +220,14 @@ impl Store for Cached {
     }
 
     async fn list_integrations(&self, query: &IntegrationQuery) -> Result<IntegrationPage, StoreError> {
-        self.inner.list_integrations(query).await
+        if !self.is_live() {
+            return self.inner.list_integrations(query).await;
+        }
+        self.kept.directory.list(&*self.inner, query).await
+    }
+
+    async fn integrations(&self) -> Result<Vec<ConsumerRecord>, StoreError> {
+        self.inner.integrations().await
     }
 
     async fn update_consumer(&self, record: &ConsumerRecord) -> Result<Put, StoreError> {
@@ -212,6 +236,14 @@ impl Store for Cached {
 
     async fn delete_consumer(&self, id: ConsumerId, version: Option<u64>) -> Result<Put, StoreError> {
         self.inner.delete_consumer(id, version).await
+    }
+
+    async fn note_secret_uses(&self, id: ConsumerId, seen: &SecretUses) -> Result<(), StoreError> {
+        self.inner.note_secret_uses(id, seen).await
+    }
+
+    async fn secret_uses(&self, id: ConsumerId) -> Result<SecretUses, StoreError> {
+        self.inner.secret_uses(id).await
     }
 
     async fn put_delegated(&self, new: &Delegated) -> Result<(), StoreError> {
@@ -242,8 +274,17 @@ impl Store for Cached {
         self.inner.delete_delegated(consumer, token).await
     }
 
-    async fn claim_nonce(&self, claim: NonceClaim<'_>) -> Result<Claim, StoreError> {
-        self.inner.claim_nonce(claim).await
+    // Handed on as it is: in a future of its own, each signed request would pay for one more box.
+    fn claim_nonce<'store, 'claim, 'both>(
+        &'store self,
+        claim: NonceClaim<'claim>,
+    ) -> Pin<Box<dyn Future<Output = Result<Claim, StoreError>> + Send + 'both>>
+    where
+        'store: 'both,
+        'claim: 'both,
+        Self: 'both,
+    {
+        self.inner.claim_nonce(claim)
     }
 
     async fn put_user_token(&self, token: &UserToken) -> Result<(), StoreError> {
@@ -268,8 +309,30 @@ impl Store for Cached {
         self.inner.user_tokens_of(user).await
     }
 
-    async fn delete_user_tokens(&self, user: User) -> Result<u64, StoreError> {
-        self.inner.delete_user_tokens(user).await
+    async fn list_user_tokens(
+        &self,
+        after: Option<&str>,
+        limit: usize,
+    ) -> Result<(Vec<UserToken>, Option<String>), StoreError> {
+        self.inner.list_user_tokens(after, limit).await
+    }
+
+    async fn delete_user_token(&self, digest: &str) -> Result<bool, StoreError> {
+        self.inner.delete_user_token(digest).await
+    }
+
+    async fn revoke_user_tokens(&self, user: User, now: UnixSeconds) -> Result<u64, StoreError> {
+        self.inner.revoke_user_tokens(user, now).await
+    }
+
+    async fn revoked_before(&self, user: User) -> Result<UnixSeconds, StoreError> {
+        if let Some(found) = self.in_memory(&self.kept.revocations, &user) {
+            return Ok(*found);
+        }
+        // Always answered, so that also a user who never revoked anything costs the store nothing.
+        let read = async { Ok(Some(Arc::new(self.inner.revoked_before(user).await?))) };
+        let found = self.through(&self.kept.revocations, user, String::new(), read).await?;
+        Ok(found.map_or(0, |second| *second))
     }
 
     async fn sweep_user_tokens(&self, kind: UserKind, now: UnixSeconds, limit: usize) -> Result<u64, StoreError> {
@@ -336,8 +399,52 @@ impl Store for Cached {
         self.inner.audit(after, limit).await
     }
 
+    async fn audit_length(&self) -> Result<u64, StoreError> {
+        self.inner.audit_length().await
+    }
+
+    async fn tell_user_token(&self, token: &UserToken) -> Result<(), StoreError> {
+        self.inner.tell_user_token(token).await
+    }
+
+    async fn last_event(&self) -> Result<Cursor, StoreError> {
+        self.inner.last_event().await
+    }
+
+    async fn events(&self, after: Cursor, limit: usize) -> Result<Vec<(Cursor, Event)>, StoreError> {
+        self.inner.events(after, limit).await
+    }
+
+    async fn due_deliveries(&self, webhook: &str, now: UnixSeconds, limit: usize) -> Result<Vec<Delivery>, StoreError> {
+        self.inner.due_deliveries(webhook, now, limit).await
+    }
+
+    async fn settle_delivery(&self, delivery: &Delivery, settled: Settled) -> Result<bool, StoreError> {
+        self.inner.settle_delivery(delivery, settled).await
+    }
+
+    async fn dead_deliveries(&self, after: &str, limit: usize) -> Result<Vec<Delivery>, StoreError> {
+        self.inner.dead_deliveries(after, limit).await
+    }
+
+    async fn replay_delivery(&self, name: &str, now: UnixSeconds, most: usize) -> Result<Option<Delivery>, StoreError> {
+        self.inner.replay_delivery(name, now, most).await
+    }
+
+    async fn outbox_counts(&self, webhooks: &[String]) -> Result<OutboxCounts, StoreError> {
+        self.inner.outbox_counts(webhooks).await
+    }
+
+    fn record_events(&self, recorder: Recorder) {
+        self.inner.record_events(recorder);
+    }
+
     async fn lease(&self, name: &str, holder: &str, ttl_secs: u64) -> Result<bool, StoreError> {
         self.inner.lease(name, holder, ttl_secs).await
+    }
+
+    async fn shared_secret(&self, name: &str, fresh: &Secret) -> Result<Secret, StoreError> {
+        self.inner.shared_secret(name, fresh).await
     }
 
     async fn check(&self) -> Result<(), StoreError> {
@@ -367,80 +474,4 @@ const MOST_ABSENT: usize = 10_000;
 const MOST_ACCOUNTS: usize = 10_000;
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::embedded::Embedded;
-
-    fn cached(entries: usize) -> (Cached, tempfile::TempDir) {
-        let folder = tempfile::tempdir().unwrap();
-        let inner = Embedded::open(folder.path(), &[], 1).unwrap();
-        (Cached::new(Arc::new(inner), entries), folder)
-    }
-
-    /// A bearer token of nobody in particular.
-    fn token(digest: &str) -> Arc<UserToken> {
-        Arc::new(UserToken {
-            digest: digest.to_owned(),
-            user: User {
-                kind: UserKind::Admin,
-                id: 1,
-            },
-            created_at: 1,
-            expires_at: None,
-            upstream_token: None,
-        })
-    }
-
-    async fn read_through(cached: &Cached, digest: &str, read: impl Future<Output = Option<Arc<UserToken>>> + Send) {
-        let read = async { Ok(read.await) };
-        let (key, name) = (digest.to_owned(), absent_user_token(digest));
-        drop(cached.through(&cached.kept.user_tokens, key, name, read).await.unwrap());
-    }
-
-    #[tokio::test]
-    async fn what_was_read_before_a_change_is_not_kept_after_it() {
-        let (cached, _folder) = cached(10);
-
-        read_through(&cached, "a", async {
-            cached.kept.forget(&Change::UserToken { digest: "a".to_owned() });
-            Some(token("a"))
-        })
-        .await;
-        read_through(&cached, "b", async {
-            cached.kept.forget(&Change::UserToken { digest: "b".to_owned() });
-            None
-        })
-        .await;
-        read_through(&cached, "c", async { Some(token("c")) }).await;
-
-        assert!(cached.kept.user_tokens.get("a").is_none());
-        assert!(cached.kept.absent.get(&absent_user_token("b")).is_none());
-        assert!(cached.kept.user_tokens.get("c").is_some());
-    }
-
-    #[tokio::test]
-    async fn nothing_is_kept_or_believed_while_the_feed_is_silent() {
-        let (cached, _folder) = cached(10);
-        read_through(&cached, "kept", async { Some(token("kept")) }).await;
-        cached.freshness.heard(0);
-
-        read_through(&cached, "silent", async { Some(token("silent")) }).await;
-        let believed = cached.user_token("kept").await.unwrap();
-
-        assert!(cached.kept.user_tokens.get("silent").is_none());
-        assert_eq!(believed, None, "the store has no such token");
-    }
-
-    #[tokio::test]
-    async fn memory_is_bounded_for_what_is_there_and_for_what_is_not() {
-        let (cached, _folder) = cached(10);
-
-        for number in 0..1000 {
-            let digest = number.to_string();
-            read_through(&cached, &digest, async { (number % 2 == 0).then(|| token("x")) }).await;
-        }
-
-        assert!(cached.kept.user_tokens.len() <= 10);
-        assert!(cached.kept.absent.len() <= 10);
-    }
-}
+mod tests;

@@ -1,12 +1,14 @@
 //! The life cycle over a real store and a real callback.
 
+mod configured;
+mod sweep;
+
 use std::collections::BTreeSet;
 
 use token_store::{OpenOptions, OwnToken, Secret, Status, open};
 
 use super::activation::Renewal;
 use super::address::OwnAddresses;
-use super::configured::Configured;
 use super::double::{Callback, Manner};
 use super::handshake::Step;
 use super::verifier_post::PostError;
@@ -38,6 +40,7 @@ impl Bench {
             connect_timeout: Duration::from_secs(5),
             cache: 100,
             now: clock.now(),
+            serves: false,
         })
         .await
         .unwrap();
@@ -325,15 +328,45 @@ async fn a_name_is_taken_once() {
 }
 
 #[tokio::test]
-async fn deactivating_ends_the_token_at_once() {
+async fn deactivating_keeps_the_token_and_activating_goes_on_with_it() {
+    let bench = Bench::new().await;
+    let callback = Callback::friendly().await;
+    let id = bench.create(Some(callback.url())).await;
+    bench.partner_makes(id, access("a", false), Status::Active).await;
+
+    let paused = bench.integrations.deactivate(id).await.unwrap();
+    let resumed = bench.integrations.activate(id, None, Renewal::Keep).await.unwrap();
+
+    assert_eq!(paused.integration.unwrap().status, Status::Inactive);
+    assert_eq!(paused.token, Some(access("a", false)));
+    assert_eq!((resumed.status, resumed.exchange), (Status::Active, false));
+    assert!(resumed.credentials.is_none());
+    assert_eq!(resumed.record.token, paused.token);
+    assert!(callback.requests().is_empty());
+}
+
+#[tokio::test]
+async fn deactivating_ends_a_handshake_that_is_under_way() {
     let bench = Bench::new().await;
     let id = bench.create(None).await;
-    let issued = bench.integrations.activate(id, None, Renewal::Keep).await.unwrap();
-    let token = issued.credentials.unwrap().access_token;
+    bench.partner_makes(id, request("v"), Status::Inactive).await;
 
-    let record = bench.integrations.deactivate(id).await.unwrap();
+    let paused = bench.integrations.deactivate(id).await.unwrap();
 
-    assert_eq!(record.integration.unwrap().status, Status::Inactive);
+    assert_eq!(paused.token, None);
+}
+
+#[tokio::test]
+async fn reauthorizing_a_paused_integration_ends_its_token() {
+    let bench = Bench::new().await;
+    let id = bench.create(None).await;
+    let first = bench.integrations.activate(id, None, Renewal::Keep).await.unwrap();
+    let token = first.credentials.unwrap().access_token;
+    bench.integrations.deactivate(id).await.unwrap();
+
+    let renewed = bench.integrations.activate(id, None, Renewal::Replace).await.unwrap();
+
+    assert_eq!(renewed.status, Status::Active);
     assert_eq!(bench.integrations.store.consumer_of_token(&token).await.unwrap(), None);
 }
 
@@ -389,101 +422,4 @@ fn what_is_remembered_of_handshakes_is_bounded() {
     }
 
     assert_eq!(handshakes.size(), (128, 128 + 15));
-}
-
-fn configured(name: &str, resources: &[&str]) -> NewIntegration {
-    NewIntegration {
-        setup: Setup::Config,
-        grant: Grant::Listed(resources.iter().map(|id| (*id).to_owned()).collect()),
-        ..definition(name, None)
-    }
-}
-
-#[tokio::test]
-async fn a_definition_makes_its_integration_once_and_leaves_it_alone() {
-    let bench = Bench::new().await;
-    let defined = configured("Shop sync", &["Magento_Catalog::products"]);
-
-    let first = bench.integrations.configure(defined.clone()).await.unwrap();
-    let made = bench
-        .integrations
-        .store
-        .consumer_by_name("Shop sync")
-        .await
-        .unwrap()
-        .unwrap();
-    let again = bench.integrations.configure(defined).await.unwrap();
-
-    let kept = bench
-        .integrations
-        .store
-        .consumer_by_name("Shop sync")
-        .await
-        .unwrap()
-        .unwrap();
-    assert_eq!((first, again), (Configured::Made, Configured::Kept));
-    assert_eq!(kept, made);
-    assert_eq!(kept.integration.as_ref().unwrap().status, Status::Inactive);
-}
-
-#[tokio::test]
-async fn a_changed_definition_makes_its_integration_anew_and_ends_its_tokens() {
-    let bench = Bench::new().await;
-    bench
-        .integrations
-        .configure(configured("Shop sync", &[]))
-        .await
-        .unwrap();
-    let before = bench
-        .integrations
-        .store
-        .consumer_by_name("Shop sync")
-        .await
-        .unwrap()
-        .unwrap();
-    let id = before.integration.as_ref().unwrap().id;
-    bench.integrations.activate(id, None, Renewal::Keep).await.unwrap();
-
-    let outcome = bench
-        .integrations
-        .configure(configured("Shop sync", &["Magento_Catalog::products"]))
-        .await
-        .unwrap();
-
-    let after = bench
-        .integrations
-        .store
-        .consumer_by_name("Shop sync")
-        .await
-        .unwrap()
-        .unwrap();
-    let integration = after.integration.as_ref().unwrap();
-    assert_eq!(outcome, Configured::Recreated);
-    assert_eq!(integration.status, Status::Recreated);
-    assert_ne!((integration.id, after.consumer.id), (id, before.consumer.id));
-    assert_ne!(after.consumer.key, before.consumer.key);
-    assert_eq!(after.token, None);
-    assert!(bench.integrations.get(id).await.is_err());
-}
-
-#[tokio::test]
-async fn an_integration_made_by_hand_is_never_replaced_by_a_definition() {
-    let bench = Bench::new().await;
-    let id = bench.create(None).await;
-    let name = bench
-        .integrations
-        .get(id)
-        .await
-        .unwrap()
-        .integration
-        .as_ref()
-        .unwrap()
-        .definition
-        .name
-        .clone();
-
-    let outcome = bench.integrations.configure(configured(&name, &[])).await.unwrap();
-
-    assert_eq!(outcome, Configured::NameInUse);
-    assert!(bench.integrations.get(id).await.is_ok());
 }

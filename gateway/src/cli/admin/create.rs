@@ -1,4 +1,4 @@
-//! `countersign admin …`: straight in the store, or through the running gateway.
+//! `countersign admin create`: straight in the store, or through the running gateway.
 
 use std::process::ExitCode;
 
@@ -6,17 +6,13 @@ use http::Method;
 use serde_json::{Value, json};
 use token_store::{OpenError, Role, Secret};
 
-use super::api::{Api, CallError};
-use super::open::{self, AccountError};
-use super::{ConfigFile, block_on, exit_code, fail, misused, prompt, say, with_causes};
+use crate::cli::api::{Api, CallError};
+use crate::cli::{ConfigFile, block_on, fail, misused, open, prompt, say, with_causes};
 use crate::clock::Clock;
 use crate::config::{Config, Environment};
+use crate::exchange::account::{AccountError, check_name, check_password};
 
-/// Admin accounts: the bootstrap
-#[derive(Debug, clap::Subcommand)]
-pub(super) enum Command {
-    /// Create an admin account
-    #[command(after_help = "\
+pub(super) const HELP: &str = "\
 The password comes from COUNTERSIGN_ADMIN_PASSWORD, the first line of stdin when that is piped, or a prompt; it has from 8 to
 1024 characters. The account is written straight to the store or, where a running gateway holds it, through the control
 socket beside it.
@@ -25,12 +21,10 @@ Roles: viewer reads all but credentials; operator also activates, deactivates an
 
 Examples:
   countersign admin create --username admin
-  countersign admin create --username ci --role operator < password-file")]
-    Create(Create),
-}
+  countersign admin create --username ci --role operator < password-file";
 
 #[derive(Debug, clap::Args)]
-pub(super) struct Create {
+pub(in crate::cli) struct Create {
     #[command(flatten)]
     file: ConfigFile,
     // Help by attribute where its words would need backticks, which a terminal shows.
@@ -68,12 +62,7 @@ fn role(text: &str) -> Result<Role, String> {
     }
 }
 
-pub(super) fn run(command: &Command) -> ExitCode {
-    let Command::Create(arguments) = command;
-    exit_code(create(arguments))
-}
-
-fn create(arguments: &Create) -> Result<(), ExitCode> {
+pub(super) fn create(arguments: &Create) -> Result<(), ExitCode> {
     let config = arguments.file.load()?;
     let environment = Environment::of_process();
     let username = arguments
@@ -88,7 +77,8 @@ fn create(arguments: &Create) -> Result<(), ExitCode> {
         Some(password) => Secret::new(password),
         None => prompt::new_password().map_err(|error| misused(&format!("no password: {error}")))?,
     };
-    open::check_account(&username, &password).map_err(|error| misused(&error))?;
+    check_name(&username).map_err(|error| misused(&error))?;
+    check_password(&password).map_err(|error| misused(&error))?;
     let made = block_on(async {
         make(arguments, (&username, &password), &config)
             .await
@@ -100,7 +90,7 @@ fn create(arguments: &Create) -> Result<(), ExitCode> {
 /// A running gateway holds an embedded store: then it makes the account.
 async fn make(arguments: &Create, (username, password): (&str, &Secret), config: &Config) -> Result<u64, CreateError> {
     let clock = Clock::system();
-    match open::store(config, clock).await {
+    match open::store(config, clock, false).await {
         Ok(store) => {
             let named = (username, arguments.email.as_str());
             let made = open::create_admin(&store, clock, named, password, arguments.role).await;

@@ -1,0 +1,310 @@
+//! Admin accounts: made, changed, withdrawn. The admin API works through this, and the command line where no gateway runs.
+//!
+//! Whatever ends an account's use ends its tokens, too, everywhere at once: the account first, so that no sign-in that is
+//! under way can leave a token behind.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde_json::{Value, json};
+use token_store::{
+    Account, AccountId, NewAccount, Put, Role, Secret, Store, StoreError, Totp, TotpStage, User, UserKind,
+};
+
+use super::password::{HashFailed, Passwords};
+use super::{recovery, totp};
+use crate::clock::Clock;
+use crate::random::NoRandomness;
+
+/// Makes and changes admin accounts.
+#[derive(Clone)]
+pub struct Accounts {
+    store: Arc<dyn Store>,
+    clock: Clock,
+    passwords: Passwords,
+}
+
+/// What a new account is made from.
+pub struct Creation {
+    /// The name it signs in with.
+    pub username: String,
+    /// What it signs in with.
+    pub password: Secret,
+    /// What it may do.
+    pub role: Role,
+    /// Its e-mail address, may be empty.
+    pub email: String,
+}
+
+/// What is handed out for a second factor, once.
+pub struct Enrolment {
+    /// For the device.
+    pub secret: Secret,
+    /// For when the device is lost.
+    pub recovery: Vec<Secret>,
+}
+
+/// An account before and after a change.
+#[derive(Debug)]
+pub struct Changed {
+    /// As it was.
+    pub before: Account,
+    /// As it is.
+    pub after: Account,
+}
+
+/// Why an account could not be made or changed.
+#[derive(Debug, thiserror::Error)]
+pub enum AccountError {
+    /// The store.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// No randomness for a password.
+    #[error(transparent)]
+    Hash(#[from] HashFailed),
+    /// Nobody has that number.
+    #[error("The account doesn't exist.")]
+    Unknown,
+    /// Another one has that name.
+    #[error("An account with the name \"{0}\" exists.")]
+    Exists(String),
+    /// It changed since it was read.
+    #[error("It was changed meanwhile. Read it again and repeat the change.")]
+    Changed,
+    /// Nobody could manage accounts any more.
+    #[error("This is the last active account with the role admin. Make another one first.")]
+    LastAdmin,
+    /// A second factor is there.
+    #[error("The account has a second factor. Remove it first.")]
+    Enrolled,
+    /// Nothing was handed out, or it was confirmed.
+    #[error("There is no second factor to confirm.")]
+    NothingToConfirm,
+    /// Not the code of now.
+    #[error("The code is wrong. Check the clocks and try the next one.")]
+    WrongCode,
+    /// No randomness.
+    #[error(transparent)]
+    NoRandomness(#[from] NoRandomness),
+    /// A field.
+    #[error("{0}")]
+    Invalid(&'static str),
+}
+
+impl Accounts {
+    /// On a store.
+    pub fn new(store: Arc<dyn Store>, clock: Clock, passwords: Passwords) -> Self {
+        Self {
+            store,
+            clock,
+            passwords,
+        }
+    }
+
+    /// Makes one, active.
+    pub async fn create(&self, new: Creation) -> Result<Account, AccountError> {
+        check_name(&new.username)?;
+        check_password(&new.password)?;
+        check_email(&new.email)?;
+        let new = NewAccount {
+            kind: UserKind::Admin,
+            username: new.username,
+            email: new.email,
+            password_hash: self.passwords.hash(&new.password).await?,
+            role: new.role,
+            active: true,
+            resources: None,
+            totp: None,
+        };
+        let username = new.username.clone();
+        let made = self.store.create_account(new, self.clock.now()).await?;
+        made.ok_or(AccountError::Exists(username))
+    }
+
+    /// By number.
+    pub async fn get(&self, id: AccountId) -> Result<Arc<Account>, AccountError> {
+        let found = self.store.account(UserKind::Admin, id).await?;
+        found.ok_or(AccountError::Unknown)
+    }
+
+    /// All of them, by number.
+    pub async fn all(&self) -> Result<Vec<Account>, AccountError> {
+        Ok(self.store.accounts(UserKind::Admin).await?)
+    }
+
+    /// Compare-and-set, where a version is given; otherwise applied to whatever stands.
+    pub async fn change(
+        &self,
+        id: AccountId,
+        version: Option<u64>,
+        edit: impl Fn(&mut NewAccount) -> Result<(), AccountError>,
+    ) -> Result<Changed, AccountError> {
+        for _ in 0..TRIES {
+            let before = self.get(id).await?;
+            if version.is_some_and(|version| version != before.version) {
+                return Err(AccountError::Changed);
+            }
+            let mut after = Account::clone(&before);
+            edit(&mut after.definition)?;
+            check_name(&after.definition.username)?;
+            check_email(&after.definition.email)?;
+            self.keep_an_admin(&before, &after).await?;
+            after.updated_at = self.clock.now();
+            match self.store.update_account(&after).await? {
+                Put::Done(version) => {
+                    after.version = version;
+                    self.end_tokens(&before, &after).await?;
+                    let before = Account::clone(&before);
+                    return Ok(Changed { before, after });
+                }
+                Put::NameTaken => return Err(AccountError::Exists(after.definition.username)),
+                // What memory has of another gateway's change is a second old at most.
+                Put::Changed => tokio::time::sleep(PAUSE).await,
+            }
+        }
+        Err(AccountError::Changed)
+    }
+
+    /// Ends its use, or begins it again.
+    pub async fn set_active(&self, id: AccountId, active: bool) -> Result<Changed, AccountError> {
+        self.change(id, None, |definition| {
+            definition.active = active;
+            Ok(())
+        })
+        .await
+    }
+
+    /// Another password; who signed in with the old one has to sign in again.
+    pub async fn set_password(&self, id: AccountId, password: &Secret) -> Result<Changed, AccountError> {
+        check_password(password)?;
+        let hash = self.passwords.hash(password).await?;
+        self.change(id, None, |definition| {
+            definition.password_hash = hash.clone();
+            Ok(())
+        })
+        .await
+    }
+
+    /// A new second factor: its secret and its recovery codes. No code is asked for until one has been confirmed.
+    pub async fn enrol(&self, id: AccountId) -> Result<(Changed, Enrolment), AccountError> {
+        let handed = Enrolment {
+            secret: totp::secret()?,
+            recovery: recovery::draw()?,
+        };
+        let kept = handed
+            .recovery
+            .iter()
+            .map(|code| recovery::digest(&handed.secret, code));
+        let kept: Vec<Secret> = kept.collect();
+        let changed = self.change(id, None, |definition| {
+            let is_active = |one: &Totp| one.stage != TotpStage::Pending;
+            if definition.totp.as_ref().is_some_and(is_active) {
+                return Err(AccountError::Enrolled);
+            }
+            definition.totp = Some(Totp {
+                secret: handed.secret.clone(),
+                stage: TotpStage::Pending,
+                recovery: kept.clone(),
+            });
+            Ok(())
+        });
+        Ok((changed.await?, handed))
+    }
+
+    /// A code shows that the secret arrived: from here on each sign-in needs one, and this one is used.
+    pub async fn confirm(&self, id: AccountId, code: &str) -> Result<Changed, AccountError> {
+        self.change(id, None, |definition| {
+            let pending = |one: &&mut Totp| one.stage == TotpStage::Pending;
+            let one = definition
+                .totp
+                .as_mut()
+                .filter(pending)
+                .ok_or(AccountError::NothingToConfirm)?;
+            let step = totp::step_of(&one.secret, code, self.clock.now(), None);
+            let last_step = step.ok_or(AccountError::WrongCode)?;
+            one.stage = TotpStage::Active { last_step };
+            Ok(())
+        })
+        .await
+    }
+
+    /// Takes the second factor away.
+    pub async fn remove_totp(&self, id: AccountId, version: Option<u64>) -> Result<Changed, AccountError> {
+        self.change(id, version, |definition| {
+            definition.totp = None;
+            Ok(())
+        })
+        .await
+    }
+
+    /// Somebody must be left who can manage accounts.
+    async fn keep_an_admin(&self, before: &Account, after: &Account) -> Result<(), AccountError> {
+        let manages = |one: &Account| one.definition.active && one.definition.role == Role::Admin;
+        if !manages(before) || manages(after) {
+            return Ok(());
+        }
+        let all = self.all().await?;
+        if all.iter().any(|one| one.id != before.id && manages(one)) {
+            Ok(())
+        } else {
+            Err(AccountError::LastAdmin)
+        }
+    }
+
+    async fn end_tokens(&self, before: &Account, after: &Account) -> Result<(), AccountError> {
+        // Also where it was withdrawn before: that time the store may have been gone half-way.
+        if !after.definition.active || before.definition.password_hash != after.definition.password_hash {
+            let (kind, id) = (UserKind::Admin, after.id.0);
+            self.store
+                .revoke_user_tokens(User { kind, id }, self.clock.now())
+                .await?;
+        }
+        Ok(())
+    }
+}
+
+/// An account without its password, its second factor's secret and its recovery codes, of which only is told how many are left.
+pub fn shown(account: &Account) -> Value {
+    let definition = &account.definition;
+    let factor = definition.totp.as_ref().filter(|one| one.stage != TotpStage::Pending);
+    json!({
+        "id": account.id,
+        "username": definition.username,
+        "email": definition.email,
+        "role": definition.role,
+        "active": definition.active,
+        "resources": definition.resources,
+        "totp": factor.is_some(),
+        "recovery_codes": factor.map(|one| one.recovery.len()),
+        "created_at": account.created_at,
+        "updated_at": account.updated_at,
+    })
+}
+
+/// What a name must be.
+pub fn check_name(username: &str) -> Result<(), AccountError> {
+    let plain = !username.is_empty()
+        && username.chars().count() <= 255
+        && !username.chars().any(|one| one.is_control() || one.is_whitespace());
+    plain.then_some(()).ok_or(AccountError::Invalid(
+        "username: from 1 to 255 characters, none of them white space",
+    ))
+}
+
+/// What a password must be.
+pub fn check_password(password: &Secret) -> Result<(), AccountError> {
+    (8..=1024)
+        .contains(&password.expose().chars().count())
+        .then_some(())
+        .ok_or(AccountError::Invalid("password: from 8 to 1024 characters"))
+}
+
+fn check_email(email: &str) -> Result<(), AccountError> {
+    let plain = email.chars().count() <= 254 && !email.chars().any(|one| one.is_control() || one.is_whitespace());
+    plain.then_some(()).ok_or(AccountError::Invalid(
+        "email: at most 254 characters, none of them white space",
+    ))
+}
+
+const TRIES: u32 = 20;
+const PAUSE: Duration = Duration::from_millis(75);

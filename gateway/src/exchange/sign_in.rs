@@ -1,0 +1,406 @@
+//! Who signs in (magento.md 4.1, 4.2, 4.5): the lock-out first, then whoever vouches for the password.
+//!
+//! One message for every failure: unknown user, wrong password, inactive account, locked name; and the same work for an
+//! unknown user as for a known one.
+
+use std::hash::{BuildHasher as _, RandomState};
+use std::sync::Arc;
+
+use bytes::Bytes;
+use http::HeaderMap;
+use http::header::CONTENT_TYPE;
+use serde_json::{Value, json};
+use token_store::{
+    Account, LockoutKind, NewAuditEntry, Put, Secret, Store, StoreError, Totp, TotpStage, User, UserKind,
+};
+use tokio::sync::{Semaphore, SemaphorePermit};
+
+use super::password::{HashFailed, Passwords};
+use super::voucher::Voucher;
+use super::{recovery, totp};
+use crate::clock::Clock;
+use crate::config::Lockout;
+use crate::refusal::{Cause, Message, Refusal};
+
+/// Checks sign-ins.
+pub struct SignIns {
+    store: Arc<dyn Store>,
+    clock: Clock,
+    passwords: Passwords,
+    attempts: Attempts,
+    /// How many may be under way: those past it are turned away at once, so that a flood of guesses, or a storefront that
+    /// hangs, takes no place from other requests.
+    places: Semaphore,
+}
+
+/// Who signed in.
+pub struct SignedIn {
+    /// Kind and number.
+    pub user: User,
+    /// The account, where it is kept here.
+    pub account: Option<Arc<Account>>,
+    /// The storefront's own token, where it vouched and gave one.
+    pub upstream_token: Option<Secret>,
+}
+
+/// A name and a password, both present; and the code of a second factor, where one came.
+pub struct Credentials {
+    username: String,
+    password: Secret,
+    code: Option<Secret>,
+}
+
+/// What an account says to credentials.
+enum Told {
+    Yes(SignedIn),
+    No,
+    /// The password is right. Neither a success nor a failure: whoever guesses passwords must not clear what is counted of
+    /// their guesses at codes.
+    CodeNeeded(u64),
+}
+
+/// One attempt at a time for a name: guesses at once must not all be tried before the first of them is counted.
+struct Attempts {
+    turns: [Semaphore; 64],
+    hasher: RandomState,
+}
+
+impl SignIns {
+    /// On a store.
+    pub fn new(store: Arc<dyn Store>, clock: Clock) -> Result<Self, HashFailed> {
+        Ok(Self {
+            store,
+            clock,
+            passwords: Passwords::new()?,
+            attempts: Attempts::new(),
+            places: Semaphore::new(AT_ONCE),
+        })
+    }
+
+    /// What hashes passwords, for accounts.
+    pub fn passwords(&self) -> &Passwords {
+        &self.passwords
+    }
+
+    /// Failures are counted by name as typed, unknown names too. `voucher`: who is asked instead of the accounts kept here.
+    pub async fn check(
+        &self,
+        kind: UserKind,
+        credentials: &Credentials,
+        lockout: Lockout,
+        voucher: Option<&Voucher>,
+    ) -> Result<SignedIn, Refusal> {
+        let _place = self.places.try_acquire().map_err(|_| Cause::Overloaded)?;
+        let (now, counted) = (self.clock.now(), counted(kind));
+        let name = credentials.username.as_str();
+        let _turn = self.attempts.turn(counted, name).await?;
+        let failures = self.store.sign_in_failures(counted, name, now).await?;
+        // While locked nothing is tried and nothing is counted, so the lock ends (magento.md 4.5).
+        if failures.is_some_and(|failures| failures.count >= lockout.max_failures) {
+            return Err(Cause::SignInFailed.into());
+        }
+        let told = match voucher {
+            None => self.by_account(kind, credentials).await?,
+            Some(voucher) => by_storefront(kind, credentials, voucher).await?,
+        };
+        match told {
+            Told::Yes(signed_in) => {
+                if failures.is_some() {
+                    self.store.clear_sign_in_failures(counted, name).await?;
+                }
+                Ok(signed_in)
+            }
+            Told::CodeNeeded(user) => Err(Refusal::second_factor(user)),
+            Told::No => {
+                self.store
+                    .record_sign_in_failure(counted, name, now, lockout.duration.as_secs())
+                    .await?;
+                Err(Cause::SignInFailed.into())
+            }
+        }
+    }
+
+    async fn by_account(&self, kind: UserKind, credentials: &Credentials) -> Result<Told, Refusal> {
+        let account = self.store.account_by_name(kind, &credentials.username).await?;
+        let hash = account.as_ref().map(|account| &account.definition.password_hash);
+        let right = self.passwords.verify(&credentials.password, hash).await?;
+        let Some(account) = account.filter(|account| right && account.definition.active) else {
+            return Ok(Told::No);
+        };
+        match (second_factor(&account), &credentials.code) {
+            (None, _) => {}
+            (Some(_), None) => return Ok(Told::CodeNeeded(account.id.0)),
+            (Some(_), Some(code)) => {
+                if !self.spend_code(&account, code).await? {
+                    return Ok(Told::No);
+                }
+            }
+        }
+        Ok(Told::Yes(SignedIn {
+            user: User { kind, id: account.id.0 },
+            account: Some(account),
+            upstream_token: None,
+        }))
+    }
+
+    /// A code counts once, on whichever gateway: the step that it was of, or what is left of the recovery codes, is kept
+    /// before the sign-in is good.
+    async fn spend_code(&self, account: &Arc<Account>, code: &Secret) -> Result<bool, StoreError> {
+        let mut account = Arc::clone(account);
+        for _ in 0..TRIES {
+            let Some(factor) = second_factor(&account).and_then(|factor| spent(factor, code, self.clock.now())) else {
+                return Ok(false);
+            };
+            let mut after = Account::clone(&account);
+            after.definition.totp = Some(factor);
+            if let Put::Done(_) = self.store.update_account(&after).await? {
+                self.note_recovery(&account, &after).await?;
+                return Ok(true);
+            }
+            // It changed meanwhile; perhaps only by another sign-in with an earlier code.
+            let before = &account.definition;
+            let current = self.store.account_by_name(before.kind, &before.username).await?;
+            match current.filter(|now| now.definition.password_hash == before.password_hash) {
+                Some(current) => account = current,
+                None => return Ok(false),
+            }
+        }
+        Ok(false)
+    }
+
+    /// A recovery code that is used may mean that somebody found the list: it stands in the audit log.
+    async fn note_recovery(&self, before: &Account, after: &Account) -> Result<(), StoreError> {
+        let left = |one: &Account| one.definition.totp.as_ref().map_or(0, |factor| factor.recovery.len());
+        if left(before) == left(after) {
+            return Ok(());
+        }
+        let told = |one: &Account| json!({ "recovery_codes": left(one) });
+        let entry = NewAuditEntry {
+            at: self.clock.now(),
+            actor: after.definition.username.clone(),
+            origin: "sign-in".to_owned(),
+            action: "admin.recovery_code_used".to_owned(),
+            subject: format!("admin/{}", after.id.0),
+            before: told(before),
+            after: told(after),
+        };
+        self.store.append_audit(entry).await?;
+        Ok(())
+    }
+
+    /// Whether the account was neither disabled nor given another password meanwhile: both end all tokens, and must not miss
+    /// one that was just being made.
+    pub async fn still_holds(&self, signed_in: &SignedIn) -> Result<bool, StoreError> {
+        let Some(account) = &signed_in.account else {
+            return Ok(true);
+        };
+        let before = &account.definition;
+        let now = self.store.account_by_name(before.kind, &before.username).await?;
+        Ok(now.is_none_or(|now| {
+            let now = &now.definition;
+            now.active && now.password_hash == before.password_hash
+        }))
+    }
+}
+
+async fn by_storefront(kind: UserKind, credentials: &Credentials, voucher: &Voucher) -> Result<Told, Refusal> {
+    let vouched = voucher.ask(&credentials.username, &credentials.password).await?;
+    Ok(vouched.map_or(Told::No, |vouched| {
+        Told::Yes(SignedIn {
+            user: User { kind, id: vouched.id },
+            account: None,
+            upstream_token: vouched.token,
+        })
+    }))
+}
+
+/// The second factor, where codes are asked for.
+fn second_factor(account: &Account) -> Option<&Totp> {
+    let factor = account.definition.totp.as_ref()?;
+    (factor.stage != TotpStage::Pending).then_some(factor)
+}
+
+/// The factor once a code is used: six digits of now, or a recovery code. `None`: it is neither.
+fn spent(factor: &Totp, code: &Secret, now: u64) -> Option<Totp> {
+    let TotpStage::Active { last_step } = factor.stage else {
+        return None;
+    };
+    let mut after = factor.clone();
+    if let Some(last_step) = totp::step_of(&factor.secret, code.expose(), now, Some(last_step)) {
+        after.stage = TotpStage::Active { last_step };
+    } else {
+        after.recovery = recovery::spend(&factor.secret, &factor.recovery, code)?;
+    }
+    Some(after)
+}
+
+fn counted(kind: UserKind) -> LockoutKind {
+    match kind {
+        UserKind::Admin => LockoutKind::Admin,
+        UserKind::Customer => LockoutKind::Customer,
+    }
+}
+
+impl Attempts {
+    fn new() -> Self {
+        Self {
+            turns: std::array::from_fn(|_| Semaphore::new(1)),
+            hasher: RandomState::new(),
+        }
+    }
+
+    /// Waits for the turn of a name. Some names share one: that costs time, and the bound costs no memory.
+    async fn turn(&self, kind: LockoutKind, name: &str) -> Result<SemaphorePermit<'_>, Refusal> {
+        let place = self.hasher.hash_one((kind, name)) % 64;
+        let turns = usize::try_from(place).ok().and_then(|place| self.turns.get(place));
+        let turn = turns.ok_or(Cause::Internal)?.acquire().await;
+        turn.map_err(|_| Cause::Internal.into())
+    }
+}
+
+impl Credentials {
+    /// Both must be there (magento.md 4.1).
+    pub fn new(username: Option<String>, password: Option<String>) -> Result<Self, Refusal> {
+        let filled = |value: Option<String>| value.filter(|value| !value.is_empty());
+        match (filled(username), filled(password)) {
+            (Some(username), Some(password)) => {
+                if username.len() > LONGEST_NAME || password.len() > LONGEST_PASSWORD {
+                    return Err(Cause::SignInFailed.into());
+                }
+                Ok(Self {
+                    username,
+                    password: Secret::new(password),
+                    code: None,
+                })
+            }
+            (username, password) => {
+                let absent = [("username", username.is_none()), ("password", password.is_none())];
+                let absent = absent.into_iter().filter(|(_, absent)| *absent);
+                Err(Refusal::absent_fields(
+                    absent.map(|(name, _)| name.to_owned()).collect(),
+                ))
+            }
+        }
+    }
+
+    /// With the code of a second factor, if one came.
+    #[must_use]
+    pub fn with_code(self, code: Option<String>) -> Self {
+        let code = code.filter(|code| !code.is_empty());
+        // What is longer is no code anyway.
+        let bounded = |code: String| Secret::new(code.chars().take(LONGEST_CODE).collect::<String>());
+        let code = code.map(bounded);
+        Self { code, ..self }
+    }
+
+    /// From a JSON body.
+    pub fn of_body(headers: &HeaderMap, body: &Bytes) -> Result<Self, Refusal> {
+        let json = headers
+            .get(CONTENT_TYPE)
+            .and_then(|value| value.to_str().ok())
+            .is_some_and(|value| {
+                value
+                    .split(';')
+                    .next()
+                    .unwrap_or_default()
+                    .trim()
+                    .eq_ignore_ascii_case("application/json")
+            });
+        let malformed = |sentence| Refusal::saying(Cause::RequestMalformed, Message::Plain(sentence));
+        if !json {
+            let sentence = if headers.contains_key(CONTENT_TYPE) {
+                "Content-Type header is invalid."
+            } else {
+                "Content-Type header is empty."
+            };
+            return Err(malformed(sentence));
+        }
+        let Ok(Value::Object(mut members)) = serde_json::from_slice(body) else {
+            return Err(malformed("Decoding error."));
+        };
+        let mut text = |name: &str| match members.remove(name) {
+            None | Some(Value::Null) => Ok(None),
+            Some(Value::String(text)) => Ok(Some(text)),
+            Some(_) => Err(malformed("Decoding error.")),
+        };
+        let (username, password, code) = (text("username")?, text("password")?, text("code")?);
+        Ok(Self::new(username, password)?.with_code(code))
+    }
+}
+
+impl From<HashFailed> for Refusal {
+    fn from(error: HashFailed) -> Self {
+        tracing::error!(%error, "sign-in");
+        Cause::Internal.into()
+    }
+}
+
+/// Sign-ins under way at a time.
+const AT_ONCE: usize = 128;
+const TRIES: u32 = 5;
+/// A recovery code, with spaces round it.
+const LONGEST_CODE: usize = 24;
+const LONGEST_NAME: usize = 255;
+/// Argon2 reads all of it: longer ones are only work.
+const LONGEST_PASSWORD: usize = 1024;
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use token_store::embedded::Embedded;
+    use token_store::{NewAccount, Role};
+
+    use super::*;
+
+    async fn with_jane() -> (SignIns, Arc<dyn Store>, tempfile::TempDir) {
+        let folder = tempfile::tempdir().unwrap();
+        let store: Arc<dyn Store> = Arc::new(Embedded::open(folder.path(), &[], 1).unwrap());
+        let sign_ins = SignIns::new(Arc::clone(&store), Clock::system()).unwrap();
+        let password = Secret::new("correct horse");
+        let jane = NewAccount {
+            kind: UserKind::Admin,
+            username: "jane".to_owned(),
+            email: String::new(),
+            password_hash: sign_ins.passwords().hash(&password).await.unwrap(),
+            role: Role::Admin,
+            active: true,
+            resources: None,
+            totp: None,
+        };
+        store.create_account(jane, 1).await.unwrap();
+        (sign_ins, store, folder)
+    }
+
+    async fn signed_in(sign_ins: &SignIns) -> SignedIn {
+        let credentials = Credentials::new(Some("jane".to_owned()), Some("correct horse".to_owned())).unwrap();
+        let lockout = Lockout {
+            max_failures: 6,
+            duration: Duration::from_secs(60),
+        };
+        let told = sign_ins.check(UserKind::Admin, &credentials, lockout, None).await;
+        told.unwrap()
+    }
+
+    #[tokio::test]
+    async fn a_sign_in_holds_no_more_once_its_account_is_disabled_or_has_another_password() {
+        let changes: [fn(&mut NewAccount); 3] = [
+            |jane| jane.email = "jane@example.org".to_owned(),
+            |jane| jane.active = false,
+            |jane| jane.password_hash = Secret::new("another"),
+        ];
+        let mut holds = Vec::new();
+        for change in changes {
+            let (sign_ins, store, _folder) = with_jane().await;
+            let signed_in = signed_in(&sign_ins).await;
+            let mut jane = Account::clone(signed_in.account.as_deref().unwrap());
+
+            change(&mut jane.definition);
+            store.update_account(&jane).await.unwrap();
+
+            holds.push(sign_ins.still_holds(&signed_in).await.unwrap());
+        }
+
+        assert_eq!(holds, [true, false, false]);
+    }
+}

@@ -1,0 +1,149 @@
+//! Integrations that the configuration defines.
+
+use std::collections::BTreeSet;
+
+use token_store::Status;
+
+use super::super::activation::Renewal;
+use super::super::configured::Configured;
+use super::super::*;
+use super::{Bench, definition};
+use crate::config::{Config, Environment};
+
+fn configured(name: &str, resources: &[&str]) -> NewIntegration {
+    NewIntegration {
+        setup: Setup::Config,
+        grant: Grant::Listed(resources.iter().map(|id| (*id).to_owned()).collect()),
+        ..definition(name, None)
+    }
+}
+
+#[tokio::test]
+async fn a_definition_makes_its_integration_once_and_leaves_it_alone() {
+    let bench = Bench::new().await;
+    let defined = configured("Shop sync", &["Magento_Catalog::products"]);
+
+    let first = bench.integrations.configure(defined.clone()).await.unwrap();
+    let made = bench
+        .integrations
+        .store
+        .consumer_by_name("Shop sync")
+        .await
+        .unwrap()
+        .unwrap();
+    let again = bench.integrations.configure(defined).await.unwrap();
+
+    let kept = bench
+        .integrations
+        .store
+        .consumer_by_name("Shop sync")
+        .await
+        .unwrap()
+        .unwrap();
+    assert_eq!((first, again), (Configured::Made, Configured::Kept));
+    assert_eq!(kept, made);
+    assert_eq!(kept.integration.as_ref().unwrap().status, Status::Inactive);
+}
+
+#[tokio::test]
+async fn a_changed_definition_makes_its_integration_anew_and_ends_its_tokens() {
+    let bench = Bench::new().await;
+    bench
+        .integrations
+        .configure(configured("Shop sync", &[]))
+        .await
+        .unwrap();
+    let before = bench
+        .integrations
+        .store
+        .consumer_by_name("Shop sync")
+        .await
+        .unwrap()
+        .unwrap();
+    let id = before.integration.as_ref().unwrap().id;
+    bench.integrations.activate(id, None, Renewal::Keep).await.unwrap();
+
+    let outcome = bench
+        .integrations
+        .configure(configured("Shop sync", &["Magento_Catalog::products"]))
+        .await
+        .unwrap();
+
+    let after = bench
+        .integrations
+        .store
+        .consumer_by_name("Shop sync")
+        .await
+        .unwrap()
+        .unwrap();
+    let integration = after.integration.as_ref().unwrap();
+    assert_eq!(outcome, Configured::Recreated);
+    assert_eq!(integration.status, Status::Recreated);
+    assert_ne!((integration.id, after.consumer.id), (id, before.consumer.id));
+    assert_ne!(after.consumer.key, before.consumer.key);
+    assert_eq!(after.token, None);
+    assert!(bench.integrations.get(id).await.is_err());
+}
+
+#[tokio::test]
+async fn whatever_changes_of_a_definition_makes_its_integration_anew() {
+    let changes: [fn(&mut NewIntegration); 5] = [
+        |one| one.email = "sync@example.org".to_owned(),
+        |one| one.endpoint = Some("https://partner.example/callback".to_owned()),
+        |one| one.identity_link_url = Some("https://partner.example/login".to_owned()),
+        |one| one.grant = Grant::Listed(BTreeSet::new()),
+        |one| one.grant = Grant::All,
+    ];
+    for (number, change) in changes.into_iter().enumerate() {
+        let bench = Bench::new().await;
+        let mut defined = configured("Shop sync", &["Magento_Catalog::products"]);
+        bench.integrations.configure(defined.clone()).await.unwrap();
+
+        change(&mut defined);
+        let changed = bench.integrations.configure(defined.clone()).await.unwrap();
+        let again = bench.integrations.configure(defined).await.unwrap();
+
+        assert_eq!(
+            (changed, again),
+            (Configured::Recreated, Configured::Kept),
+            "change {number}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_resource_that_gets_a_parent_resets_no_integration() {
+    let bench = Bench::new().await;
+    let defined = configured("Shop sync", &["Magento_Catalog::products"]);
+    bench.integrations.configure(defined.clone()).await.unwrap();
+
+    let text = "[[resources]]\nid = \"Magento_Backend::admin\"\n\
+                [[resources]]\nid = \"Magento_Catalog::products\"\nparent = \"Magento_Backend::admin\"\n";
+    let (config, _) = Config::parse(text, "test", &Environment::default()).unwrap();
+    bench.integrations.live.store(Arc::new(Live::new(&config, 1).unwrap()));
+    let again = bench.integrations.configure(defined).await.unwrap();
+
+    assert_eq!(again, Configured::Kept);
+}
+
+#[tokio::test]
+async fn an_integration_made_by_hand_is_never_replaced_by_a_definition() {
+    let bench = Bench::new().await;
+    let id = bench.create(None).await;
+    let name = bench
+        .integrations
+        .get(id)
+        .await
+        .unwrap()
+        .integration
+        .as_ref()
+        .unwrap()
+        .definition
+        .name
+        .clone();
+
+    let outcome = bench.integrations.configure(configured(&name, &[])).await.unwrap();
+
+    assert_eq!(outcome, Configured::NameInUse);
+    assert!(bench.integrations.get(id).await.is_ok());
+}

@@ -1,0 +1,126 @@
+//! A request's body before it goes on: read whole where it is signed, hashed or rewritten, and cleared of OAuth material.
+
+use bytes::Bytes;
+use http::request::Parts;
+use hyper::body::Incoming;
+use oauth1::Placement;
+
+use super::Exchange;
+use crate::authenticate::body::{self, Bound};
+use crate::authenticate::signature::Proven;
+use crate::config::Limits;
+use crate::live::Route;
+use crate::refusal::{Cause, Refusal};
+use crate::service::in_flight::Turn;
+
+/// A request body, read or still to come.
+pub enum Payload {
+    /// It was signed (or its hash was), so it was read whole.
+    Read(Bytes),
+    /// Nothing of it was read.
+    Unread(Incoming),
+}
+
+impl Payload {
+    /// What was read.
+    pub fn octets(&self) -> Option<&[u8]> {
+        match self {
+            Self::Read(octets) => Some(octets),
+            Self::Unread(_) => None,
+        }
+    }
+
+    /// All of it, within the bounds. While it is waited for, the request gives its turn back.
+    pub async fn read(&mut self, turn: &Turn, bound: Bound) -> Result<Bytes, Refusal> {
+        let read = match self.take() {
+            Self::Read(bytes) => bytes,
+            Self::Unread(incoming) => turn.while_waiting(body::read(incoming, bound)).await?,
+        };
+        *self = Self::Read(read.clone());
+        Ok(read)
+    }
+
+    /// Leaves an empty one.
+    pub(super) fn take(&mut self) -> Self {
+        std::mem::replace(self, Self::Read(Bytes::new()))
+    }
+}
+
+/// Form fields are part of the signature (RFC 5849 section 3.4.1.3.1): a form is read whole before anything is judged.
+pub(super) async fn read_form(exchange: &Exchange<'_>, parts: &Parts, payload: &mut Payload) -> Result<Bytes, Refusal> {
+    let limits = &exchange.local.live.public.limits;
+    let size = u64::try_from(limits.signed_form).unwrap_or(u64::MAX);
+    let form = payload
+        .read(&exchange.served.turn, Bound { size, ..bound(limits) })
+        .await?;
+    if !form.is_empty() && body::is_encoded(&parts.headers) {
+        return Err(Cause::FormEncoded.into());
+    }
+    Ok(form)
+}
+
+/// A declared hash is compared before the nonce is spent (oauth1.md X3): never on a form, whose fields are signed.
+pub(super) async fn check_body_hash(
+    exchange: &Exchange<'_>,
+    proven: &Proven<'_>,
+    declared: &[u8],
+    is_form: bool,
+    payload: &mut Payload,
+) -> Result<(), Refusal> {
+    if is_form {
+        return Err(Cause::ParameterRejected.into());
+    }
+    let limits = &exchange.local.live.public.limits;
+    let bound = Bound {
+        size: limits.body,
+        ..bound(limits)
+    };
+    let octets = payload.read(&exchange.served.turn, bound).await?;
+    let sha1_allowed = proven.credential.methods().contains(oauth1::SignatureMethod::HmacSha1)
+        || proven.credential.methods().contains(oauth1::SignatureMethod::RsaSha1);
+    oauth1::body_hash::check(&octets, declared, sha1_allowed).map_err(Refusal::from)
+}
+
+pub(super) fn bound(limits: &Limits) -> Bound {
+    Bound {
+        size: limits.body,
+        timeout: limits.body_timeout,
+        rate: limits.body_rate,
+    }
+}
+
+/// The OAuth material ends here (C102): upstream gets the query and the form without `oauth_*`, all else as it was.
+pub(super) fn strip(
+    parts: &mut Parts,
+    payload: &mut Payload,
+    placement: Placement,
+    route: &Route,
+) -> Result<(), Refusal> {
+    if route.config.keep_oauth {
+        return Ok(());
+    }
+    match placement {
+        Placement::Header => Ok(()),
+        Placement::Query => {
+            let Some(query) = parts.uri.query().and_then(body::without_oauth) else {
+                return Ok(());
+            };
+            let path = parts.uri.path();
+            let target = if query.is_empty() {
+                path.to_owned()
+            } else {
+                format!("{path}?{query}")
+            };
+            parts.uri = target.parse().map_err(|_| Cause::RequestMalformed)?;
+            Ok(())
+        }
+        Placement::Form => {
+            let Payload::Read(form) = payload else { return Ok(()) };
+            let stripped = std::str::from_utf8(form).ok().and_then(body::without_oauth);
+            if let Some(stripped) = stripped {
+                *form = Bytes::from(stripped);
+            }
+            Ok(())
+        }
+    }
+}

@@ -1,0 +1,459 @@
+//! Refusals explained by the running gateway: kept, asked for by an admin, told to who has a debug token.
+
+use harness::{Admin, Call, Integration, PASSWORD, Response, Shop, Signing, now};
+use serde_json::{Value, json};
+
+#[tokio::test]
+async fn an_admin_is_told_why_a_request_was_refused() {
+    let shop = Shop::shared().await;
+    let reader = shop.integration().granted_all().active().await;
+    let refused = without_query(shop, &reader).send(&shop.gateway).await;
+
+    let answer = explained(&shop.admin, &refused).await.json();
+
+    assert_eq!(refused.status, 401);
+    assert_eq!(answer["result"], "diagnosed");
+    assert_eq!(ids(&answer), ["E20"]);
+    assert_eq!(answer["request_id"].as_str(), refused.header("X-Request-Id"));
+    assert_eq!(answer["cause"], "signature_invalid");
+    assert_eq!(answer["integration_id"], reader.id);
+    assert_eq!(answer["key_shape"], "<consumer secret>&<token secret>");
+    let base = answer["base_string"].as_str().unwrap();
+    assert!(base.contains("%26page%3D2"), "{base}");
+    let whole = answer.to_string();
+    assert!(!whole.contains(&reader.credentials.consumer_secret) && !whole.contains(reader.credentials.token_secret()));
+}
+
+#[tokio::test]
+async fn each_kind_of_mistake_is_seen_with_the_stores_secrets() {
+    let shop = Shop::shared().await;
+    let path = "/rest/V1/products/kinds";
+    let url = format!("{}{path}", shop.gateway.base_url()).replace("http://", "https://");
+    let one = shop.integration().granted_all().active().await;
+    let signing = || Signing::with(&one.credentials);
+    let own = &one.credentials;
+    let key = format!("{}&", own.consumer_secret);
+    let swapped = own.with_token(own.token(), &own.consumer_secret);
+    let foreign = own.with_token("tttttttttttttttttttttttttttttttt", own.token_secret());
+    for (names, call) in [
+        (vec!["E2"], Call::get(path).signed(signing().for_url(&url))),
+        (vec!["E73"], Call::get(path).signed(signing().keyed(&key))),
+        (vec!["E91"], Call::get(path).signed(signing().computed_by("HMAC-SHA1"))),
+        (
+            vec!["E46"],
+            Call::new("PUT", path).form("a=1&b=2").signed(signing().for_form("")),
+        ),
+        (vec!["N1"], Call::get(path).signed(signing().at(-4000))),
+        (vec!["N4"], Call::get(path).signed_by(&foreign)),
+        (
+            vec![],
+            Call::get(path).signed_by(&swapped.with_token(own.token(), "nobody's secret")),
+        ),
+    ] {
+        let refused = call.send(&shop.gateway).await;
+
+        let answer = explained(&shop.admin, &refused).await.json();
+
+        assert_eq!(ids(&answer), names, "{answer}");
+    }
+}
+
+#[tokio::test]
+async fn a_replayed_request_and_an_unknown_key_are_no_mistake_of_the_signature() {
+    let shop = Shop::shared().await;
+    let one = shop.integration().granted_all().active().await;
+    let call = Call::get("/rest/V1/products/replayed")
+        .signed_by(&one.credentials)
+        .to(&shop.gateway);
+    assert_eq!(call.send().await.status, 200);
+    let mut unknown = one.credentials.clone();
+    unknown.consumer_key = "kkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkk".to_owned();
+
+    let replayed = call.send().await;
+    let nobody = Call::get("/rest/V1/products/a")
+        .signed_by(&unknown)
+        .send(&shop.gateway)
+        .await;
+
+    assert_eq!(ids(&explained(&shop.admin, &replayed).await.json()), ["N7"]);
+    let answer = explained(&shop.admin, &nobody).await.json();
+    assert_eq!(ids(&answer), ["N2"]);
+    assert_eq!(answer["cost"]["macs"], 0);
+}
+
+#[tokio::test]
+async fn an_accepted_request_is_not_kept_and_an_unsigned_one_neither() {
+    let shop = Shop::shared().await;
+    let one = shop.integration().granted_all().active().await;
+
+    let served = Call::get("/rest/V1/products/kept")
+        .signed_by(&one.credentials)
+        .send(&shop.gateway)
+        .await;
+    let unsigned = Call::get("/rest/V1/products/kept").send(&shop.gateway).await;
+
+    assert_eq!((served.status, unsigned.status), (200, 401));
+    for answer in [served, unsigned] {
+        assert_eq!(explained(&shop.admin, &answer).await.status, 404);
+    }
+}
+
+#[tokio::test]
+async fn the_list_shows_viewers_who_was_refused_and_why_and_nothing_that_was_sent() {
+    let shop = Shop::shared().await;
+    let one = shop.integration().granted_all().active().await;
+    let viewer = signed_in(shop, "explain-viewer", "viewer").await;
+    let operator = signed_in(shop, "explain-operator", "operator").await;
+    let refused = without_query(shop, &one).send(&shop.gateway).await;
+
+    let list = viewer
+        .get(&format!("/rejections?consumer_key={}", one.credentials.consumer_key))
+        .await;
+
+    let list = list.json();
+    assert_eq!(list["total"], 1);
+    let item = &list["items"][0];
+    assert_eq!(item["request_id"].as_str(), refused.header("X-Request-Id"));
+    assert_eq!(
+        (&item["cause"], &item["path"]),
+        (&json!("signature_invalid"), &json!("/rest/V1/products"))
+    );
+    assert!(!list.to_string().contains("page"));
+    assert_eq!(viewer.get("/rejections?cause=nonce_used&limit=1").await.status, 200);
+    assert_eq!(explained(&viewer, &refused).await.status, 403);
+    assert_eq!(explained(&operator, &refused).await.status, 200);
+}
+
+#[tokio::test]
+async fn each_explanation_is_audited_and_too_many_are_refused() {
+    let shop = Shop::new().start().await;
+    let one = shop.integration().granted_all().active().await;
+    let refused = without_query(&shop, &one).send(&shop.gateway).await;
+
+    let mut statuses = Vec::new();
+    let began = now() / 60;
+    for _ in 0..31 {
+        statuses.push(explained(&shop.admin, &refused).await);
+    }
+
+    let audit = shop.admin.get("/audit?limit=1000").await.json();
+    let entries = audit["items"].as_array().unwrap().iter();
+    let entry = entries
+        .clone()
+        .find(|entry| entry["action"] == "rejection.explained")
+        .unwrap();
+    assert_eq!(entry["after"]["diagnosis"], json!(["E20"]));
+    assert_eq!(entry["subject"], format!("integration {}", one.id));
+    let last = statuses.last().unwrap();
+    if began == now() / 60 {
+        assert_eq!(last.status, 429, "{}", last.text());
+        assert!(last.header("Retry-After").is_some());
+    }
+}
+
+#[tokio::test]
+async fn what_a_route_only_observed_is_explained_too() {
+    let shop = Shop::shared().await;
+    let one = shop.integration().granted_all().active().await;
+    let token = debug_token(shop, &one).await;
+    let wrong = one.credentials.with_token(one.credentials.token(), "");
+    let answer = Call::get("/rest/V1/observed/explained")
+        .signed_by(&wrong)
+        .header("X-Countersign-Debug", &token)
+        .send(&shop.gateway)
+        .await;
+
+    let explanation = explained(&shop.admin, &answer).await.json();
+
+    assert_eq!(answer.status, 200);
+    assert_eq!(ids(&explanation), ["E73"]);
+    assert_eq!(explanation["observed"], true);
+    let seen = shop.upstream.only("observed/explained");
+    assert!(!format!("{:?}", seen.headers).contains(&token));
+}
+
+#[tokio::test]
+async fn plaintext_is_never_kept() {
+    let shop = Shop::new()
+        .set("oauth", "signature_methods", "[\"PLAINTEXT\", \"HMAC-SHA256\"]")
+        .signed_as("https://shop.example")
+        .start()
+        .await;
+    let one = shop.integration().granted_all().active().await;
+    let wrong = one.credentials.with_token(one.credentials.token(), "mistaken");
+    let refused = Call::get("/rest/V1/products/plain")
+        .signed(Signing::with(&wrong).method("PLAINTEXT"))
+        .send(&shop.gateway)
+        .await;
+
+    let answer = explained(&shop.admin, &refused).await.json();
+
+    assert_eq!((refused.status, &answer["result"]), (401, &json!("unknown")));
+    assert!(
+        answer["advice"]
+            .as_str()
+            .unwrap()
+            .contains("the signature itself was not kept")
+    );
+    assert!(!answer.to_string().contains("mistaken"));
+    assert!(!answer.to_string().contains(&one.credentials.consumer_secret));
+}
+
+#[tokio::test]
+async fn a_body_that_is_no_form_is_not_kept_and_that_is_said() {
+    let shop = Shop::shared().await;
+    let one = shop.integration().granted_all().active().await;
+    let refused = Call::new("PUT", "/rest/V1/products/body")
+        .json(&json!({ "sku": "hush" }))
+        .signed(Signing::with(&one.credentials).for_form("sku=hush"))
+        .send(&shop.gateway)
+        .await;
+
+    let answer = explained(&shop.admin, &refused).await.json();
+
+    assert_eq!(answer["result"], "unknown");
+    assert!(answer["advice"].as_str().unwrap().contains("the body was not kept"));
+    assert!(!answer.to_string().contains("hush"));
+}
+
+#[tokio::test]
+async fn a_debug_token_of_the_integration_explains_its_refusals() {
+    let shop = Shop::shared().await;
+    let one = shop.integration().granted_all().active().await;
+    let token = debug_token(shop, &one).await;
+
+    let refused = without_query(shop, &one)
+        .header("X-Countersign-Debug", &token)
+        .send(&shop.gateway)
+        .await;
+
+    let body = refused.json();
+    assert_eq!(refused.status, 401);
+    assert_eq!(body["message"], "The signature is invalid. Verify and try again.");
+    assert_eq!(ids(&body["explanation"]), ["E20"]);
+    let audit = shop.admin.audit().await;
+    let about = format!("integration/{}", one.id);
+    let issued =
+        |entry: &Value| entry["action"] == "integration.debug_token_issued" && entry["subject"] == about.as_str();
+    assert!(audit.iter().any(issued));
+    let audit = Value::from(audit).to_string();
+    assert!(audit.contains("debug token") && !audit.contains(&token));
+}
+
+#[tokio::test]
+async fn white_space_behind_the_key_is_told_to_the_tokens_holder_too() {
+    let shop = Shop::shared().await;
+    let one = shop.integration().granted_all().active().await;
+    let token = debug_token(shop, &one).await;
+    let mut padded = one.credentials.clone();
+    padded.consumer_key.push(' ');
+
+    let refused = Call::get("/rest/V1/products")
+        .header("X-Countersign-Debug", &token)
+        .signed_by(&padded)
+        .send(&shop.gateway)
+        .await;
+
+    assert_eq!(refused.status, 401);
+    assert_eq!(ids(&refused.json()["explanation"]), ["N3"], "{}", refused.text());
+}
+
+#[tokio::test]
+async fn every_dialect_carries_the_explanation() {
+    let shop = Shop::shared().await;
+    let one = shop.integration().granted_all().active().await;
+    let token = debug_token(shop, &one).await;
+    let call = |call: Call| call.header("X-Countersign-Debug", &token);
+
+    let xml = call(without_query(shop, &one))
+        .header("Accept", "application/xml")
+        .send(&shop.gateway)
+        .await;
+    let problem = call(without_query(shop, &one))
+        .asking_for_the_cause()
+        .send(&shop.gateway)
+        .await;
+    let consumer = one.credentials.without_token();
+    let signing = || Signing::with(&consumer).keyed(&consumer.consumer_secret);
+    let form = call(Call::post("/oauth/token/request").signed(signing()))
+        .send(&shop.gateway)
+        .await;
+    let rfc = call(Call::post("/oauth/initiate").signed(signing().set("oauth_callback", "oob")))
+        .send(&shop.gateway)
+        .await;
+
+    assert!(
+        xml.text().contains("<explanation>") && xml.text().contains("<id>E20</id>"),
+        "{}",
+        xml.text()
+    );
+    assert_eq!(ids(&problem.json()["explanation"]), ["E20"]);
+    assert!(
+        form.form("explanation").starts_with("diagnosed; E74: "),
+        "{}",
+        form.text()
+    );
+    assert!(
+        rfc.form("explanation").starts_with("diagnosed; E74: "),
+        "{}",
+        rfc.text()
+    );
+}
+
+#[tokio::test]
+async fn without_a_debug_token_of_its_own_a_refusal_says_no_more_than_ever() {
+    let shop = Shop::shared().await;
+    let (one, other) = (
+        shop.integration().granted_all().active().await,
+        shop.integration().granted_all().active().await,
+    );
+    let foreign = debug_token(shop, &other).await;
+    let changed = debug_token(shop, &one).await.replace('.', ".1");
+    let plain = without_query(shop, &one).send(&shop.gateway).await;
+
+    for token in [foreign.as_str(), &changed, "", "nonsense"] {
+        let refused = without_query(shop, &one)
+            .header("X-Countersign-Debug", token)
+            .send(&shop.gateway)
+            .await;
+
+        assert_eq!(
+            (refused.status, refused.text()),
+            (plain.status, plain.text()),
+            "{token}"
+        );
+        assert_eq!(refused.header("WWW-Authenticate"), plain.header("WWW-Authenticate"));
+    }
+}
+
+#[tokio::test]
+async fn an_expired_debug_token_explains_nothing_and_none_holds_longer_than_a_day() {
+    let shop = Shop::shared().await;
+    let one = shop.integration().granted_all().active().await;
+    let path = format!("/integrations/{}/debug-token", one.id);
+
+    let short = shop.admin.post(&path, &json!({ "lifetime": "1s" })).await;
+    tokio::time::sleep(std::time::Duration::from_millis(2100)).await;
+    let refused = without_query(shop, &one)
+        .header("X-Countersign-Debug", &short.field("debug_token"))
+        .send(&shop.gateway)
+        .await;
+
+    assert!(refused.json().get("explanation").is_none());
+    for (lifetime, status) in [("24h", 200), ("25h", 400), ("0s", 400), ("soon", 400)] {
+        let answer = shop.admin.post(&path, &json!({ "lifetime": lifetime })).await;
+        assert_eq!(answer.status, status, "{lifetime}: {}", answer.text());
+    }
+    let operator = signed_in(shop, "debug-operator", "operator").await;
+    assert_eq!(operator.post(&path, &Value::Null).await.status, 403);
+    assert_eq!(
+        shop.admin
+            .post("/integrations/999999/debug-token", &Value::Null)
+            .await
+            .status,
+        404
+    );
+}
+
+#[tokio::test]
+async fn the_debug_token_never_reaches_upstream() {
+    let shop = Shop::shared().await;
+    let one = shop.integration().granted_all().active().await;
+    let token = debug_token(shop, &one).await;
+
+    let served = Call::get("/rest/V1/products/debugged")
+        .header("X-Countersign-Debug", &token)
+        .header("X_Countersign_Debug", &token)
+        .signed_by(&one.credentials)
+        .send(&shop.gateway)
+        .await;
+
+    assert_eq!(served.status, 200);
+    let seen = shop.upstream.only("debugged");
+    assert!(!format!("{:?}", seen.headers).contains(&token));
+    assert!(!served.text().contains("explanation"));
+}
+
+#[tokio::test]
+async fn a_drifting_client_is_told_by_how_much_only_when_it_holds_the_secret() {
+    let shop = Shop::shared().await;
+    let one = shop.integration().granted_all().active().await;
+    let token = debug_token(shop, &one).await;
+    let late = |key: &str| {
+        let signing = Signing::with(&one.credentials).at(-4000);
+        let signing = if key.is_empty() { signing } else { signing.keyed(key) };
+        Call::get("/rest/V1/products/late")
+            .signed(signing)
+            .header("X-Countersign-Debug", &token)
+    };
+
+    let holder = late("").send(&shop.gateway).await.json();
+    let guesser = late("guessed&guessed").send(&shop.gateway).await.json();
+
+    let sentence = holder["explanation"]["diagnosis"][0]["sentence"].as_str().unwrap();
+    assert!(sentence.contains("s behind"), "{sentence}");
+    assert_eq!(guesser["explanation"]["result"], "unknown");
+    assert!(!guesser["explanation"].to_string().contains("behind"));
+}
+
+#[tokio::test]
+async fn uniform_errors_are_explained_to_the_tokens_holder_alone() {
+    let shop = Shop::new().set("oauth", "uniform_errors", "true").start().await;
+    let one = shop.integration().granted_all().active().await;
+    let token = debug_token(&shop, &one).await;
+
+    let plain = without_query(&shop, &one).send(&shop.gateway).await;
+    let told = without_query(&shop, &one)
+        .header("X-Countersign-Debug", &token)
+        .send(&shop.gateway)
+        .await;
+
+    assert!(plain.json().get("explanation").is_none());
+    assert_eq!(ids(&told.json()["explanation"]), ["E20"]);
+    assert_eq!(plain.json()["message"], told.json()["message"]);
+}
+
+#[tokio::test]
+async fn the_command_asks_the_running_gateway() {
+    let shop = Shop::shared().await;
+    let one = shop.integration().granted_all().active().await;
+    let refused = without_query(shop, &one).send(&shop.gateway).await;
+    let id = refused.header("X-Request-Id").unwrap().to_owned();
+
+    let told = shop.gateway.command(&["explain", "--request", &id]);
+    let unknown = shop.gateway.command(&["explain", "--request", "0123"]);
+
+    let text = String::from_utf8_lossy(&told.stdout).into_owned();
+    assert!(told.status.success(), "{}", String::from_utf8_lossy(&told.stderr));
+    assert!(text.contains("\nE20   Your client left the query"), "{text}");
+    assert_eq!(unknown.status.code(), Some(1));
+    assert!(String::from_utf8_lossy(&unknown.stderr).contains("Each gateway keeps its own"));
+}
+
+fn without_query(shop: &Shop, one: &Integration) -> Call {
+    let signed = format!("{}/rest/V1/products", shop.gateway.base_url());
+    Call::get("/rest/V1/products?page=2").signed(Signing::with(&one.credentials).for_url(&signed))
+}
+
+async fn explained(admin: &Admin, refused: &Response) -> Response {
+    let id = refused.header("X-Request-Id").unwrap();
+    admin.get(&format!("/rejections/{id}")).await
+}
+
+async fn debug_token(shop: &Shop, one: &Integration) -> String {
+    let path = format!("/integrations/{}/debug-token", one.id);
+    let answer = shop.admin.post(&path, &Value::Null).await;
+    assert_eq!(answer.status, 200, "{}", answer.text());
+    answer.field("debug_token")
+}
+
+async fn signed_in(shop: &Shop, username: &str, role: &str) -> Admin {
+    let body = json!({ "username": username, "password": PASSWORD, "role": role, "email": "a@shop.example" });
+    assert_eq!(shop.admin.post("/admins", &body).await.status, 201);
+    Admin::sign_in(shop.gateway.admin(), username, PASSWORD).await
+}
+
+fn ids(answer: &Value) -> Vec<String> {
+    let entries = answer["diagnosis"].as_array().unwrap().iter();
+    entries.map(|entry| entry["id"].as_str().unwrap().to_owned()).collect()
+}

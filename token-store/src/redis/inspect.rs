@@ -1,0 +1,98 @@
+//! What the servers of a store say of themselves, for operators. It only reads: nothing is made, nothing is changed.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use redis::aio::MultiplexedConnection;
+use redis::{RedisResult, cmd};
+
+use super::address::Address;
+use super::nodes::{Dialer, Node};
+use crate::{OpenError, OpenOptions, StoreError};
+
+/// A primary as it is.
+#[derive(Clone, Debug)]
+pub struct Inspected {
+    /// Its clock: time since the Unix epoch.
+    pub clock: Duration,
+    /// `noeviction`, `volatile-lru` …
+    pub eviction: String,
+    /// Octets that it may use; 0: without a limit.
+    pub memory_limit: u64,
+    /// Octets that it uses.
+    pub memory: u64,
+    /// Whether it writes an append-only file.
+    pub append_only: bool,
+    /// Whether the last write to its disk failed.
+    pub disk_failed: bool,
+    /// Replicas that follow it.
+    pub replicas: u64,
+    /// Settings that only `CONFIG GET` tells; `None`: the user may not ask.
+    pub settings: Option<Settings>,
+}
+
+/// What a server was told.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// `always`, `everysec`, `no`
+    pub append_sync: String,
+    /// When it writes a snapshot; empty: never.
+    pub save: String,
+    /// Replicas without which it takes no write; 0: it takes them alone.
+    pub replicas_to_write: u64,
+}
+
+/// All primaries of a store, by host and port; one that can't be asked carries its error.
+pub async fn inspect(options: &OpenOptions) -> Result<Vec<(String, Result<Inspected, StoreError>)>, OpenError> {
+    let address = Address::parse(&options.url)?;
+    let dialer = Dialer::new(address, options.timeout, options.connect_timeout);
+    let map = dialer.find().await.map_err(super::pool::of_redis)?;
+    let mut all = Vec::new();
+    for node in map.nodes() {
+        let asked = ask(&dialer, node).await.map_err(super::pool::of_redis);
+        all.push((place(node), asked));
+    }
+    Ok(all)
+}
+
+async fn ask(dialer: &Dialer, node: &Node) -> RedisResult<Inspected> {
+    let mut connection = dialer.connect(node, |_| ()).await?;
+    let (secs, micros): (u64, u64) = cmd("TIME").query_async(&mut connection).await?;
+    let info: String = cmd("INFO").query_async(&mut connection).await?;
+    let fields: HashMap<&str, &str> = info.lines().filter_map(|line| line.trim().split_once(':')).collect();
+    let text = |name: &str| fields.get(name).copied().unwrap_or_default();
+    let number = |name: &str| text(name).parse().unwrap_or_default();
+    let says_failed = |name: &str| matches!(text(name), "err");
+    Ok(Inspected {
+        clock: Duration::from_secs(secs) + Duration::from_micros(micros),
+        eviction: text("maxmemory_policy").to_owned(),
+        memory_limit: number("maxmemory"),
+        memory: number("used_memory"),
+        append_only: text("aof_enabled") == "1",
+        disk_failed: says_failed("rdb_last_bgsave_status") || says_failed("aof_last_write_status"),
+        replicas: number("connected_slaves"),
+        settings: settings(&mut connection).await,
+    })
+}
+
+/// A managed server, or an ACL, may not tell.
+async fn settings(connection: &mut MultiplexedConnection) -> Option<Settings> {
+    let mut told = HashMap::new();
+    for name in [APPEND_SYNC, SAVE, REPLICAS] {
+        let some: HashMap<String, String> = cmd("CONFIG").arg("GET").arg(name).query_async(connection).await.ok()?;
+        told.extend(some);
+    }
+    Some(Settings {
+        append_sync: told.remove(APPEND_SYNC)?,
+        save: told.remove(SAVE)?,
+        replicas_to_write: told.remove(REPLICAS)?.parse().ok()?,
+    })
+}
+
+fn place(node: &Node) -> String {
+    format!("{}:{}", node.host, node.port)
+}
+
+const APPEND_SYNC: &str = "appendfsync";
+const SAVE: &str = "save";
+const REPLICAS: &str = "min-replicas-to-write";
