@@ -3,6 +3,8 @@
 #![expect(clippy::unwrap_used, reason = "tests: a broken precondition fails the test at once")]
 
 mod commands;
+mod doctor;
+mod doctor_certificates;
 mod explain;
 mod explain_clients;
 mod running;

@@ -7,6 +7,7 @@ mod audit;
 mod check;
 mod config;
 mod customer;
+mod doctor;
 mod event;
 mod explain;
 mod import;
@@ -47,6 +48,7 @@ enum Command {
     Sandbox(sandbox::Arguments),
     Serve(serve::Arguments),
     Check(check::Arguments),
+    Doctor(doctor::Arguments),
     #[command(subcommand)]
     Config(config::Command),
     #[command(subcommand)]
@@ -76,6 +78,7 @@ Examples:
   countersign sandbox                                     try everything, nothing to install
   countersign check --config conf/magento/countersign.toml
   countersign serve --config conf/magento/countersign.toml
+  countersign doctor                                      ports, certificates, clocks, store, upstreams
   countersign admin create --username admin               the first account
   countersign integration create --name Courier --resource Magento_Catalog::products
   countersign sign GET http://127.0.0.1:8080/rest/V1/products/24-MB01 --curl
@@ -90,6 +93,7 @@ pub fn run() -> ExitCode {
         Command::Sandbox(arguments) => sandbox::run(&arguments),
         Command::Serve(arguments) => serve::run(&arguments),
         Command::Check(arguments) => check::run(&arguments),
+        Command::Doctor(arguments) => doctor::run(&arguments),
         Command::Config(command) => config::run(&command),
         Command::Route(command) => route::run(&command),
         Command::Admin(command) => admin::run(&command),

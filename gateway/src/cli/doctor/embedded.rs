@@ -1,0 +1,105 @@
+//! An embedded store: the file system it lies on, the room there, and who may read it.
+
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::{Path, PathBuf};
+
+use rustix::fs::{Access, access, statfs, statvfs};
+
+use super::running::Running;
+use super::{About, Finding};
+use crate::config::Config;
+
+pub(super) fn examine(config: &Config, running: &Running) -> Vec<Finding> {
+    let folder = PathBuf::from(config.store.url.strip_prefix("embedded:").unwrap_or_default());
+    let about = About::new("store", format!("embedded {}", folder.display()));
+    let mut findings = Vec::new();
+    if let Some(status) = running.store() {
+        findings.push(if status == "ok" {
+            about.ok("is open in the running gateway, and answers")
+        } else {
+            about.fail(format!("the running gateway says: {status}"), "see the gateway's log")
+        });
+    }
+    // Before the first start it is not there yet: what will hold it is.
+    let Some(place) = existing(&folder) else {
+        findings.push(about.fail("no part of its path is there", "correct store.url"));
+        return findings;
+    };
+    findings.push(file_system(&about, place));
+    findings.push(room(&about, place));
+    findings.push(rights(&about, &folder, place));
+    findings
+}
+
+fn existing(folder: &Path) -> Option<&Path> {
+    folder
+        .ancestors()
+        .map(|place| {
+            if place.as_os_str().is_empty() {
+                Path::new(".")
+            } else {
+                place
+            }
+        })
+        .find(|place| place.exists())
+}
+
+fn file_system(about: &About, place: &Path) -> Finding {
+    let of_one_machine = "put the store on a disk of this machine, or use Redis";
+    // The magic numbers of statfs(2).
+    match statfs(place).map(|found| found.f_type) {
+        Ok(0x6969 | 0x517B | 0x_FF53_4D42 | 0x_FE53_4D42 | 0x0102_1997) => about.fail(
+            "lies on a network file system, which may lose locks and writes",
+            of_one_machine,
+        ),
+        Ok(0x0102_1994 | 0x8584_58F6) => {
+            about.warn("lies in memory (tmpfs): a reboot loses everything", of_one_machine)
+        }
+        Ok(0x794C_7630) => about.warn(
+            "lies in a container's own layer: it is gone with the container",
+            "mount a volume where the store lies",
+        ),
+        Ok(_) => about.ok("lies on a file system of this machine"),
+        Err(error) => about.fail(format!("its file system can't be asked: {error}"), "correct store.url"),
+    }
+}
+
+fn room(about: &About, place: &Path) -> Finding {
+    let free = statvfs(place).map(|found| found.f_bavail.saturating_mul(found.f_frsize) / MIB);
+    match free {
+        Ok(free) if free < LEAST => about.fail(
+            format!("{free} MiB are free: the store stops when there are none"),
+            "make room on the disk",
+        ),
+        Ok(free) if free < ENOUGH => about.warn(format!("{free} MiB are free"), "make room on the disk"),
+        Ok(free) => about.ok(format!("{free} MiB are free")),
+        Err(error) => about.fail(format!("its disk can't be asked: {error}"), "correct store.url"),
+    }
+}
+
+fn rights(about: &About, folder: &Path, place: &Path) -> Finding {
+    if access(place, Access::READ_OK | Access::WRITE_OK | Access::EXEC_OK).is_err() {
+        return about.fail(
+            format!("this user may not write in {}", place.display()),
+            "run doctor as the gateway's user; if it is, make the folder its own",
+        );
+    }
+    if place != folder {
+        return about.ok("will be made at the first start");
+    }
+    let open_to_others = [folder.to_owned(), folder.join("encryption.key")]
+        .into_iter()
+        .find(|path| std::fs::metadata(path).is_ok_and(|found| found.permissions().mode() & 0o077 != 0));
+    match open_to_others {
+        Some(path) => about.warn(
+            format!("{} is open to other users of this machine", path.display()),
+            format!("chmod go= {}", path.display()),
+        ),
+        None => about.ok("is open to its owner only"),
+    }
+}
+
+const MIB: u64 = 1024 * 1024;
+/// Mebibytes.
+const LEAST: u64 = 64;
+const ENOUGH: u64 = 1024;
