@@ -24,6 +24,7 @@ pub mod status;
 pub mod sweeps;
 pub mod tokens;
 pub mod traffic;
+mod ui;
 pub mod usage;
 
 use std::io;
@@ -127,10 +128,13 @@ impl Serving {
 
 fn router(context: Context) -> Router {
     let api: Router<Context> = Router::new().nest("/api/v1", api());
+    // The console calls the API as any client does, but in the process.
+    let console = ui::router(context.clone(), api.clone().with_state(context.clone()));
     api.route("/health/live", get(status::live))
         .route("/health/ready", get(status::ready))
         .route("/metrics", get(status::metrics))
         .with_state(context)
+        .merge(console)
         .method_not_allowed_fallback(answer::method_not_allowed)
         .layer(DefaultBodyLimit::max(LARGEST_BODY))
 }

@@ -1,0 +1,420 @@
+//! `/accounts`: who may use the console and the admin API, their roles, and how the console looks to oneself.
+
+use axum::Router;
+use axum::extract::Path;
+use axum::http::header::SET_COOKIE;
+use axum::http::{HeaderValue, Method, StatusCode};
+use axum::response::Response;
+use axum::routing::get;
+use maud::{Markup, html};
+use serde::Deserialize;
+use serde_json::json;
+use token_store::Role;
+
+use super::super::ask;
+use super::Console;
+use super::client::Problem;
+use super::confirm::{Confirmed, confirm};
+use super::page::{Page, Place, only_look};
+use super::parts::{Field, Tone, csrf, icon, note, role_name, tag, time, your_password};
+use super::totp;
+use super::visitor::{Form, Submitted, THEMES, Visitor, done, see_other};
+
+pub(super) fn router() -> Router<Console> {
+    Router::new()
+        .route("/accounts", get(index).post(create))
+        .route("/accounts/new", get(new))
+        .route("/accounts/{id}", get(edit).post(change))
+        .route("/accounts/{id}/totp", get(totp::page).post(totp::act))
+}
+
+#[derive(Deserialize)]
+struct Accounts {
+    items: Vec<Account>,
+}
+
+/// An account, as the API shows it.
+#[derive(Clone, Debug, Deserialize)]
+pub(super) struct Account {
+    pub(super) id: u64,
+    pub(super) username: String,
+    email: String,
+    role: Role,
+    active: bool,
+    pub(super) totp: bool,
+    /// How many are left.
+    pub(super) recovery_codes: Option<u64>,
+    updated_at: u64,
+}
+
+impl Account {
+    pub(super) fn address(&self) -> String {
+        format!("/accounts/{}", self.id)
+    }
+
+    /// With the version of it.
+    pub(super) async fn load(visitor: &Visitor, id: &str) -> Result<(Self, String), Problem> {
+        let number = ask::number(id).ok_or_else(|| Problem::not_found("The account doesn't exist."))?;
+        let read = visitor.api.read(&format!("/admins/{number}")).await?;
+        let account = serde_json::from_value(read.body).map_err(|error| Problem::unreadable(&error))?;
+        Ok((account, read.etag.unwrap_or_default()))
+    }
+}
+
+/// `GET /accounts`
+async fn index(visitor: Visitor) -> Response {
+    let page = async {
+        let accounts: Accounts = visitor.api.get("/admins").await?;
+        let now = visitor.console.now();
+        let may = visitor.may(Role::Admin);
+        let body = html! {
+            div.card { div.scroll { table.fold {
+                thead { tr { th scope="col" { "Name" } th scope="col" { "Role" } th scope="col" { "Two-step sign-in" } th scope="col" { "Changed" } th.num scope="col" { "Actions" } } }
+                tbody { @for account in &accounts.items { (row(&visitor, account, now)) } }
+            } } }
+            div.cols.a11 {
+                section.card aria-labelledby="ro" {
+                    header { h2 id="ro" { "Roles" } }
+                    div.in-card { dl.kv {
+                        dt { "viewer" } dd { "sees everything but keys" }
+                        dt { "operator" } dd { "also activates, reauthorizes, deactivates, revokes and tests" }
+                        dt { "admin" } dd { "also creates, edits, deletes, rotates, sees keys and manages accounts" }
+                    } }
+                }
+                (looks(&visitor))
+            }
+        };
+        let page = Page {
+            lead: html! { p.lead { "Who may use this console and the admin API." } },
+            acts: html! {
+                @if may { a.b.main href="/accounts/new" { (icon("plus")) "Add account" } }
+                @else { button.b type="button" disabled title="Needs the role admin" { "Add account" span.vh { " (needs the role admin)" } } }
+            },
+            ..Page::new(Place::Accounts, "Accounts", body)
+        };
+        Ok(visitor.frame().page(&page))
+    };
+    let page: Result<Response, Problem> = page.await;
+    visitor.show(page)
+}
+
+fn row(visitor: &Visitor, account: &Account, now: u64) -> Markup {
+    let is_me = account.id == visitor.account().id.0;
+    let tone = if account.role == Role::Admin {
+        Tone::Accent
+    } else {
+        Tone::Plain
+    };
+    html! {
+        tr {
+            td.lead { a.who href=(account.address()) { (account.username) } @if is_me { " " (tag(Tone::Plain, "you")) } span.sub { (account.email) } }
+            td { (tag(tone, role_name(account.role))) @if !account.active { " " (tag(Tone::Bad, "disabled")) } }
+            td data-l="Two-step" { @if account.totp { "on" } @else { "off" } }
+            td.dim data-l="Changed" { (time(account.updated_at, now)) }
+            td.line { div.acts { a.b.small href=(account.address()) { "Open" span.vh { " " (account.username) } } } }
+        }
+    }
+}
+
+/// A cookie, so that the server writes it into the page and nothing flickers.
+fn looks(visitor: &Visitor) -> Markup {
+    let theme = visitor.view().theme;
+    let choice = |value: &str, label: &str| {
+        let is_chosen = theme.unwrap_or("auto") == value;
+        html! { button.b type="submit" name="theme" value=(value) aria-pressed=(is_chosen.to_string()) { (label) } }
+    };
+    html! {
+        section.card aria-labelledby="th" {
+            header { h2 id="th" { "Appearance" } }
+            div.in-card { form method="post" action="/appearance" {
+                (csrf(&visitor.csrf()))
+                fieldset.join { legend.vh { "Theme" } (choice("auto", "As the system")) (choice("light", "Light")) (choice("dark", "Dark")) }
+            } }
+        }
+    }
+}
+
+/// `POST /appearance`
+pub(super) async fn appearance(Submitted { form, .. }: Submitted) -> Response {
+    let mut response = see_other("/accounts");
+    let theme = THEMES.into_iter().find(|theme| *theme == form.get("theme"));
+    let (theme, lifetime) = theme.map_or(("", 0), |theme| (theme, 31_536_000));
+    let cookie = format!("theme={theme}; Path=/; HttpOnly; SameSite=Strict; Max-Age={lifetime}");
+    response
+        .headers_mut()
+        .extend(HeaderValue::try_from(cookie).ok().map(|cookie| (SET_COOKIE, cookie)));
+    response
+}
+
+/// Why a form comes back: a field and what is wrong with it.
+struct Refused {
+    field: String,
+    message: String,
+    status: StatusCode,
+    /// Whether all but the password was saved before.
+    is_partly_saved: bool,
+}
+
+impl Refused {
+    fn of(problem: Problem) -> Self {
+        let is_name = problem.message.starts_with("An account with the name");
+        let field = if is_name {
+            Some("username".to_owned())
+        } else {
+            problem.field
+        };
+        Self {
+            field: field.unwrap_or_default(),
+            message: problem.message,
+            status: problem.status,
+            is_partly_saved: false,
+        }
+    }
+
+    fn error<'a>(refused: Option<&'a Self>, name: &str) -> Option<&'a str> {
+        refused.filter(|one| one.field == name).map(|one| one.message.as_str())
+    }
+
+    fn note(refused: Option<&Self>) -> Markup {
+        let Some(refused) = refused else { return html! {} };
+        let has_field = ["username", "email", "password", "current_password"].contains(&refused.field.as_str());
+        let text = html! {
+            strong { @if refused.is_partly_saved { "All but the new password was saved." } @else { "Nothing was saved yet." } }
+            @if has_field { " One field below needs a change; what you typed is still here, except passwords." }
+            @else { " " (refused.message) }
+        };
+        note(Tone::Bad, "warn", &text)
+    }
+}
+
+/// `GET /accounts/new`
+async fn new(visitor: Visitor) -> Response {
+    render_new(&visitor, &Form::default(), None)
+}
+
+fn render_new(visitor: &Visitor, form: &Form, refused: Option<&Refused>) -> Response {
+    let may = visitor.may(Role::Admin);
+    let password = Field {
+        kind: "password",
+        autocomplete: "new-password",
+        error: Refused::error(refused, "password"),
+        hint: Some("From 8 to 1024 characters. Tell it to nobody but its owner."),
+        ..Field::new("password", "Password of the new account", "")
+    };
+    let username = Field {
+        most: Some(255),
+        error: Refused::error(refused, "username"),
+        ..Field::new("username", "User name", form.get("username"))
+    };
+    let body = html! {
+        @if may { (Refused::note(refused)) } @else { (only_look(visitor, Role::Admin, &[])) }
+        form.stack method="post" action="/accounts" novalidate data-guard {
+            (csrf(&visitor.csrf()))
+            fieldset.plain disabled[!may] { div.stack {
+                div.two { (username.show()) (email(form.get("email"), refused)) }
+                div.two { (role_field(form.get("role"))) (password.show()) }
+                div.two { (your_password("current_password", Refused::error(refused, "current_password"))) }
+            } }
+            div.savebar { span.say role="status" {} a.b.plain href="/accounts" { "Back" } @if may { button.b.main type="submit" { "Add account" } } }
+        }
+    };
+    let page = Page {
+        crumb: Some(("/accounts", "Accounts")),
+        is_narrow: true,
+        status: refused.map_or(StatusCode::OK, |refused| refused.status),
+        ..Page::new(Place::Accounts, "New account", body)
+    };
+    visitor.frame().page(&page)
+}
+
+fn email(value: &str, refused: Option<&Refused>) -> Markup {
+    let field = Field {
+        kind: "email",
+        most: Some(254),
+        is_optional: true,
+        error: Refused::error(refused, "email"),
+        ..Field::new("email", "Email", value)
+    };
+    field.show()
+}
+
+fn role_field(chosen: &str) -> Markup {
+    html! {
+        div.field {
+            label for="role" { "Role" }
+            select.in id="role" name="role" {
+                @for role in [Role::Viewer, Role::Operator, Role::Admin] { option value=(role_name(role)) selected[role_name(role) == chosen] { (role_name(role)) } }
+            }
+        }
+    }
+}
+
+/// What stands between a form and its change: the password of who sent it.
+async fn confirmed(visitor: &Visitor, form: &Form) -> Result<Option<Response>, Refused> {
+    match confirm(visitor, form).await.map_err(Refused::of)? {
+        Confirmed::Yes => Ok(None),
+        Confirmed::Locked(away) => Ok(Some(away)),
+        Confirmed::No(message) => Err(Refused {
+            field: "current_password".to_owned(),
+            message,
+            status: StatusCode::UNPROCESSABLE_ENTITY,
+            is_partly_saved: false,
+        }),
+    }
+}
+
+/// `POST /accounts`
+async fn create(Submitted { visitor, form }: Submitted) -> Response {
+    let made = async {
+        if let Some(away) = confirmed(&visitor, &form).await? {
+            return Ok(away);
+        }
+        let body = json!({
+            "username": form.get("username").trim(),
+            "email": form.get("email").trim(),
+            "role": form.get("role"),
+            "password": form.get("password"),
+        });
+        visitor.api.post("/admins", Some(&body)).await.map_err(Refused::of)?;
+        let said = format!("The account '{}' was added.", form.get("username").trim());
+        Ok(done("/accounts", &said))
+    };
+    let made: Result<Response, Refused> = made.await;
+    match made {
+        Ok(response) => response,
+        Err(refused) => render_new(&visitor, &form, Some(&refused)),
+    }
+}
+
+/// `GET /accounts/{id}`
+async fn edit(visitor: Visitor, Path(id): Path<String>) -> Response {
+    let page = async {
+        let (account, version) = Account::load(&visitor, &id).await?;
+        Ok(render_edit(&visitor, &account, &version, None))
+    };
+    let page = page.await;
+    visitor.show(page)
+}
+
+fn render_edit(visitor: &Visitor, account: &Account, version: &str, refused: Option<(&Refused, &Form)>) -> Response {
+    let may = visitor.may(Role::Admin);
+    let is_me = account.id == visitor.account().id.0;
+    let (said, typed) = (refused.map(|(said, _)| said), refused.map(|(_, form)| form));
+    let value = |name: &str, stands: &str| typed.map_or_else(|| stands.to_owned(), |form| form.get(name).to_owned());
+    let (username, address) = (value("username", &account.username), value("email", &account.email));
+    let role = value("role", role_name(account.role));
+    let name = Field {
+        most: Some(255),
+        error: Refused::error(said, "username"),
+        ..Field::new("username", "User name", &username)
+    };
+    let password = Field {
+        kind: "password",
+        autocomplete: "new-password",
+        is_optional: true,
+        error: Refused::error(said, "password"),
+        hint: Some("Left empty it stays. A new one signs the account out everywhere."),
+        ..Field::new("password", "New password", "")
+    };
+    let body = html! {
+        @if may { (Refused::note(said)) } @else { (only_look(visitor, Role::Admin, &[])) }
+        form.stack method="post" action=(account.address()) novalidate data-guard {
+            (csrf(&visitor.csrf()))
+            input type="hidden" name="version" value=(version);
+            fieldset.plain disabled[!may] { div.stack {
+                div.two { (name.show()) (email(&address, said)) }
+                div.two { (role_field(&role)) (password.show()) }
+                div.two { (your_password("current_password", Refused::error(said, "current_password"))) }
+            } }
+            div.savebar { span.say role="status" {} a.b.plain href="/accounts" { "Back" } @if may { button.b.main type="submit" name="do" value="save" { "Save" } } }
+        }
+        div.cols.a11 { (totp::card(visitor, account)) (withdrawal(visitor, account)) }
+    };
+    let page = Page {
+        crumb: Some(("/accounts", "Accounts")),
+        marks: html! { @if is_me { (tag(Tone::Plain, "you")) } @if !account.active { (tag(Tone::Bad, "disabled")) } },
+        is_narrow: true,
+        status: said.map_or(StatusCode::OK, |said| said.status),
+        ..Page::new(Place::Accounts, &account.username, body)
+    };
+    visitor.frame().page(&page)
+}
+
+fn withdrawal(visitor: &Visitor, account: &Account) -> Markup {
+    let (ends, withdraws) = (visitor.may(Role::Operator), visitor.may(Role::Admin));
+    html! {
+        section.card aria-labelledby="wd" {
+            header { h2 id="wd" { "Sessions and tokens" } }
+            div.in-card {
+                p.dim { "Signing out everywhere ends all sessions and tokens of this account, on every gateway. Disabling also keeps it from signing in." }
+                form.acts method="post" action=(account.address()) {
+                    (csrf(&visitor.csrf()))
+                    button.b type="submit" name="do" value="end" disabled[!ends] { "Sign out everywhere" }
+                    @if account.active { button.b.risk type="submit" name="do" value="disable" disabled[!withdraws] { "Disable " (account.username) } }
+                    @else { button.b type="submit" name="do" value="enable" disabled[!withdraws] { "Enable " (account.username) } }
+                }
+            }
+        }
+    }
+}
+
+/// `POST /accounts/{id}`
+async fn change(Path(id): Path<String>, Submitted { visitor, form }: Submitted) -> Response {
+    let page = async {
+        let (account, _) = Account::load(&visitor, &id).await?;
+        let name = &account.username;
+        let path = format!("/admins/{}", account.id);
+        let said = match form.get("do") {
+            "end" => {
+                visitor
+                    .api
+                    .call(Method::DELETE, &format!("{path}/tokens"), None, None)
+                    .await?;
+                format!("The account '{name}' was signed out everywhere.")
+            }
+            verb @ ("disable" | "enable") => {
+                visitor.api.post(&format!("{path}/{verb}"), None).await?;
+                format!("The account '{name}' was {verb}d.")
+            }
+            _ => {
+                return Ok(match saved(&visitor, &form, &path).await {
+                    Ok(away) => away,
+                    Err(refused) => {
+                        let (account, version) = Account::load(&visitor, &id).await?;
+                        render_edit(&visitor, &account, &version, Some((&refused, &form)))
+                    }
+                });
+            }
+        };
+        Ok(done(&account.address(), &said))
+    };
+    let page = page.await;
+    visitor.show(page)
+}
+
+async fn saved(visitor: &Visitor, form: &Form, path: &str) -> Result<Response, Refused> {
+    if let Some(away) = confirmed(visitor, form).await? {
+        return Ok(away);
+    }
+    let body = json!({
+        "username": form.get("username").trim(),
+        "email": form.get("email").trim(),
+        "role": form.get("role"),
+    });
+    let version = Some(form.get("version"));
+    visitor
+        .api
+        .call(Method::PUT, path, version, Some(&body))
+        .await
+        .map_err(Refused::of)?;
+    if !form.get("password").is_empty() {
+        let body = json!({ "password": form.get("password") });
+        let set = visitor.api.post(&format!("{path}/password"), Some(&body)).await;
+        set.map_err(|problem| Refused {
+            is_partly_saved: true,
+            ..Refused::of(problem)
+        })?;
+    }
+    let said = format!("The account '{}' has been saved.", form.get("username").trim());
+    Ok(done("/accounts", &said))
+}

@@ -1,0 +1,228 @@
+//! `/audit`: who changed what, the latest first.
+
+use axum::extract::RawQuery;
+use axum::response::Response;
+use maud::{Markup, html};
+use serde::Deserialize;
+use serde_json::Value;
+
+use super::client::{Problem, query};
+use super::page::{Page, Place};
+use super::parts::{count, icon, time};
+use super::visitor::{Form, Visitor};
+
+#[derive(Deserialize)]
+struct Entries {
+    items: Vec<Entry>,
+    /// How many there are: they are numbered without gaps, so it is the number of the last.
+    total: u64,
+}
+
+#[derive(Clone, Deserialize)]
+struct Entry {
+    number: u64,
+    at: u64,
+    actor: String,
+    origin: String,
+    action: String,
+    subject: String,
+    before: Value,
+    after: Value,
+}
+
+/// What the address asks for.
+struct Wanted {
+    sought: String,
+    who: String,
+    before: Option<u64>,
+}
+
+/// `GET /audit`
+pub(super) async fn index(visitor: Visitor, RawQuery(query): RawQuery) -> Response {
+    let query = Form::of(query.unwrap_or_default().as_bytes());
+    let wanted = Wanted {
+        sought: query.get("q").trim().to_owned(),
+        who: query.get("who").trim().to_owned(),
+        before: query.get("before").parse().ok(),
+    };
+    let page = render(&visitor, &wanted).await;
+    visitor.show(page)
+}
+
+impl Wanted {
+    fn takes(&self, entry: &Entry) -> bool {
+        let sought = self.sought.to_lowercase();
+        let says = |text: &str| text.to_lowercase().contains(&sought);
+        let is_found = sought.is_empty()
+            || says(&entry.action)
+            || says(&entry.subject)
+            || says(&entry.before.to_string())
+            || says(&entry.after.to_string());
+        is_found && (self.who.is_empty() || entry.actor == self.who)
+    }
+}
+
+/// The number of the latest entry.
+async fn latest(visitor: &Visitor) -> Result<u64, Problem> {
+    let entries: Entries = visitor.api.get("/audit?limit=1").await?;
+    Ok(entries.total)
+}
+
+/// The latest that fit, and where older ones begin; not all of a long log is read for one page.
+async fn read(visitor: &Visitor, wanted: &Wanted) -> Result<(Vec<Entry>, Option<u64>), Problem> {
+    let mut until = match wanted.before {
+        Some(before) => before.saturating_sub(1),
+        None => latest(visitor).await?,
+    };
+    let mut found = Vec::new();
+    // What is not filtered is read page by page.
+    let is_filtered = !wanted.sought.is_empty() || !wanted.who.is_empty();
+    let chunk = if is_filtered { CHUNK } else { PAGE_AND_ONE };
+    for _ in 0..CHUNKS {
+        if until == 0 {
+            return Ok((found, None));
+        }
+        let after = until.saturating_sub(chunk);
+        let limit = until - after;
+        let entries: Entries = visitor.api.get(&format!("/audit?after={after}&limit={limit}")).await?;
+        for entry in entries.items.into_iter().rev().filter(|entry| wanted.takes(entry)) {
+            if found.len() == PAGE {
+                return Ok((found, Some(entry.number + 1)));
+            }
+            found.push(entry);
+        }
+        until = after;
+    }
+    Ok((found, (until > 0).then_some(until + 1)))
+}
+
+async fn render(visitor: &Visitor, wanted: &Wanted) -> Result<Response, Problem> {
+    let (entries, older) = read(visitor, wanted).await?;
+    let now = visitor.console.now();
+    let body = html! {
+        form.filter method="get" action="/audit" role="search" {
+            div.field.wide {
+                label for="q" { "Target or change" }
+                div.seek { (icon("search")) input.in id="q" name="q" type="search" value=(wanted.sought) placeholder="integration/7, rotated, a name" data-slash; }
+            }
+            div.field { label for="who" { "Who" } input.in id="who" name="who" value=(wanted.who) placeholder="Anyone" autocomplete="off"; }
+            div.acts { button.b type="submit" { "Filter" } a.b.plain href="/audit" { "Clear" } }
+        }
+        @if entries.is_empty() {
+            section.card { div.empty {
+                h2 { "No entry fits" }
+                p { @if older.is_some() { "The latest " (count(CHUNK * CHUNKS)) " entries were searched." } @else { "All entries were searched." } }
+                a.b href="/audit" { "Clear the filter" }
+            } }
+        } @else { (table(&entries, now)) }
+        @if let Some(older) = older {
+            nav.pager aria-label="Pages" {
+                span {}
+                a.b.small href={ "/audit?" (query([("q", wanted.sought.as_str()), ("who", wanted.who.as_str()), ("before", &older.to_string())])) } { "Older" }
+            }
+        }
+    };
+    let page = Page {
+        lead: html! { p.lead { "Who changed what. Entries can’t be edited or removed; secrets are masked." } },
+        ..Page::new(Place::Audit, "Audit log", body)
+    };
+    Ok(visitor.frame().page(&page))
+}
+
+fn table(entries: &[Entry], now: u64) -> Markup {
+    html! {
+        div.card { div.scroll {
+            table.fold {
+                thead { tr { th scope="col" { "Time (UTC)" } th scope="col" { "Who" } th scope="col" { "Did" } th scope="col" { "To" } th scope="col" { "Change" } } }
+                tbody {
+                    @for entry in entries {
+                        tr {
+                            td.nowrap.top { (time(entry.at, now)) }
+                            td.top.lead { span.who { (entry.actor) } span.sub { (entry.origin) } }
+                            td.top { code { (entry.action) } }
+                            td.top { (subject(&entry.subject)) }
+                            td.top.line { (changes(entry)) }
+                        }
+                    }
+                }
+            }
+        } }
+    }
+}
+
+/// A link, where it is something with a page.
+fn subject(subject: &str) -> Markup {
+    let is_number = |id: &str| !id.is_empty() && id.bytes().all(|byte| byte.is_ascii_digit());
+    match subject.split_once('/') {
+        Some(("integration", id)) if is_number(id) => html! { a href={ "/integrations/" (id) } { (subject) } },
+        Some(("admin", id)) if is_number(id) => html! { a href={ "/accounts/" (id) } { (subject) } },
+        _ => html! { (subject) },
+    }
+}
+
+/// What differs, field by field.
+fn changes(entry: &Entry) -> Markup {
+    let nothing = serde_json::Map::new();
+    let (before, after) = (entry.before.as_object(), entry.after.as_object());
+    if before.is_none() && after.is_none() {
+        return html! { span.faint { "–" } };
+    }
+    let (before, after) = (before.unwrap_or(&nothing), after.unwrap_or(&nothing));
+    let mut names: Vec<&String> = before.keys().chain(after.keys()).collect();
+    names.sort_unstable();
+    names.dedup();
+    let differing = names
+        .into_iter()
+        .filter(|name| *name != "updated_at" && before.get(*name) != after.get(*name))
+        .filter(|name| {
+            [before.get(*name), after.get(*name)]
+                .into_iter()
+                .flatten()
+                .any(says_something)
+        });
+    let is_new = before.is_empty() || after.is_empty();
+    let differing: Vec<&String> = differing
+        .filter(|name| !is_new || TELLING.contains(&name.as_str()) || (before.len() + after.len()) < 5)
+        .collect();
+    html! {
+        @for (place, name) in differing.iter().enumerate() {
+            @if place > 0 { br; }
+            span.dim { (name) " " }
+            span.dif {
+                @if let Some(value) = before.get(*name).filter(|value| !value.is_null()) { del { (brief(value)) } " " }
+                @if let Some(value) = after.get(*name).filter(|value| !value.is_null()) { ins { (brief(value)) } }
+            }
+        }
+        @if differing.is_empty() { span.faint { "–" } }
+    }
+}
+
+fn says_something(value: &Value) -> bool {
+    match value {
+        Value::Null => false,
+        Value::String(text) => !text.is_empty(),
+        Value::Array(items) => !items.is_empty(),
+        Value::Bool(_) | Value::Number(_) | Value::Object(_) => true,
+    }
+}
+
+fn brief(value: &Value) -> String {
+    let text = match value {
+        Value::String(text) => text.clone(),
+        Value::Array(items) if items.len() > 3 => format!("{} of them", items.len()),
+        Value::Array(items) => items.iter().map(brief).collect::<Vec<_>>().join(", "),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::Object(_) => value.to_string(),
+    };
+    if text.chars().count() <= 120 {
+        return text;
+    }
+    text.chars().take(119).chain(['…']).collect()
+}
+
+/// Of something new or gone, these say what it is.
+const TELLING: [&str; 6] = ["name", "username", "role", "endpoint", "resources", "all_resources"];
+const PAGE: usize = 50;
+/// The one more tells whether there are older ones.
+const PAGE_AND_ONE: u64 = 51;
+const CHUNK: u64 = 500;
+const CHUNKS: u64 = 10;

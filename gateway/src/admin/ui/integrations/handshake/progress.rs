@@ -1,0 +1,133 @@
+//! How far a handshake is: what the API knows of it, told as five steps.
+
+use serde::Deserialize;
+use token_store::Status;
+
+/// What the API knows of it.
+#[derive(Deserialize)]
+pub(super) struct Handshake {
+    pub(super) status: Status,
+    pub(super) exchange: bool,
+    pub(super) stage: Option<String>,
+    pub(super) deadline: Option<u64>,
+    pub(super) steps: Vec<Event>,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+pub(super) struct Event {
+    pub(super) at: u64,
+    #[serde(flatten)]
+    pub(super) step: Step,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+#[serde(tag = "step", rename_all = "snake_case")]
+pub(super) enum Step {
+    VerifierPosted {
+        endpoint: Option<String>,
+        took_ms: Option<u64>,
+        address: Option<String>,
+        status: Option<u16>,
+        body: Option<String>,
+        error: Option<String>,
+    },
+    RequestToken {
+        refused: Option<String>,
+    },
+    AccessToken {
+        refused: Option<String>,
+    },
+    TokensMade,
+}
+
+/// How far one of the steps is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Mark {
+    Done,
+    Now,
+    Failed,
+    Waiting,
+}
+
+impl Mark {
+    pub(super) fn class(self) -> &'static str {
+        match self {
+            Self::Done => "done",
+            Self::Now => "now",
+            Self::Failed => "fail",
+            Self::Waiting => "wait",
+        }
+    }
+
+    pub(super) fn pip(self) -> &'static str {
+        match self {
+            Self::Done => "on",
+            Self::Now => "at",
+            Self::Failed => "no",
+            Self::Waiting => "",
+        }
+    }
+}
+
+/// The steps of this handshake, each with its mark.
+pub(super) struct Progress<'a> {
+    pub(super) posts: Vec<&'a Event>,
+    pub(super) requested: Option<&'a Event>,
+    pub(super) granted: Option<&'a Event>,
+    pub(super) refused: Option<(&'a Event, &'a str, &'static str)>,
+    pub(super) marks: [Mark; 5],
+    pub(super) is_lapsed: bool,
+}
+
+impl<'a> Progress<'a> {
+    pub(super) fn of(handshake: &'a Handshake, now: u64) -> Self {
+        let is_post = |event: &&Event| matches!(event.step, Step::VerifierPosted { .. });
+        let posts: Vec<&Event> = handshake.steps.iter().filter(is_post).collect();
+        // What happened before the last posting belongs to a handshake that is over, but while that POST ran partners ask.
+        let since = posts.last().map_or(0, |event| event.at);
+        let current = || handshake.steps.iter().filter(move |event| event.at >= since);
+        let last = |wanted: fn(&Step) -> bool| current().rfind(|event| wanted(&event.step));
+        let requested = last(|step| matches!(step, Step::RequestToken { refused: None }));
+        let granted = last(|step| matches!(step, Step::AccessToken { refused: None }));
+        let refused = current().rev().find_map(|event| match &event.step {
+            Step::RequestToken { refused: Some(cause) } => Some((event, cause.as_str(), "/oauth/token/request")),
+            Step::AccessToken { refused: Some(cause) } => Some((event, cause.as_str(), "/oauth/token/access")),
+            Step::RequestToken { refused: None }
+            | Step::AccessToken { refused: None }
+            | Step::VerifierPosted { .. }
+            | Step::TokensMade => None,
+        });
+        let is_lapsed = handshake.deadline.is_some_and(|deadline| deadline <= now);
+        let is_active = handshake.status == Status::Active && handshake.stage.as_deref() == Some("access");
+        let delivered = posts
+            .last()
+            .is_some_and(|event| matches!(&event.step, Step::VerifierPosted { error: None, .. }));
+        let marks = if is_active {
+            [Mark::Done; 5]
+        } else if posts.is_empty() || handshake.stage.is_none() {
+            [Mark::Now, Mark::Waiting, Mark::Waiting, Mark::Waiting, Mark::Waiting]
+        } else if !delivered {
+            [Mark::Done, Mark::Failed, Mark::Waiting, Mark::Waiting, Mark::Waiting]
+        } else if requested.is_some() || handshake.stage.as_deref() == Some("request") {
+            [Mark::Done, Mark::Done, Mark::Done, Mark::Done, Mark::Now]
+        } else {
+            [Mark::Done, Mark::Done, Mark::Now, Mark::Waiting, Mark::Waiting]
+        };
+        Self {
+            posts,
+            requested,
+            granted,
+            refused: refused.filter(|_| !is_active),
+            marks,
+            is_lapsed: is_lapsed && !is_active,
+        }
+    }
+
+    pub(super) fn mark(&self, place: usize) -> Mark {
+        self.marks.get(place).copied().unwrap_or(Mark::Waiting)
+    }
+
+    pub(super) fn is_active(&self) -> bool {
+        self.mark(4) == Mark::Done
+    }
+}

@@ -1,0 +1,234 @@
+//! The tree of check-boxes: below `Magento_Backend::admin`, in its order; a ticked resource takes those above it along.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use maud::{Markup, html};
+use serde::Deserialize;
+
+use super::super::client::Problem;
+use super::super::parts::icon;
+use super::super::visitor::Visitor;
+
+/// All resources by what is above them.
+pub(in crate::admin::ui) struct Tree {
+    below: BTreeMap<String, Vec<Resource>>,
+    above: BTreeMap<String, String>,
+    roots: Vec<Resource>,
+    size: usize,
+}
+
+/// A resource, as the API shows it.
+#[derive(Clone, Debug, Deserialize)]
+pub(in crate::admin::ui) struct Resource {
+    pub(in crate::admin::ui) id: String,
+    pub(in crate::admin::ui) title: String,
+    parent: Option<String>,
+    order: i64,
+}
+
+impl Tree {
+    pub(in crate::admin::ui) async fn load(visitor: &Visitor) -> Result<Self, Problem> {
+        #[derive(Deserialize)]
+        struct Resources {
+            items: Vec<Resource>,
+        }
+        let resources: Resources = visitor.api.get("/resources").await?;
+        Ok(Self::of(resources.items))
+    }
+
+    fn of(items: Vec<Resource>) -> Self {
+        let known: BTreeSet<String> = items.iter().map(|one| one.id.clone()).collect();
+        let mut tree = Self {
+            below: BTreeMap::new(),
+            above: BTreeMap::new(),
+            roots: Vec::new(),
+            size: 0,
+        };
+        for one in items {
+            let parent = one.parent.clone().filter(|parent| known.contains(parent));
+            if let Some(parent) = &parent {
+                tree.above.insert(one.id.clone(), parent.clone());
+            }
+            if FRAMES.contains(&one.id.as_str()) {
+                continue;
+            }
+            tree.size += 1;
+            match parent.filter(|parent| !FRAMES.contains(&parent.as_str())) {
+                Some(parent) => tree.below.entry(parent).or_default().push(one),
+                None => tree.roots.push(one),
+            }
+        }
+        let by_order = |one: &Resource, other: &Resource| (one.order, &one.title).cmp(&(other.order, &other.title));
+        tree.roots.sort_by(by_order);
+        tree.below.values_mut().for_each(|siblings| siblings.sort_by(by_order));
+        tree
+    }
+
+    /// How many can be ticked.
+    pub(super) fn size(&self) -> usize {
+        self.size
+    }
+
+    /// The topmost, in order.
+    pub(in crate::admin::ui) fn roots(&self) -> &[Resource] {
+        &self.roots
+    }
+
+    /// Those right below one.
+    pub(in crate::admin::ui) fn below(&self, id: &str) -> &[Resource] {
+        self.below.get(id).map_or(&[], Vec::as_slice)
+    }
+
+    /// With everything above them, as a form without script can't know.
+    pub(super) fn with_ancestors(&self, ids: &BTreeSet<String>) -> BTreeSet<String> {
+        let mut all = ids.clone();
+        for id in ids {
+            let mut above = self.above.get(id);
+            while let Some(parent) = above {
+                if !all.insert(parent.clone()) {
+                    break;
+                }
+                above = self.above.get(parent);
+            }
+        }
+        all
+    }
+
+    /// Whether one stands below another, or is it.
+    pub(in crate::admin::ui) fn is_below(&self, id: &str, other: &str) -> bool {
+        let mut at = Some(id);
+        while let Some(here) = at {
+            if here == other {
+                return true;
+            }
+            at = self.above.get(here).map(String::as_str);
+        }
+        false
+    }
+
+    /// How many of those below one are among `ids`, and how many there are.
+    fn granted_below(&self, id: &str, ids: &BTreeSet<String>) -> (usize, usize) {
+        self.below(id).iter().fold((0, 0), |(granted, all), one| {
+            let (granted_below, all_below) = self.granted_below(&one.id, ids);
+            let own = usize::from(ids.contains(&one.id));
+            (granted + own + granted_below, all + 1 + all_below)
+        })
+    }
+
+    fn matches(&self, one: &Resource, sought: &str) -> bool {
+        is_match(one, sought) || self.below(&one.id).iter().any(|child| self.matches(child, sought))
+    }
+}
+
+fn is_match(one: &Resource, sought: &str) -> bool {
+    one.title.to_lowercase().contains(sought) || one.id.to_lowercase().contains(sought)
+}
+
+/// How the tree is shown.
+#[derive(Clone, Copy)]
+pub(in crate::admin::ui) struct Shown<'a> {
+    pub(super) tree: &'a Tree,
+    pub(super) granted: &'a BTreeSet<String>,
+    /// In lower case.
+    pub(super) sought: &'a str,
+    /// Not to be changed.
+    pub(super) is_fixed: bool,
+}
+
+impl Shown<'_> {
+    /// The whole tree.
+    pub(super) fn show(&self) -> Markup {
+        html! {
+            ul.tree.fixed[self.is_fixed] data-live[!self.is_fixed] {
+                @for root in self.tree.roots() { (self.node(root)) }
+            }
+        }
+    }
+
+    fn node(&self, one: &Resource) -> Markup {
+        let below = self.tree.below(&one.id);
+        let (granted, all) = self.tree.granted_below(&one.id, self.granted);
+        let id = format!("r-{}", one.id.replace("::", "-"));
+        let is_hidden = !self.sought.is_empty() && !self.tree.matches(one, self.sought);
+        let is_open = !self.sought.is_empty() || granted > 0;
+        html! {
+            li hidden[is_hidden] {
+                div.n {
+                    input.box type="checkbox" id=(id) name="resource[]" value=(one.id) checked[self.granted.contains(&one.id)] disabled[self.is_fixed];
+                    label for=(id) {
+                        @if !self.sought.is_empty() && is_match(one, self.sought) { mark { (one.title) } } @else { (one.title) }
+                    }
+                    code { (one.id) }
+                    @if all > 0 { span.tag { (granted) " of " (all) } }
+                }
+                @if all > 0 {
+                    details open[is_open] {
+                        summary title="Show or hide" { (icon("right")) span.vh { (one.title) ": show or hide its resources" } }
+                        ul { @for child in below { (self.node(child)) } }
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// What stands above all that can be ticked (magento.md 6.5).
+const FRAMES: [&str; 2] = ["Magento_Backend::admin", "Magento_Backend::all"];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn one(id: &str, parent: Option<&str>, order: i64) -> Resource {
+        Resource {
+            id: id.to_owned(),
+            title: id.to_owned(),
+            parent: parent.map(str::to_owned),
+            order,
+        }
+    }
+
+    fn tree() -> Tree {
+        Tree::of(vec![
+            one("Magento_Backend::admin", None, 0),
+            one("A::b", Some("Magento_Backend::admin"), 20),
+            one("A::a", Some("Magento_Backend::admin"), 30),
+            one("A::b1", Some("A::b"), 0),
+            one("Own::root", None, 10),
+        ])
+    }
+
+    #[test]
+    fn the_tree_begins_below_admin_and_keeps_the_configured_order() {
+        let tree = tree();
+
+        let roots: Vec<&str> = tree.roots().iter().map(|one| one.id.as_str()).collect();
+        assert_eq!(roots, ["Own::root", "A::b", "A::a"]);
+        assert_eq!(tree.size(), 4);
+    }
+
+    #[test]
+    fn a_ticked_resource_takes_those_above_it_along() {
+        let all = tree().with_ancestors(&BTreeSet::from(["A::b1".to_owned()]));
+
+        let expected = ["A::b", "A::b1", "Magento_Backend::admin"].map(str::to_owned);
+        assert_eq!(all, BTreeSet::from(expected));
+    }
+
+    #[test]
+    fn what_is_not_found_is_hidden_but_still_sent() {
+        let tree = tree();
+        let granted = BTreeSet::from(["A::a".to_owned()]);
+        let shown = Shown {
+            tree: &tree,
+            granted: &granted,
+            sought: "b1",
+            is_fixed: false,
+        };
+
+        let markup = shown.show().0;
+
+        assert!(markup.contains("<mark>A::b1</mark>"), "{markup}");
+        assert!(markup.contains("<li hidden><div class=\"n\"><input class=\"box\" type=\"checkbox\" id=\"r-A-a\" name=\"resource[]\" value=\"A::a\" checked>"), "{markup}");
+    }
+}

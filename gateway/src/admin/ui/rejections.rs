@@ -1,0 +1,159 @@
+//! `/rejections` and `/rejections/{request_id}`: what was refused of late, and why, first as a sentence.
+
+use axum::extract::{Path, RawQuery};
+use axum::http::StatusCode;
+use axum::response::Response;
+use maud::{Markup, html};
+use serde::Deserialize;
+use token_store::Role;
+
+use super::client::{Problem, query};
+use super::explanation::{Explanation, copy_report};
+use super::page::{Page, Place, only_look};
+use super::parts::{Tone, count, full_time, icon, tag, time};
+use super::visitor::{Form, Visitor};
+
+#[derive(Deserialize)]
+struct Rejections {
+    items: Vec<Rejection>,
+    total: u64,
+}
+
+#[derive(Deserialize)]
+struct Rejection {
+    request_id: String,
+    at: u64,
+    cause: String,
+    observed: bool,
+    method: String,
+    path: String,
+    client: String,
+    consumer_key: String,
+}
+
+/// One explained.
+#[derive(Deserialize)]
+struct Explained {
+    #[serde(flatten)]
+    rejection: Rejection,
+    integration_id: Option<u64>,
+    #[serde(flatten)]
+    explanation: Explanation,
+}
+
+/// `GET /rejections`
+pub(super) async fn index(visitor: Visitor, RawQuery(query): RawQuery) -> Response {
+    let wanted = Form::of(query.unwrap_or_default().as_bytes());
+    let page = render(&visitor, &wanted).await;
+    visitor.show(page)
+}
+
+async fn render(visitor: &Visitor, wanted: &Form) -> Result<Response, Problem> {
+    let (cause, key) = (wanted.get("cause").trim(), wanted.get("key").trim());
+    let listing = query([("cause", cause), ("consumer_key", key), ("limit", "100")]);
+    let found: Rejections = visitor.api.get(&format!("/rejections?{listing}")).await?;
+    let now = visitor.console.now();
+    let is_filtered = !cause.is_empty() || !key.is_empty();
+    let body = html! {
+        form.filter method="get" action="/rejections" role="search" {
+            div.field.wide { label for="cause" { "Cause" } input.in.mono id="cause" name="cause" value=(cause) placeholder="signature_invalid" autocomplete="off" data-slash; }
+            div.field.wide { label for="key" { "Consumer key" } input.in.mono id="key" name="key" value=(key) placeholder="All 32 characters" autocomplete="off"; }
+            div.acts { button.b type="submit" { "Filter" } a.b.plain href="/rejections" { "Clear" } }
+        }
+        @if found.items.is_empty() {
+            section.card { div.empty {
+                @if is_filtered { h2 { "No refusal fits" } a.b href="/rejections" { "Clear the filter" } }
+                @else { h2 { "No signed call was refused of late" } p { "When one is, it appears here with the reason and what to change." } }
+            } }
+        } @else {
+            (table(visitor, &found.items, now))
+            nav.pager aria-label="Pages" { span { "The latest " (found.items.len()) " of " (count(found.total)) " that this gateway keeps" } a.b.small href={ "/rejections?" (query([("cause", cause), ("key", key)])) } { (icon("refresh")) "Look again" } }
+        }
+    };
+    let page = Page {
+        lead: html! { p.lead { "Signed calls that this gateway refused in the last minutes. Each gateway keeps its own." } },
+        acts: html! { a.b href="/explain" { "Explain a pasted request" } },
+        ..Page::new(Place::Rejections, "Rejections", body)
+    };
+    Ok(visitor.frame().page(&page))
+}
+
+fn table(visitor: &Visitor, items: &[Rejection], now: u64) -> Markup {
+    let may = visitor.may(Role::Operator);
+    html! {
+        div.card { div.scroll { table.fold {
+            thead { tr { th scope="col" { "Time (UTC)" } th scope="col" { "Cause" } th scope="col" { "Call" } th scope="col" { "Consumer key" } th.num scope="col" { "Actions" } } }
+            tbody { @for one in items {
+                tr {
+                    td.nowrap { (time(one.at, now)) }
+                    td { span.tag.cause { (one.cause) } @if one.observed { " " (tag(Tone::Plain, "observed")) } }
+                    td.lead { code { (one.method) " " (one.path) } span.sub { "from " (one.client) } }
+                    td.line { code.sm { (one.consumer_key) } }
+                    td { div.acts {
+                        @if may { a.b.small href={ "/rejections/" (one.request_id) } { "Explain" span.vh { " the call at " (full_time(one.at)) } } }
+                        @else { button.b.small type="button" disabled title="Needs the role operator" { "Explain" span.vh { " (needs the role operator)" } } }
+                    } }
+                }
+            } }
+        } } }
+    }
+}
+
+/// `GET /rejections/{request_id}`
+pub(super) async fn show(visitor: Visitor, Path(id): Path<String>) -> Response {
+    let page = async {
+        if !visitor.may(Role::Operator) {
+            let page = Page {
+                crumb: Some(("/rejections", "Rejections")),
+                status: StatusCode::FORBIDDEN,
+                ..Page::new(
+                    Place::Rejections,
+                    "Why a call was refused",
+                    only_look(&visitor, Role::Operator, &[]),
+                )
+            };
+            return Ok(visitor.frame().page(&page));
+        }
+        let named: String = url::form_urlencoded::byte_serialize(id.as_bytes()).collect();
+        let explained: Explained = visitor.api.get(&format!("/rejections/{named}")).await?;
+        Ok(explanation(&visitor, &explained))
+    };
+    let page = page.await;
+    visitor.show(page)
+}
+
+fn explanation(visitor: &Visitor, explained: &Explained) -> Response {
+    let now = visitor.console.now();
+    let rejection = &explained.rejection;
+    let context = html! {
+        section.card aria-labelledby="ctx" {
+            header { h2 id="ctx" { "Request" } }
+            div.in-card { dl.kv {
+                dt { "Id" } dd { code { (rejection.request_id) } }
+                dt { "At" } dd { (full_time(rejection.at)) " UTC" }
+                dt { "From" } dd { (rejection.client) }
+                dt { "Call" } dd { code { (rejection.method) " " (rejection.path) } }
+                dt { "Cause" } dd { code { (rejection.cause) } }
+                dt { "Consumer key" } dd { code { (rejection.consumer_key) } }
+                @if let Some(id) = explained.integration_id { dt { "Integration" } dd { a href={ "/integrations/" (id) } { "Open it" } } }
+            } }
+        }
+    };
+    let refused = format!(
+        "Request {} ({} {}) was refused: {}.",
+        rejection.request_id, rejection.method, rejection.path, rejection.cause
+    );
+    let valid = "The call was refused for another reason: the cause says which.";
+    let page = Page {
+        crumb: Some(("/rejections", "Rejections")),
+        marks: html! { span.tag.cause { (rejection.cause) } },
+        lead: html! { p.lead { code { (rejection.method) " " (rejection.path) } ", " (time(rejection.at, now)) " UTC" } },
+        acts: copy_report(),
+        ..Page::new(
+            Place::Rejections,
+            "Why a call was refused",
+            explained.explanation.show(valid, &context, &refused),
+        )
+    };
+    visitor.frame().page(&page)
+}

@@ -1,0 +1,169 @@
+//! `/usage`: who uses what, since this gateway started. What is granted and never used makes a stolen key worth more.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use axum::extract::RawQuery;
+use axum::response::Response;
+use maud::{Markup, html};
+use serde::Deserialize;
+
+use super::client::{Problem, query};
+use super::integrations::Integration;
+use super::integrations::tree::{Resource, Tree};
+use super::page::{Page, Place};
+use super::parts::{count, full_time, icon};
+use super::visitor::{Form, Visitor};
+
+#[derive(Deserialize)]
+struct Usage {
+    items: Vec<Seen>,
+    next: Option<String>,
+    since: u64,
+}
+
+#[derive(Deserialize)]
+struct Seen {
+    integration_id: u64,
+    resource: String,
+    count: u64,
+}
+
+#[derive(Deserialize)]
+struct Rows {
+    items: Vec<Integration>,
+    next: Option<String>,
+    total: u64,
+}
+
+/// `GET /usage`
+pub(super) async fn index(visitor: Visitor, RawQuery(query): RawQuery) -> Response {
+    let wanted = Form::of(query.unwrap_or_default().as_bytes());
+    let page = render(&visitor, &wanted).await;
+    visitor.show(page)
+}
+
+async fn render(visitor: &Visitor, wanted: &Form) -> Result<Response, Problem> {
+    let tree = Tree::load(visitor).await?;
+    let (name, branch, resource) = (wanted.get("q").trim(), wanted.get("branch"), wanted.get("resource"));
+    let columns = columns(&tree, branch, resource);
+    let listing = [
+        ("name", name),
+        ("sort", "name"),
+        ("after", wanted.get("after")),
+        ("limit", "25"),
+    ];
+    let rows: Rows = visitor.api.get(&format!("/integrations?{}", query(listing))).await?;
+    let (seen, since) = seen(visitor, &rows.items).await?;
+    let body = html! {
+        form.filter method="get" action="/usage" role="search" data-auto {
+            div.field.wide { label for="q" { "Integration" } div.seek { (icon("search")) input.in id="q" name="q" type="search" value=(name) placeholder="Part of a name" data-slash; } }
+            div.field.wide {
+                label for="branch" { "Branch" }
+                select.in id="branch" name="branch" {
+                    option value="" { "The first resources of all" }
+                    @for root in tree.roots() { option value=(root.id) selected[root.id == branch] { (root.title) } }
+                }
+            }
+            div.acts { button.b type="submit" { "Show" } a.b.plain href="/usage" { "Clear" } }
+        }
+        @if rows.items.is_empty() || columns.is_empty() {
+            section.card { div.empty { h2 { "Nothing to show" } p { "There is no integration of that name, or no resource in this branch." } a.b href="/usage" { "Clear the filter" } } }
+        } @else { (matrix(&rows.items, &columns, &seen)) (key()) }
+        nav.pager aria-label="Pages" {
+            span { (count(rows.total)) " integrations" }
+            @if let Some(next) = &rows.next {
+                a.b.small href={ "/usage?" (query([("q", name), ("branch", branch), ("resource", resource), ("after", next)])) } { "Next" }
+            }
+        }
+    };
+    let page = Page {
+        lead: html! { p.lead { "Calls since this gateway started, " (full_time(since)) " UTC, by integration and resource. A dashed zero is a grant that nobody needed." } },
+        ..Page::new(Place::Usage, "Who uses what", body)
+    };
+    Ok(visitor.frame().page(&page))
+}
+
+/// One resource, a branch of them, or the first of all.
+fn columns<'a>(tree: &'a Tree, branch: &str, resource: &str) -> Vec<&'a Resource> {
+    let mut columns = Vec::new();
+    let mut rest: Vec<&Resource> = tree.roots().iter().rev().collect();
+    while let Some(one) = rest.pop() {
+        let below = tree.below(&one.id);
+        rest.extend(below.iter().rev());
+        let is_wanted = if resource.is_empty() {
+            below.is_empty() && (branch.is_empty() || tree.is_below(&one.id, branch))
+        } else {
+            one.id == resource
+        };
+        if is_wanted {
+            columns.push(one);
+        }
+    }
+    columns.truncate(MOST_COLUMNS);
+    columns
+}
+
+/// How often each of these used which resource.
+async fn seen(visitor: &Visitor, rows: &[Integration]) -> Result<(BTreeMap<(u64, String), u64>, u64), Problem> {
+    let ids: BTreeSet<u64> = rows.iter().map(|row| row.id).collect();
+    let (mut seen, mut after) = (BTreeMap::new(), String::new());
+    loop {
+        let paging = query([("after", after.as_str()), ("limit", "1000")]);
+        let page: Usage = visitor.api.get(&format!("/usage?{paging}")).await?;
+        let known = page.items.into_iter().filter(|one| ids.contains(&one.integration_id));
+        seen.extend(known.map(|one| ((one.integration_id, one.resource), one.count)));
+        match page.next {
+            Some(next) => after = next,
+            None => return Ok((seen, page.since)),
+        }
+    }
+}
+
+fn matrix(rows: &[Integration], columns: &[&Resource], seen: &BTreeMap<(u64, String), u64>) -> Markup {
+    let most = seen.values().copied().max().unwrap_or(1).max(1);
+    html! {
+        div.card { div.scroll tabindex="0" role="region" aria-label="Calls by integration and resource, scrolls sideways" {
+            table.grid-m {
+                thead { tr { th scope="col" { "Integration" } @for one in columns { th scope="col" title=(one.id) { (one.title) } } } }
+                tbody {
+                    @for row in rows {
+                        tr {
+                            th scope="row" {
+                                a.who href=(row.address()) { (row.name) }
+                                small { @if row.all_resources { "all resources" } @else { (row.resources.len()) " granted" } }
+                            }
+                            @for one in columns { td { (cell(row, one, seen, most)) } }
+                        }
+                    }
+                }
+            }
+        } }
+    }
+}
+
+fn cell(row: &Integration, one: &Resource, seen: &BTreeMap<(u64, String), u64>, most: u64) -> Markup {
+    let calls = seen.get(&(row.id, one.id.clone())).copied().unwrap_or(0);
+    let is_granted = row.all_resources || row.resources.contains(&one.id);
+    let heat = match calls.saturating_mul(1000) / most {
+        0..=9 => "cell h1",
+        10..=99 => "cell h2",
+        100..=499 => "cell h3",
+        _ => "cell h4",
+    };
+    html! {
+        @if calls > 0 { span class=(heat) { span { (count(calls)) span.vh { " calls" @if !is_granted { ", no longer granted" } } } } }
+        @else if is_granted { span.cell.h0 title="Granted, not used" { span { "0" span.vh { " calls, granted but not used" } } } }
+        @else { span.cell.hn { span aria-hidden="true" { "·" } span.vh { "not granted" } } }
+    }
+}
+
+fn key() -> Markup {
+    html! {
+        p.key.dim.sm {
+            span.lbl { span.cell.h1 {} span.cell.h4 {} " few to many calls" }
+            span.lbl { span.cell.h0 { "0" } " granted, not used" }
+        }
+    }
+}
+
+const MOST_COLUMNS: usize = 12;
