@@ -1,0 +1,96 @@
+// For everybody: axe-core finds nothing, the keyboard alone is enough, and nothing runs out of a narrow screen.
+import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
+import { after, before, test } from 'node:test';
+import { Browser } from './browser.mjs';
+import { furnished, pages } from './pages.mjs';
+import { Stack, PASSWORD } from './stack.mjs';
+
+const axe = readFileSync(new URL('node_modules/axe-core/axe.min.js', import.meta.url), 'utf8');
+let stack;
+let browser;
+let ids;
+before(async () => {
+  [stack, browser] = await Promise.all([Stack.start(), Browser.start()]);
+  ids = await furnished(stack);
+});
+after(async () => { await browser?.stop(); await stack?.stop(); });
+
+async function violations(page) {
+  await page.evaluate(axe);
+  const { violations: found } = await page.evaluate(() => globalThis.axe.run(document, { resultTypes: ['violations'] }));
+  return found.map((one) => `${one.id}: ${one.nodes.map((node) => `${node.html} ${node.any[0]?.message ?? ''}`).join(' | ').slice(0, 600)}`);
+}
+
+for (const colorScheme of ['light', 'dark']) {
+  for (const width of [1440, 390]) {
+    test(`axe-core finds nothing on any page, ${colorScheme}, ${width} wide`, async () => {
+      const page = await browser.signedIn(stack, { colorScheme, viewport: { width, height: 900 }, bypassCSP: true, reducedMotion: 'reduce' });
+      const found = [];
+      for (const [name, path, prepare] of pages(ids)) {
+        await page.goto(path);
+        await prepare?.(page);
+        found.push(...(await violations(page)).map((one) => `${name}: ${one}`));
+      }
+      await page.goto('/integrations');
+      if (width < 900) {
+        await page.getByRole('button', { name: 'Menu' }).click();
+        found.push(...(await violations(page)).map((one) => `menu: ${one}`));
+        await page.keyboard.press('Escape');
+      }
+      await page.getByRole('link', { name: /^Delete / }).first().click();
+      await page.getByRole('dialog').waitFor();
+      found.push(...(await violations(page)).map((one) => `dialog: ${one}`));
+      assert.deepEqual(found, []);
+      await page.context().close();
+    });
+  }
+}
+
+test('nothing runs out of a screen of 320 points', async () => {
+  const page = await browser.signedIn(stack, { viewport: { width: 320, height: 640 } });
+  const wide = [];
+  for (const [name, path, prepare] of pages(ids)) {
+    await page.goto(path);
+    await prepare?.(page);
+    const over = await page.evaluate(() => document.documentElement.scrollWidth - document.documentElement.clientWidth);
+    if (over > 0) wide.push(`${name}: ${over}`);
+  }
+  assert.deepEqual(wide, []);
+  await page.context().close();
+});
+
+test('by keyboard alone somebody signs in, finds an integration and opens its dialog', async () => {
+  const context = await browser.open(stack);
+  const page = await context.newPage();
+  await page.goto('/sign-in');
+  const focused = () => page.evaluate(() => document.activeElement?.textContent.trim() || document.activeElement?.name);
+  const tabTo = async (wanted) => {
+    for (let tries = 0; tries < 60; tries += 1) {
+      if ((await focused()) === wanted) return;
+      await page.keyboard.press('Tab');
+    }
+    assert.fail(`the keyboard does not reach ${wanted}`);
+  };
+
+  await tabTo('username');
+  await page.keyboard.type('store-admin');
+  await page.keyboard.press('Tab');
+  await page.keyboard.type(PASSWORD);
+  await page.keyboard.press('Enter');
+  await page.waitForURL((url) => url.pathname !== '/sign-in');
+  await page.goto('/integrations');
+  await page.keyboard.press('Tab');
+  assert.equal(await focused(), 'Skip to content');
+  await page.keyboard.press('/');
+  await page.keyboard.type('courier');
+  await page.keyboard.press('Enter');
+  await page.waitForURL('**name=courier**');
+  await tabTo('Activate Courier labels');
+  await page.keyboard.press('Enter');
+  await page.getByRole('dialog').getByRole('heading').first().waitFor();
+  assert.equal(await page.evaluate(() => document.querySelector('dialog').contains(document.activeElement)), true);
+  await page.keyboard.press('Escape');
+  assert.equal(await focused(), 'Activate Courier labels');
+  await context.close();
+});

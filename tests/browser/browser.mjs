@@ -1,0 +1,57 @@
+// The browser: Debian's Chromium, with a profile of its own that goes when it ends.
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { chromium } from 'playwright-core';
+import { PASSWORD } from './stack.mjs';
+
+export class Browser {
+  static async start() {
+    const browser = new Browser();
+    browser.folder = mkdtempSync(join(tmpdir(), 'countersign-chromium-'));
+    browser.chromium = await chromium.launch({
+      executablePath: process.env.CHROMIUM ?? '/usr/bin/chromium',
+      headless: true,
+      args: ['--no-sandbox', '--disable-gpu', '--disable-background-networking', '--no-first-run', '--disable-dev-shm-usage'],
+    });
+    return browser;
+  }
+
+  // A browser without a past. Whatever it asks of another host, and whatever its console says, is kept.
+  async open(stack, options = {}) {
+    const context = await this.chromium.newContext({ baseURL: stack.admin, timezoneId: 'UTC', ...options });
+    context.setDefaultTimeout(10_000);
+    context.strangers = [];
+    context.complaints = [];
+    const own = [stack.admin, stack.partner.url];
+    context.on('request', (request) => {
+      if (!own.some((origin) => request.url().startsWith(origin))) context.strangers.push(request.url());
+    });
+    context.on('console', (message) => {
+      if (message.type() === 'error' && !/status of [45]/.test(message.text())) context.complaints.push(message.text());
+    });
+    context.on('weberror', (error) => context.complaints.push(String(error.error())));
+    return context;
+  }
+
+  // The same, signed in.
+  async signedIn(stack, { username = 'store-admin', ...options } = {}) {
+    const context = await this.open(stack, options);
+    const page = await context.newPage();
+    await page.goto('/sign-in');
+    await signIn(page, username, PASSWORD);
+    await page.waitForURL((url) => url.pathname !== '/sign-in');
+    return page;
+  }
+
+  async stop() {
+    await this.chromium.close();
+    rmSync(this.folder, { recursive: true, force: true });
+  }
+}
+
+export async function signIn(page, username, password) {
+  await page.getByLabel('User name').fill(username);
+  await page.getByLabel('Password').fill(password);
+  await page.getByRole('button', { name: 'Sign in' }).click();
+}

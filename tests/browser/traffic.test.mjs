@@ -1,0 +1,117 @@
+// The overview, rejections with their explanation, debug tokens.
+import assert from 'node:assert/strict';
+import { after, before, test } from 'node:test';
+import { Browser } from './browser.mjs';
+import { authorization, Stack } from './stack.mjs';
+
+let stack;
+let browser;
+let page;
+let keys;
+let id;
+before(async () => {
+  [stack, browser] = await Promise.all([Stack.start(), Browser.start()]);
+  page = await browser.signedIn(stack);
+});
+after(async () => { await browser?.stop(); await stack?.stop(); });
+
+const url = () => `${stack.public}/rest/V1/products`;
+const call = (signer = keys, signed = url(), headers = {}) => fetch(url(), { headers: { authorization: authorization('GET', signed, signer), ...headers } });
+
+test('an empty gateway says what to do first, and what needs nobody', async () => {
+  await page.goto('/');
+
+  await page.getByText('Nothing. Configured integrations stand as defined').waitFor();
+  assert.equal(await page.getByRole('heading', { level: 1 }).innerText(), 'Overview');
+});
+
+test('the overview counts requests and refusals by cause, and follows along without a reload', async () => {
+  ({ id } = await stack.api('POST', '/integrations', { name: 'Caller', all_resources: true }));
+  const made = await stack.api('POST', `/integrations/${id}/activate`, {});
+  keys = { consumer: made.consumer_key, secret: made.consumer_secret, token: made.access_token, tokenSecret: made.access_token_secret };
+  await page.goto('/');
+  for (let number = 0; number < 7; number += 1) assert.equal((await call()).status, 200);
+  for (let number = 0; number < 3; number += 1) assert.equal((await call({ ...keys, tokenSecret: 'wrong' })).status, 401);
+
+  await page.locator('.bars').getByText('signature_invalid').waitFor({ timeout: 15_000 });
+
+  const bars = await page.locator('.bars li').allInnerTexts();
+  assert.match(bars[0], /signature_invalid\s+3/);
+  assert.match(await page.locator('#kpis').innerText(), /10 in this hour[^]*30\.0 %[^]*3 in this hour[^]*Active integrations\s+1\s+of 2/);
+  assert.match(await page.getByRole('img', { name: /^Requests a second over the last hour/ }).getAttribute('aria-label'), /Refusals at most \d/);
+});
+
+test('a target that is gone and a reset integration need somebody', async () => {
+  const port = new URL(stack.public).port;
+  stack.upstream.closeAllConnections();
+  await new Promise((resolve) => { stack.upstream.close(resolve); });
+  for (let number = 0; number < 3; number += 1) await call();
+  await page.goto('/');
+
+  await page.getByText('is not answering.').waitFor();
+  assert.match(await page.getByRole('main').innerText(), /Upstream storefront\s+0 of 1 targets/);
+  assert.ok(port);
+});
+
+test('a refusal is explained by a sentence first, with the base string and where each parameter came from', async () => {
+  const signed = url().replace('/V1/products', '/V1/products/');
+  assert.equal((await call(keys, signed)).status, 401);
+  await page.goto('/rejections?cause=signature_invalid');
+  await page.getByRole('link', { name: /^Explain the call/ }).first().click();
+
+  await page.locator('.verdict .say').waitFor();
+  assert.match(await page.locator('.verdict').innerText(), /slash[^]*Mistake E\d+/i);
+  assert.match(await page.locator('.bs').innerText(), /GET[^]*%2Frest%2FV1%2Fproducts/);
+  assert.match(await page.locator('#par').locator('xpath=../..').innerText(), /oauth_consumer_key[^]*header/);
+  const text = await page.locator('main').innerText();
+  for (const secret of [keys.secret, keys.tokenSecret]) assert.ok(!text.includes(secret));
+  const report = await page.locator('#report').inputValue();
+  assert.match(report, /was refused: signature_invalid/);
+  assert.ok(!report.includes(keys.consumer));
+});
+
+test('when no mistake is found the page says so, and guesses nothing', async () => {
+  assert.equal((await call({ ...keys, secret: 'somebody elses secret' })).status, 401);
+  await page.goto('/rejections');
+  await page.getByRole('link', { name: /^Explain the call/ }).first().click();
+
+  await page.getByText('None of the known mistakes').first().waitFor();
+  assert.equal(await page.locator('.verdict').count(), 0);
+});
+
+test('markup in a refused call is text where it is explained', async () => {
+  const evil = `${url()}?x=${encodeURIComponent('"><script>document.title=1</script>')}`;
+  await fetch(evil, { headers: { authorization: authorization('GET', url(), { ...keys, tokenSecret: 'wrong' }) } });
+  await page.goto('/rejections');
+  await page.getByRole('link', { name: /^Explain the call/ }).first().click();
+
+  await page.getByText('<script>').first().waitFor();
+  assert.equal(await page.locator('main script').count(), 0);
+});
+
+test('a viewer sees that calls were refused, and that explaining takes an operator', async () => {
+  stack.account('watcher', 'viewer');
+  const watching = await browser.signedIn(stack, { username: 'watcher' });
+  await watching.goto('/rejections');
+  assert.equal(await watching.getByRole('button', { name: /Explain \(needs the role operator\)/ }).first().isDisabled(), true);
+  const answer = await watching.goto('/rejections/anything');
+  assert.equal(answer.status(), 403);
+  await watching.context().close();
+});
+
+test('a debug token makes refusals carry their explanation', async () => {
+  await page.goto(`/integrations/${id}`);
+  await page.getByRole('link', { name: 'Issue debug token' }).click();
+  await page.getByRole('dialog').getByRole('button', { name: 'Issue token' }).click();
+  const token = await page.getByLabel('X-Countersign-Debug', { exact: true }).inputValue();
+
+  const answer = await call(keys, url().replace('/V1/products', '/V1/products/'), { 'x-countersign-debug': token });
+
+  assert.equal(answer.status, 401);
+  assert.ok((await answer.json()).explanation);
+});
+
+test('nothing was asked of another host, and the policy had nothing to refuse', async () => {
+  assert.deepEqual(page.context().strangers, []);
+  assert.deepEqual(page.context().complaints, []);
+});
