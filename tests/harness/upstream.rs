@@ -75,7 +75,8 @@ pub enum Answer {
     Never,
     /// Closes without an answer.
     Close,
-    /// These octets and nothing else, then closes.
+    /// These octets and nothing else, then closes. A whole answer must say so with `Connection: close`: without it the gateway
+    /// may send its next request, anybody's, into the end.
     Raw(Vec<u8>),
     /// A chunked body: each piece after a pause.
     Stream {
