@@ -193,7 +193,7 @@ async fn the_keys_are_read_and_nothing_else() {
 }
 
 fn asserting() -> ShopBuilder {
-    Shop::new().aged().set("upstreams.storefront", "assertion", "true")
+    Shop::new().set("upstreams.storefront", "assertion", "true")
 }
 
 /// What upstream got with that request.

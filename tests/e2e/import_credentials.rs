@@ -126,7 +126,7 @@ fn says_no_secret(ran: &Ran) {
 
 #[tokio::test]
 async fn clients_go_on_with_their_credentials_after_an_import_into_the_embedded_store() {
-    let shop = shop().aged().start().await;
+    let shop = shop().start().await;
     let storefront = Storefront::of_size(2);
     shop.gateway.stop().await;
 
@@ -207,7 +207,7 @@ async fn clients_go_on_with_their_credentials_after_an_import_into_a_redis_in_us
 
 #[tokio::test]
 async fn a_token_that_was_revoked_comes_revoked_and_stays_so_however_often_it_is_tried() {
-    let shop = shop().aged().start().await;
+    let shop = shop().start().await;
     let storefront = Storefront::of_size(2);
     let row = |revoked: u8| format!("'vvvvvvvvvvvvvvvvvvvvvvvvvvvvvv70','oob',{revoked},0,1");
     let revoked = dump().replace(&row(0), &row(1));
@@ -229,7 +229,7 @@ async fn a_token_that_was_revoked_comes_revoked_and_stays_so_however_often_it_is
 
 #[tokio::test]
 async fn a_dry_run_makes_nothing_and_a_running_gateway_keeps_its_store() {
-    let shop = shop().aged().start().await;
+    let shop = shop().start().await;
     let storefront = Storefront::of_size(1);
 
     let locked = import(&shop.gateway, &storefront, &[]);

@@ -13,7 +13,6 @@ use tempfile::TempDir;
 
 use crate::call::Call;
 use crate::process::{Process, binary, free_port};
-use crate::sign::now;
 use crate::wait::{eventually, next_second};
 use crate::wire::Response;
 
@@ -22,7 +21,6 @@ use crate::wire::Response;
 pub struct Config {
     sections: BTreeMap<String, BTreeMap<String, String>>,
     more: String,
-    is_aged: bool,
 }
 
 impl Config {
@@ -46,13 +44,6 @@ impl Config {
     #[must_use]
     pub fn without_more(mut self) -> Self {
         self.more.clear();
-        self
-    }
-
-    /// The embedded store is an hour old at the first start, so that no timestamp in the window is in doubt.
-    #[must_use]
-    pub fn aged(mut self) -> Self {
-        self.is_aged = true;
         self
     }
 
@@ -88,9 +79,6 @@ impl Gateway {
         // Between the look for a free port and its use somebody else may take it.
         for _ in 0..5 {
             let gateway = Self::prepare(config.clone(), base_url, environment);
-            if config.is_aged {
-                gateway.make_store(now() - 3600).await;
-            }
             if gateway.run().await {
                 return gateway;
             }

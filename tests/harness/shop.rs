@@ -48,13 +48,13 @@ impl Shop {
     /// The shop that all tests of this process share: default configuration; each test makes integrations of its own.
     pub async fn shared() -> &'static Self {
         static SHARED: OnceCell<Shop> = OnceCell::const_new();
-        SHARED.get_or_init(async || Self::new().aged().start().await).await
+        SHARED.get_or_init(async || Self::new().start().await).await
     }
 
     /// Another one, for tests of requests that must not arrive: what all others send never counts there.
     pub async fn attacked() -> &'static Self {
         static ATTACKED: OnceCell<Shop> = OnceCell::const_new();
-        ATTACKED.get_or_init(async || Self::new().aged().start().await).await
+        ATTACKED.get_or_init(async || Self::new().start().await).await
     }
 
     /// An integration, made by the first admin.
@@ -97,13 +97,6 @@ impl ShopBuilder {
             "encryption_keys",
             &format!("[\"{ENCRYPTION_KEY}\"]"),
         )
-    }
-
-    /// The store is an hour old, so that no timestamp in the window is in doubt.
-    #[must_use]
-    pub fn aged(mut self) -> Self {
-        self.config = self.config.aged();
-        self
     }
 
     /// Without the usual routes.

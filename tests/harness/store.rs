@@ -1,4 +1,4 @@
-//! What only the store itself can be given: customers, whom nothing makes from outside but the storefront, and an age.
+//! What only the store itself can be given: customers, whom nothing makes from outside but the storefront.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,7 +16,7 @@ impl Gateway {
     /// Adds a customer who signs in with [`PASSWORD`], and answers the number; the gateway starts again for it.
     pub async fn add_customer(&self, email: &str) -> u64 {
         self.stop().await;
-        let store = self.open_store(now()).await;
+        let store = self.open_store().await;
         let new = NewAccount {
             kind: UserKind::Customer,
             username: email.to_owned(),
@@ -37,7 +37,7 @@ impl Gateway {
     /// How many failed sign-ins of an admin's name are counted; the gateway is stopped for it.
     pub async fn failures_of_admin(&self, username: &str) -> u32 {
         self.stop().await;
-        let store = self.open_store(now()).await;
+        let store = self.open_store().await;
         let failures = store
             .sign_in_failures(LockoutKind::Admin, username, now())
             .await
@@ -46,13 +46,8 @@ impl Gateway {
         failures.map_or(0, |failures| failures.count)
     }
 
-    /// Makes the store before the first start, at that time.
-    pub(crate) async fn make_store(&self, at: u64) {
-        self.open_store(at).await.close().await.unwrap();
-    }
-
     /// Opens the store; an embedded one while no process has it open.
-    async fn open_store(&self, at: u64) -> Arc<dyn Store> {
+    async fn open_store(&self) -> Arc<dyn Store> {
         let url = self.store_url();
         let (url, encryption_keys) = match url.strip_prefix("embedded:") {
             Some(folder) => (format!("embedded:{}/{folder}", self.folder().display()), Vec::new()),
@@ -64,7 +59,7 @@ impl Gateway {
             timeout: Duration::from_secs(1),
             connect_timeout: Duration::from_secs(1),
             cache: 100,
-            now: at,
+            now: now(),
             serves: false,
         };
         eventually("the store can be opened", async || open(&options).await.ok()).await

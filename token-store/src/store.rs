@@ -288,6 +288,10 @@ pub trait Store: Send + Sync + 'static {
     /// One round trip that shows the store alive, known and writable.
     async fn check(&self) -> Result<(), StoreError>;
 
+    /// Requests up to this second are unsure from now on: an import brings tokens that were served elsewhere, with nonces
+    /// that nobody knows here. Other gateways hear of it within a second.
+    async fn raise_floor(&self, to: UnixSeconds) -> Result<(), StoreError>;
+
     /// Says that a store which lost its identity is a new one (`countersign store init`).
     async fn init(&self) -> Result<(), StoreError>;
 

@@ -451,6 +451,10 @@ impl Store for Cached {
         self.inner.check().await
     }
 
+    async fn raise_floor(&self, to: UnixSeconds) -> Result<(), StoreError> {
+        self.inner.raise_floor(to).await
+    }
+
     async fn init(&self) -> Result<(), StoreError> {
         self.inner.init().await
     }

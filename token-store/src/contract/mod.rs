@@ -168,6 +168,8 @@ macro_rules! whole_contract {
                 of_claims_ahead_of_the_clock_one_is_fresh
                 different_nonces_at_once_are_all_fresh
                 a_timestamp_that_no_clock_shows_is_never_a_fault_of_the_store
+                a_new_store_has_no_past_to_be_unsure_of
+                what_was_signed_before_an_import_is_unsure_everywhere
             }
             users {
                 a_token_is_found_whole_by_its_digest
@@ -266,6 +268,8 @@ macro_rules! bigger_redis {
                 of_claims_from_many_threads_one_is_fresh
                 of_claims_ahead_of_the_clock_one_is_fresh
                 different_nonces_at_once_are_all_fresh
+                a_new_store_has_no_past_to_be_unsure_of
+                what_was_signed_before_an_import_is_unsure_everywhere
             }
             users {
                 all_tokens_of_a_user_end_at_once_and_no_others

@@ -1,5 +1,7 @@
 //! Nonces: what makes a signed request count once.
 
+use std::time::Duration;
+
 use super::Stores;
 use crate::{Claim, ConsumerId, NonceClaim, StoreError};
 
@@ -37,6 +39,46 @@ pub(crate) async fn a_nonce_counts_once(stores: &Stores) {
 
     assert_eq!((first, second), (Claim::Fresh, Claim::Used));
     assert_eq!((elsewhere, later), (Claim::Used, Claim::Used));
+}
+
+pub(crate) async fn a_new_store_has_no_past_to_be_unsure_of(stores: &Stores) {
+    for (store, nonce) in [(&stores.one, b"first"), (&stores.other, b"other")] {
+        let old = NonceClaim {
+            timestamp: stores.now - 590,
+            ..claim(stores, nonce)
+        };
+        assert_eq!(store.claim_nonce(old).await.unwrap(), Claim::Fresh);
+    }
+}
+
+pub(crate) async fn what_was_signed_before_an_import_is_unsure_everywhere(stores: &Stores) {
+    let before = claim(stores, b"before");
+    assert!(fresh(stores, claim(stores, b"in time")).await);
+
+    stores.one.raise_floor(before.timestamp).await.unwrap();
+
+    for store in [&stores.one, &stores.other] {
+        let (mut heard, mut round) = (false, 0_u32);
+        while !heard && round < 300 {
+            let nonce = round.to_be_bytes();
+            // While a gateway hears of it, a claim on its way may have to be made anew.
+            let claimed = store
+                .claim_nonce(NonceClaim {
+                    nonce: &nonce,
+                    ..before
+                })
+                .await;
+            heard = matches!(claimed, Ok(Claim::Unsure));
+            round += 1;
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        assert!(heard);
+        let after = NonceClaim {
+            timestamp: stores.now + 1,
+            ..claim(stores, b"after")
+        };
+        assert_ne!(store.claim_nonce(after).await.unwrap(), Claim::Unsure);
+    }
 }
 
 pub(crate) async fn a_nonce_is_another_for_another_consumer_token_or_timestamp(stores: &Stores) {

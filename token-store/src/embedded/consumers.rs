@@ -108,6 +108,12 @@ fn digest_of(record: &ConsumerRecord) -> Option<String> {
     record.token.as_ref().and_then(OwnToken::token).map(token_digest)
 }
 
+/// Whether a consumer was ever made here; numbers are never given again, so deleting takes nothing back.
+pub(super) fn was_ever_one(transaction: &WriteTransaction) -> Result<bool, StoreError> {
+    let counters = transaction.open_table(COUNTERS).fault()?;
+    Ok(counters.get("consumer").fault()?.is_some())
+}
+
 pub(super) fn create_many(
     transaction: &WriteTransaction,
     sealer: &Sealer,

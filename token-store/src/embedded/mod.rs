@@ -443,6 +443,13 @@ impl Store for Embedded {
         .await
     }
 
+    async fn raise_floor(&self, to: UnixSeconds) -> Result<(), StoreError> {
+        self.write(move |transaction, _| Ok((open::raise_floor(transaction, to)?, Vec::new())))
+            .await?;
+        self.nonces.raise_floor(to);
+        Ok(())
+    }
+
     async fn init(&self) -> Result<(), StoreError> {
         // The file is the store: a new folder is a new one.
         Ok(())

@@ -6,7 +6,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::hash::{BuildHasherDefault, Hasher};
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::Instant;
 
@@ -18,7 +18,10 @@ pub(super) struct Nonces {
     key: [u8; 16],
     shards: Vec<Mutex<Shard>>,
     held: AtomicUsize,
-    lost: Lost,
+    /// Requests up to this second may have been served before. 0: nothing was ever lost.
+    floor: AtomicU64,
+    /// As in [`Lost`].
+    ahead_before: HashMap<(u64, String), UnixSeconds>,
 }
 
 /// What the last loss of memory left open.
@@ -75,28 +78,33 @@ impl Nonces {
             key,
             shards: shards.into_iter().map(Mutex::new).collect(),
             held: AtomicUsize::new(held),
-            lost,
+            floor: AtomicU64::new(lost.floor),
+            ahead_before: lost.ahead_before,
         }
     }
 
     /// Requests up to this second may have been served before nonces were lost.
     pub(super) fn floor(&self) -> UnixSeconds {
-        self.lost.floor
+        self.floor.load(Ordering::Acquire)
+    }
+
+    /// Takes up what was written down.
+    pub(super) fn raise_floor(&self, to: UnixSeconds) {
+        self.floor.fetch_max(to, Ordering::AcqRel);
     }
 
     /// Claims a nonce at `now` of the process's clock. A timestamp ahead of `claim.now` must be remembered durably by the
     /// caller before [`Claim::Fresh`] is answered.
     pub(super) fn claim(&self, claim: &NonceClaim<'_>, token_digest: &str, now: Instant) -> Result<Claim, Full> {
-        if claim.timestamp <= self.lost.floor || self.was_served_ahead(claim, token_digest) {
+        if claim.timestamp <= self.floor() || self.was_served_ahead(claim, token_digest) {
             return Ok(Claim::Unsure);
         }
         self.insert(claim.timestamp / 60, claim.hash(&self.key), now)
     }
 
     fn was_served_ahead(&self, claim: &NonceClaim<'_>, token_digest: &str) -> bool {
-        !self.lost.ahead_before.is_empty()
+        !self.ahead_before.is_empty()
             && self
-                .lost
                 .ahead_before
                 .get(&(claim.consumer.0, token_digest.to_owned()))
                 .is_some_and(|served| claim.timestamp <= *served)

@@ -3,6 +3,7 @@
 //! Nonces are in memory. A clean end writes them down; after any other end they are lost, and a request counts only if its
 //! timestamp is later than the start and than what its token was served with ahead of our clock. That stands in the file
 //! until the window has passed: a clean restart soon after a crash knows no more of what was served before the crash.
+//! A store that never had a consumer served nobody: it has nothing to lose.
 
 use std::collections::HashMap;
 use std::fs::OpenOptions;
@@ -15,6 +16,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use redb::{ReadableTable as _, Table, WriteTransaction};
 
+use super::consumers;
 use super::file::{StoreFile, sync_folder};
 use super::nonces::{Kept, Lost, Nonces};
 use super::tables::{self, AHEAD, AHEAD_BEFORE, COUNTERS, META, NONCES};
@@ -71,12 +73,13 @@ fn prepare(
     };
     // The mark goes before anything is served: a crash from here on is a loss.
     let ended_cleanly = meta.remove(CLEAN).fault()?.is_some();
+    let may_have_served = consumers::was_ever_one(transaction)?;
     let kept = if ended_cleanly {
         written_down(transaction)?
     } else {
         Kept::default()
     };
-    let lost = lost(transaction, &mut meta, now, ended_cleanly)?;
+    let lost = lost(transaction, &mut meta, now, may_have_served && !ended_cleanly)?;
     Ok(Nonces::new(key, kept, lost, instant))
 }
 
@@ -85,16 +88,15 @@ fn lost(
     transaction: &WriteTransaction,
     meta: &mut Table<'_, &'static str, &'static [u8]>,
     now: UnixSeconds,
-    ended_cleanly: bool,
+    is_loss: bool,
 ) -> Result<Lost, StoreError> {
     let mut ahead = transaction.open_table(AHEAD).fault()?;
     let mut before = transaction.open_table(AHEAD_BEFORE).fault()?;
     let still_matters = |timestamp: u64| timestamp.saturating_add(KEPT_FOR) > now;
     ahead.retain(|_, timestamp| still_matters(timestamp)).fault()?;
     before.retain(|_, timestamp| still_matters(timestamp)).fault()?;
-    let known = meta.get(FLOOR).fault()?.and_then(|row| row.value().try_into().ok());
-    let mut floor = known.map_or(0, u64::from_le_bytes);
-    if !ended_cleanly {
+    let mut floor = floor(meta)?;
+    if is_loss {
         floor = floor.max(now);
         meta.insert(FLOOR, floor.to_le_bytes().as_slice()).fault()?;
         for row in ahead.iter().fault()? {
@@ -111,6 +113,19 @@ fn lost(
         floor,
         ahead_before: rows.collect::<Result<HashMap<_, _>, StoreError>>()?,
     })
+}
+
+fn floor(meta: &Table<'_, &'static str, &'static [u8]>) -> Result<UnixSeconds, StoreError> {
+    let known = meta.get(FLOOR).fault()?.and_then(|row| row.value().try_into().ok());
+    Ok(known.map_or(0, u64::from_le_bytes))
+}
+
+/// Writes down that requests up to this second may have been served elsewhere.
+pub(super) fn raise_floor(transaction: &WriteTransaction, to: UnixSeconds) -> Result<(), StoreError> {
+    let mut meta = transaction.open_table(META).fault()?;
+    let floor = floor(&meta)?.max(to);
+    meta.insert(FLOOR, floor.to_le_bytes().as_slice()).fault()?;
+    Ok(())
 }
 
 fn written_down(transaction: &WriteTransaction) -> Result<Kept, StoreError> {

@@ -359,7 +359,11 @@ async fn greet(
 ) -> Result<Met, MeetError> {
     let (identity, canary) = new_store(shared)?;
     let mut greeting = GREET.prepare_invoke();
-    greeting.key(keys::STORE).key(keys::SERVERS).key(keys::AHEAD);
+    greeting
+        .key(keys::STORE)
+        .key(keys::SERVERS)
+        .key(keys::AHEAD)
+        .key(keys::COUNTERS);
     let absent = match absent {
         Absent::Make => "make",
         Absent::Init => "init",

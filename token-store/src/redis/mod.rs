@@ -357,6 +357,10 @@ impl Store for Redis {
         Ok(())
     }
 
+    async fn raise_floor(&self, to: UnixSeconds) -> Result<(), StoreError> {
+        nonces::raise_floor(&self.records, to).await
+    }
+
     async fn init(&self) -> Result<(), StoreError> {
         feed::init(&self.records.shared).await.map_err(|error| match error {
             MeetError::Store(error) => error,

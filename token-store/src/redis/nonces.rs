@@ -6,8 +6,8 @@ use std::time::Instant;
 use super::keys;
 use super::lane::{Claimed, Lane, Member, Up};
 use super::memory::{Known, Shared, unavailable};
-use super::records::Records;
-use super::script::Commit;
+use super::records::{Committed, Records};
+use super::script::{Calls, Commit};
 use crate::codec::token_digest;
 use crate::nonce::LONGEST_WINDOW;
 use crate::{Claim, NonceClaim, StoreError, UnixSeconds};
@@ -87,6 +87,26 @@ pub(super) async fn claim(records: &Records, claim: &NonceClaim<'_>) -> Result<C
 
 fn is_current(known: &Known, up: &Up) -> bool {
     known.servers.iter().any(|server| Arc::ptr_eq(server, up.server()))
+}
+
+/// Writes the floor where every gateway's next heartbeat sees that something changed. The second in which nobody serves is
+/// for gateways' own marks; here there are none.
+pub(super) async fn raise_floor(records: &Records, to: UnixSeconds) -> Result<(), StoreError> {
+    loop {
+        let calls = Calls::default().add("HGET", keys::STORE, &[b"floor"]);
+        let floor: Option<UnixSeconds> = records.call_one(&calls).await?;
+        let floor = floor.unwrap_or_default();
+        if floor >= to {
+            return Ok(());
+        }
+        let mut commit = Commit::default();
+        commit.expect(keys::STORE, "floor", Some(floor.to_string().as_bytes()));
+        commit.write("HSET", keys::STORE, &[b"floor", to.to_string().as_bytes()]);
+        commit.write("HINCRBY", keys::STORE, &[b"version", b"1"]);
+        if records.commit(&commit, &[]).await? == Committed::Done {
+            return Ok(());
+        }
+    }
 }
 
 /// All that needs no waiting, under one look at the state.

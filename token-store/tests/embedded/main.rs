@@ -35,6 +35,13 @@ async fn opened(folder: &Path, now: u64) -> Result<Arc<dyn Store>, OpenError> {
     .await
 }
 
+/// A new store, at `NOW`, that may have served somebody.
+async fn opened_with_a_consumer(folder: &Path) -> Arc<dyn Store> {
+    let store = opened(folder, NOW).await.unwrap();
+    store.create_consumer(consumer("One", "one"), NOW).await.unwrap();
+    store
+}
+
 fn consumer(name: &str, key: &str) -> NewConsumer {
     NewConsumer {
         name: None,
@@ -113,7 +120,6 @@ async fn a_second_opener_is_told_that_the_store_is_open_elsewhere() {
 async fn a_nonce_counts_once_also_after_a_clean_restart() {
     let folder = tempfile::tempdir().unwrap();
     let store = opened(folder.path(), NOW).await.unwrap();
-    // The first start of a new store has no past to be unsure of, but its own second.
     let first = store.claim_nonce(claim(NOW + 1, b"n", NOW + 1)).await.unwrap();
     store.close().await.unwrap();
     drop(store);
@@ -134,7 +140,7 @@ async fn a_nonce_counts_once_also_after_a_clean_restart() {
 #[tokio::test]
 async fn after_an_unclean_end_nothing_signed_before_the_restart_is_served_again() {
     let folder = tempfile::tempdir().unwrap();
-    let store = opened(folder.path(), NOW).await.unwrap();
+    let store = opened_with_a_consumer(folder.path()).await;
     assert_eq!(
         store.claim_nonce(claim(NOW + 5, b"n", NOW + 5)).await.unwrap(),
         Claim::Fresh
@@ -158,9 +164,36 @@ async fn after_an_unclean_end_nothing_signed_before_the_restart_is_served_again(
 }
 
 #[tokio::test]
-async fn a_client_whose_clock_is_ahead_is_not_replayable_after_an_unclean_end() {
+async fn a_store_that_never_had_a_consumer_has_lost_nothing_with_an_unclean_end() {
+    let folder = tempfile::tempdir().unwrap();
+    drop(opened(folder.path(), NOW).await.unwrap());
+
+    let store = reopened(folder.path(), NOW + 10).await;
+
+    let old = claim(NOW - 590, b"n", NOW + 10);
+    assert_eq!(store.claim_nonce(old).await.unwrap(), Claim::Fresh);
+}
+
+#[tokio::test]
+async fn what_was_signed_before_an_import_is_unsure_after_clean_restarts() {
     let folder = tempfile::tempdir().unwrap();
     let store = opened(folder.path(), NOW).await.unwrap();
+    store.raise_floor(NOW + 5).await.unwrap();
+    store.close().await.unwrap();
+    drop(store);
+
+    let store = reopened(folder.path(), NOW + 10).await;
+
+    for (timestamp, expected) in [(NOW + 5, Claim::Unsure), (NOW + 6, Claim::Fresh)] {
+        let claimed = store.claim_nonce(claim(timestamp, b"n", NOW + 10)).await.unwrap();
+        assert_eq!(claimed, expected, "{timestamp}");
+    }
+}
+
+#[tokio::test]
+async fn a_client_whose_clock_is_ahead_is_not_replayable_after_an_unclean_end() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = opened_with_a_consumer(folder.path()).await;
     assert_eq!(
         store.claim_nonce(claim(NOW + 305, b"n", NOW + 5)).await.unwrap(),
         Claim::Fresh
@@ -182,7 +215,7 @@ async fn a_client_whose_clock_is_ahead_is_not_replayable_after_an_unclean_end() 
 #[tokio::test]
 async fn what_a_crash_left_open_stays_so_over_clean_restarts() {
     let folder = tempfile::tempdir().unwrap();
-    let store = opened(folder.path(), NOW).await.unwrap();
+    let store = opened_with_a_consumer(folder.path()).await;
     for (timestamp, nonce) in [(NOW + 5, b"n"), (NOW + 305, b"o")] {
         let claimed = store.claim_nonce(claim(timestamp, nonce, NOW + 5)).await.unwrap();
         assert_eq!(claimed, Claim::Fresh);

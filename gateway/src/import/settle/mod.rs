@@ -84,8 +84,12 @@ pub async fn plan(store: Option<&Arc<dyn Store>>, wanted: Vec<Wanted>, update: b
     Ok(plan)
 }
 
-/// Writes what was planned, reads it back, and puts it into the audit log.
+/// Writes what was planned, reads it back, and puts it into the audit log. What was signed before is unsure from here on:
+/// whether the storefront served it is not known here.
 pub async fn carry_out(store: &Arc<dyn Store>, plan: &Plan, now: UnixSeconds) -> Result<(), SettleError> {
+    if !(plan.create.is_empty() && plan.update.is_empty()) {
+        store.raise_floor(now).await?;
+    }
     for unused in &plan.replace {
         match store.delete_consumer(unused.consumer.id, Some(unused.version)).await? {
             Put::Done(_) => {}

@@ -1,5 +1,5 @@
 -- Meets a server: is this the known store, and may nonces have been lost since somebody last met it?
--- KEYS: the store's own hash, the servers, the marks of timestamps ahead of the clock.
+-- KEYS: the store's own hash, the servers, the marks of timestamps ahead of the clock, the counters.
 -- ARGV: the server's id ('' only asks); the last second in which the caller served on another server; 'make', 'init' or
 -- 'find' (what to do when there is no store); a new identity and its canary; then the caller's own marks, member and
 -- timestamp in turn.
@@ -23,7 +23,8 @@ end
 if ARGV[1] ~= '' then
   local known = redis.call('HEXISTS', KEYS[2], ARGV[1]) == 1
   if not known then
-    floor = math.max(floor, now)
+    -- A store that never had a consumer served nobody: it has nothing to lose.
+    if redis.call('HEXISTS', KEYS[4], 'consumer') == 1 then floor = math.max(floor, now) end
     if redis.call('HLEN', KEYS[2]) >= 4096 then redis.call('DEL', KEYS[2]) end
     redis.call('HSET', KEYS[2], ARGV[1], time[1])
     redis.call('HINCRBY', KEYS[1], 'version', 1)

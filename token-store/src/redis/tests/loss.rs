@@ -22,6 +22,10 @@ async fn served(gateways: &[&Arc<dyn Store>]) -> Served {
     let mut served = Vec::new();
     for (place, store) in gateways.iter().enumerate() {
         wait_until_it_serves(&***store).await;
+        if store.consumer_by_name("Shop sync").await.unwrap().is_none() {
+            // A store that never had a consumer has nothing to lose.
+            store.create_consumer(consumer("Shop sync"), THEN).await.unwrap();
+        }
         for (turn, off) in [0, 0, 1, 2, 30, 60, 300, 300].into_iter().enumerate() {
             let consumer = u64::try_from(place * 100 + turn).unwrap();
             let (timestamp, nonce) = (now() + off, fresh_nonce());
@@ -169,6 +173,7 @@ async fn after_a_flush_that_was_said_to_be_new_before_anybody_noticed() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn after_the_gateways_and_the_tail_were_lost_for_every_clock_that_was_right() {
     let (mut server, one, other) = two_gateways(Options::default()).await;
+    one.create_consumer(consumer("Shop sync"), THEN).await.unwrap();
     server.command(&["SAVE"]).await;
     let mut served = served(&[&one, &other]).await;
 
