@@ -91,6 +91,51 @@ async fn problem_json_is_answered_to_who_asks_for_it() {
 }
 
 #[tokio::test]
+async fn who_refuses_problem_json_or_names_it_elsewhere_gets_the_usual_form() {
+    let shop = Shop::shared().await;
+    let call = Call::get("/rest/V1/products/form-usual");
+
+    for accept in [
+        "application/problem+json;q=0",
+        "application/problem+jsonx",
+        "text/plain;x=\"application/problem+json\"",
+    ] {
+        let told = call.clone().header("Accept", accept).send(&shop.gateway).await;
+        let usual = told.header("content-type");
+        assert_eq!(usual, Some("application/json; charset=utf-8"), "{accept}");
+    }
+    let second_line = call
+        .header("Accept", "text/html")
+        .header("Accept", "Application/Problem+JSON");
+    let told = second_line.send(&shop.gateway).await;
+    assert_eq!(told.header("content-type"), Some("application/problem+json"));
+}
+
+#[tokio::test]
+async fn a_connection_that_ends_with_a_refused_body_says_so() {
+    let shop = Shop::shared().await;
+    let read = Call::post("/rest/V1/products")
+        .form("a=1")
+        .header("Authorization", "OAuth x=");
+    let unread = Call::post("/rest/V1/products").body("text/plain", "x".repeat(20_000));
+    let none = Call::get("/rest/V1/products/refused-without-body");
+
+    for (call, expected) in [(read, None), (unread, Some("close")), (none, None)] {
+        let message = call.to(&shop.gateway);
+        let mut connection = message.connect().await.unwrap();
+        connection.write(&message.octets()).await.unwrap();
+        let told = connection.response("POST").await.unwrap();
+
+        assert!(told.status >= 400, "{}", told.text());
+        assert_eq!(told.header("connection"), expected, "{}", told.text());
+        if expected.is_none() {
+            connection.write(&message.octets()).await.unwrap();
+            assert_eq!(connection.response("POST").await.unwrap().status, told.status);
+        }
+    }
+}
+
+#[tokio::test]
 async fn every_401_challenges_with_its_cause() {
     let shop = Shop::shared().await;
     let bearer = Call::get("/rest/V1/products/1").header("Authorization", "Bearer nobodys");

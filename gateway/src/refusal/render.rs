@@ -99,7 +99,7 @@ fn body(refusal: &Refusal, status: StatusCode, answer: &Answer<'_>) -> (&'static
         .get(ACCEPT)
         .and_then(|value| value.to_str().ok())
         .unwrap_or_default();
-    if accept.contains("application/problem+json") {
+    if names_problem_json(accept) {
         return ("application/problem+json", problem_json(refusal, status));
     }
     match answer.dialect {
@@ -110,19 +110,32 @@ fn body(refusal: &Refusal, status: StatusCode, answer: &Answer<'_>) -> (&'static
     }
 }
 
+fn names_problem_json(accept: &str) -> bool {
+    accept.split(',').any(|range| {
+        let (media_type, weight) = weighed(range);
+        media_type == "application/problem+json" && weight > 0
+    })
+}
+
+/// A media range of `Accept`, in lower case, and its weight in thousandths.
+fn weighed(range: &str) -> (String, u32) {
+    let mut words = range.split(';').map(str::trim);
+    let media_type = words.next().unwrap_or_default().to_ascii_lowercase();
+    let weight = words.find_map(|word| word.strip_prefix("q=").or_else(|| word.strip_prefix("Q=")));
+    (media_type, weight.map_or(MOST_WEIGHT, thousandths))
+}
+
 /// Of the media types of `Accept` that we can answer with, the one of the greatest weight decides, among equals the first
 /// (magento.md 5.4, RFC 9110 section 12.5.1). Where none is: JSON, an answer being better than none.
 pub(crate) fn prefers_xml(accept: &str) -> bool {
     let mut best = (0, false);
     for range in accept.split(',') {
-        let mut words = range.split(';').map(str::trim);
-        let is_xml = match words.next().unwrap_or_default().to_ascii_lowercase().as_str() {
+        let (media_type, weight) = weighed(range);
+        let is_xml = match media_type.as_str() {
             "text/xml" | "application/xml" | "application/xhtml+xml" => true,
             "*/*" | "application/*" | "application/json" => false,
             _ => continue,
         };
-        let weight = words.find_map(|word| word.strip_prefix("q=").or_else(|| word.strip_prefix("Q=")));
-        let weight = weight.map_or(MOST_WEIGHT, thousandths);
         if weight > best.0 {
             best = (weight, is_xml);
         }

@@ -2,11 +2,13 @@
 
 use std::net::IpAddr;
 
+use http::header::ACCEPT;
 use http::request::Parts;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Version};
 
 use super::Peer;
 use crate::config;
+use crate::header;
 use crate::proxy::headers::X_REQUEST_ID;
 use crate::refusal::{Cause, Dialect, Refusal};
 use crate::request_id::{RequestId, RequestIds};
@@ -37,6 +39,18 @@ fn check_size(parts: &Parts, limits: &config::Limits) -> Result<(), Cause> {
         return Err(Cause::HeadTooLarge);
     }
     Ok(())
+}
+
+/// What `Accept` says, however many lines it has.
+pub(super) fn accept(headers: &HeaderMap) -> Option<HeaderValue> {
+    let mut lines = header::all(headers, &ACCEPT);
+    let first = lines.next()?;
+    let Some(second) = lines.next() else {
+        return Some(first.clone());
+    };
+    let all = [first, second].into_iter().chain(lines);
+    let all: Vec<&[u8]> = all.map(HeaderValue::as_bytes).collect();
+    HeaderValue::from_bytes(&all.join(&b","[..])).ok()
 }
 
 /// A trusted proxy's id is kept, so that one request has one id throughout; nobody else's is.

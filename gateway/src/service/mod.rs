@@ -17,7 +17,7 @@ use std::task::Poll;
 use http::header::{ACCEPT, CONNECTION};
 use http::request::Parts;
 use http::{HeaderMap, HeaderValue, Request, Response};
-use hyper::body::Incoming;
+use hyper::body::{Body as _, Incoming};
 
 use self::in_flight::Turn;
 pub use self::served::{Facts, Peer, Served};
@@ -26,7 +26,6 @@ pub use self::worker::{Local, Worker, WorkerParts};
 use crate::authenticate::target::{Claimed, Forwarded, Origin, host};
 use crate::body::ResponseBody;
 use crate::exchange;
-use crate::header;
 use crate::limit::Subject;
 use crate::observe::Shard;
 use crate::proxy::headers::X_REQUEST_ID;
@@ -43,6 +42,7 @@ pub fn serve(
     request: Request<Incoming>,
 ) -> impl Future<Output = Result<Response<ResponseBody>, Infallible>> {
     let (mut parts, incoming) = request.into_parts();
+    let has_body = !incoming.is_end_stream();
     let mut payload = Payload::Unread(incoming);
     async move {
         let ordinal = peer.activity.begin();
@@ -65,7 +65,7 @@ pub fn serve(
             worker,
         });
         let activity = &served.peer.activity;
-        let accept = header::first(&parts.headers, &ACCEPT).cloned();
+        let accept = head::accept(&parts.headers);
         let dialect = head::dialect(&local.live.public.paths, parts.uri.path());
         let answered = if let Some(cause) = activity.refusal(ordinal) {
             Err(cause.into())
@@ -74,6 +74,7 @@ pub fn serve(
             unbroken(&served.worker.metrics, answering).await
         };
         served.turn.give_back();
+        let is_refused = answered.is_err();
         let mut response = match answered {
             Ok(response) => response,
             Err(refusal) => {
@@ -92,13 +93,15 @@ pub fn serve(
         response
             .headers_mut()
             .insert(X_REQUEST_ID, served.request_id.id.clone());
-        if ordinal + 1 >= local.live.public.limits.requests_per_connection {
-            if served.peer.http2 {
-                activity.spent.notify_one();
-            } else {
-                let close = HeaderValue::from_static("close");
-                response.headers_mut().insert(CONNECTION, close);
-            }
+        let is_last = ordinal + 1 >= local.live.public.limits.requests_per_connection;
+        if is_last && served.peer.http2 {
+            activity.spent.notify_one();
+        }
+        // What is left of a refused body would be in the way: the connection ends, and says so.
+        let is_cut = is_refused && has_body && !matches!(&payload, Payload::Read(octets) if !octets.is_empty());
+        if (is_last || is_cut) && !served.peer.http2 {
+            let close = HeaderValue::from_static("close");
+            response.headers_mut().insert(CONNECTION, close);
         }
         if let Some(octets) = response.body().size_of_ours() {
             served.finish(response.status().as_u16(), octets);
