@@ -159,6 +159,8 @@ async fn an_absolute_target_agrees_with_the_host_in_full_or_is_refused() {
         ("HTTP://shop.example/open/abs?abs-good-2", host),
         ("http://SHOP.example/open/abs?abs-good-3", host),
         ("http://shop.example:8080/open/abs?abs-good-4", "shop.example:8080"),
+        ("http://shop.example:80/open/abs?abs-good-5", host),
+        ("http://shop.example/open/abs?abs-good-6", "shop.example:80"),
     ] {
         let response = call(absolute(target, host).as_bytes()).await;
         assert_eq!(response.status, 200, "{target}: {}", response.text());

@@ -157,7 +157,7 @@ pub fn host<'a>(
         {
             return Err(Cause::TargetRefused);
         }
-        (Some(authority), Some(header)) if authority.eq_ignore_ascii_case(header) => header,
+        (Some(authority), Some(header)) if agree(authority, header, uri.scheme_str()) => header,
         (Some(authority), None) if http2 => authority,
         (None, Some(header)) => header,
         (Some(_), Some(_)) | (Some(_) | None, None) => return Err(Cause::RequestMalformed),
@@ -167,6 +167,17 @@ pub fn host<'a>(
     } else {
         Err(Cause::RequestMalformed)
     }
+}
+
+/// Whether an absolute target and the `Host` name the same, but for a default port that one of them leaves out.
+fn agree(authority: &str, host: &str, scheme: Option<&str>) -> bool {
+    let default = match scheme {
+        Some("http") => ":80",
+        Some("https") => ":443",
+        Some(_) | None => "",
+    };
+    let plain = |of: &str| of.strip_suffix(default).unwrap_or(of).to_ascii_lowercase();
+    authority.eq_ignore_ascii_case(host) || plain(authority) == plain(host)
 }
 
 /// `reg-name [":" port]` or `"[" IPv6 "]" [":" port]` (RFC 3986 section 3.2.2), without userinfo or escapes.

@@ -77,7 +77,9 @@ fn between(root: &Section<'_, '_>, config: &Config) {
         root.fault("public.listen", &what);
     }
     let is_plain = |url: &super::BaseUrl| url.scheme == Scheme::Http;
-    let in_clear = config.public.tls.is_none() && config.public.base_urls.iter().all(is_plain);
+    // With no base URL a trusted proxy's X-Forwarded-Proto says what the client used.
+    let proxied = config.public.base_urls.is_empty() && !config.public.trusted_proxies.is_empty();
+    let in_clear = config.public.tls.is_none() && !proxied && config.public.base_urls.iter().all(is_plain);
     if in_clear && config.oauth.signature_methods.contains(SignatureMethod::Plaintext) {
         let what = "PLAINTEXT is accepted over TLS only, and neither public.tls nor an https public.base_url is set";
         root.warn("oauth.signature_methods", what);
