@@ -298,6 +298,11 @@ async fn a_trusted_proxys_word_counts() {
     assert_eq!(answer.header("x-request-id"), Some("from-the-proxy-1"));
     let seen = shop.upstream.only("products/trusted");
     assert_eq!(seen.header("x-forwarded-proto"), Some("https"));
+    assert_eq!(seen.header("x-forwarded-host"), Some("shop.example"));
+    assert_eq!(
+        seen.header("forwarded"),
+        Some("for=198.51.100.7;host=\"shop.example\";proto=https")
+    );
     assert_eq!(seen.header("x-forwarded-for"), Some("198.51.100.7"));
     assert_eq!(seen.header("x-request-id"), Some("from-the-proxy-1"));
 }
@@ -412,4 +417,25 @@ fn latin1(value: &str) -> String {
         .filter_map(|one| u8::try_from(u32::from(one)).ok())
         .collect();
     String::from_utf8_lossy(&octets).into_owned()
+}
+
+#[tokio::test]
+async fn what_was_answered_to_somebody_is_for_nobody_else_unless_upstream_says_so() {
+    let shop = Shop::new().start().await;
+    let reader = shop.reader().await;
+    let public =
+        "HTTP/1.1 200 OK\r\nConnection: close\r\nCache-Control: public, max-age=60\r\nContent-Length: 2\r\n\r\nok";
+    shop.upstream.answers("cached", Answer::Raw(public.into()));
+
+    let signed = Call::get("/rest/V1/products/mine").signed_by(&reader);
+    let signed = signed.send(&shop.gateway).await;
+    let guest = Call::get("/rest/V1/store/anybodys").send(&shop.gateway).await;
+    let cached = Call::get("/rest/V1/products/cached").signed_by(&reader);
+    let cached = cached.send(&shop.gateway).await;
+
+    assert_eq!(signed.header("cache-control"), Some("private"));
+    assert_eq!(signed.header("vary"), Some("authorization"));
+    assert_eq!((guest.header("cache-control"), guest.header("vary")), (None, None));
+    assert_eq!(cached.header("cache-control"), Some("public, max-age=60"));
+    assert_eq!(cached.header("vary"), None);
 }

@@ -172,7 +172,7 @@ async fn a_parameter_that_comes_twice_with_the_same_value_is_malformed() {
 }
 
 #[tokio::test]
-async fn parameters_in_two_places_are_malformed() {
+async fn parameters_in_two_places_are_rejected() {
     let shop = Shop::shared().await;
     let reader = shop.reader().await;
     let token = reader.token().to_owned();
@@ -183,7 +183,8 @@ async fn parameters_in_two_places_are_malformed() {
     let query_and_form = Call::post("/rest/V1/products?mark=two-places&oauth_token=1").form("oauth_nonce=1");
 
     for call in [query, unknown, escaped, form, query_and_form] {
-        assert_eq!(call.signed_by(&reader).refusal(&shop.gateway).await.status, 400);
+        let refused = call.signed_by(&reader).refusal(&shop.gateway).await;
+        assert_eq!(refused, (400, "parameter_rejected"));
     }
     assert_eq!(shop.upstream.count("two-places"), 0);
 }

@@ -1,7 +1,7 @@
 //! The signature base string: method, URL and parameters, each encoded once more (RFC 5849 section 3.4.1).
 
 use crate::{
-    BaseForm, Problem, RequestParts, Target,
+    BaseForm, ParameterName, Problem, RequestParts, Target,
     parameters::Parameters,
     percent::{self, CanonicalPair},
 };
@@ -23,9 +23,9 @@ pub(crate) fn build(method: &str, target: &Target<'_>, parameters: &Parameters<'
     base.push(b'&');
     if form.magento_sort || form.collapse_identical_pairs {
         let pairs = parameters.signed(form.magento_sort, form.collapse_identical_pairs);
-        write_pairs(pairs.into_iter(), &mut base);
+        write_pairs(pairs.into_iter(), form, &mut base);
     } else {
-        write_pairs(parameters.signed_in_order(), &mut base);
+        write_pairs(parameters.signed_in_order(), form, &mut base);
     }
     base
 }
@@ -39,7 +39,7 @@ fn write_method(method: &str, base: &mut Vec<u8>) {
     }
 }
 
-fn write_pairs<'p>(pairs: impl Iterator<Item = CanonicalPair<'p>>, base: &mut Vec<u8>) {
+fn write_pairs<'p>(pairs: impl Iterator<Item = CanonicalPair<'p>>, form: BaseForm, base: &mut Vec<u8>) {
     for (at, pair) in pairs.enumerate() {
         if at > 0 {
             base.extend_from_slice(b"%26");
@@ -51,7 +51,12 @@ fn write_pairs<'p>(pairs: impl Iterator<Item = CanonicalPair<'p>>, base: &mut Ve
         } else {
             percent::encode_encoded_into(pair.name, base);
             base.extend_from_slice(b"%3D");
-            percent::encode_encoded_into(pair.value, base);
+            if form.raw_body_hash && pair.name == ParameterName::BodyHash.as_str().as_bytes() {
+                // Encoded once, by the base string alone.
+                base.extend_from_slice(pair.value);
+            } else {
+                percent::encode_encoded_into(pair.value, base);
+            }
         }
     }
 }

@@ -23,6 +23,17 @@ pub enum Placement {
     Form,
 }
 
+impl Placement {
+    /// In words.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Header => "Authorization header",
+            Self::Query => "query",
+            Self::Form => "form",
+        }
+    }
+}
+
 /// Which placements are accepted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Placements {
@@ -104,6 +115,8 @@ pub struct BaseForm {
     pub magento_host: bool,
     /// Identical pairs once (Q3).
     pub collapse_identical_pairs: bool,
+    /// The value of `oauth_body_hash` as it is, not encoded a first time (Q9).
+    pub raw_body_hash: bool,
 }
 
 /// The OAuth parameters of a request, found in one placement; nothing required yet.

@@ -89,6 +89,15 @@ impl MethodSet {
         Self(self.0 | (1 << method as u8))
     }
 
+    /// The set without those that need an RSA key.
+    #[must_use]
+    pub const fn without_rsa(self) -> Self {
+        let rsa = Self::EMPTY
+            .with(SignatureMethod::RsaSha1)
+            .with(SignatureMethod::RsaSha256);
+        Self(self.0 & !rsa.0)
+    }
+
     /// Whether `method` is in it.
     pub fn contains(self, method: SignatureMethod) -> bool {
         self.0 & (1 << method as u8) != 0

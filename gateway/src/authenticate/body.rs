@@ -31,16 +31,28 @@ impl Bound {
 }
 
 /// Whether the body is a form: exactly that media type, in any case, with any parameters (RFC 5849 section 3.4.1.3.1).
-pub fn is_form(headers: &HeaderMap) -> bool {
-    let mut types = header::all(headers, &CONTENT_TYPE);
-    let (Some(value), None) = (types.next(), types.next()) else {
-        return false;
+/// What some upstream would take for a form and another wouldn't is refused: its fields would reach upstream unsigned.
+pub fn is_form(headers: &HeaderMap) -> Result<bool, Cause> {
+    let begins = |media_type: &[u8]| {
+        let start = media_type.get(..FORM.len());
+        start.is_some_and(|start| start.eq_ignore_ascii_case(FORM))
     };
-    let media_type = value.as_bytes().split(|byte| *byte == b';').next().unwrap_or_default();
-    media_type
-        .trim_ascii()
-        .eq_ignore_ascii_case(b"application/x-www-form-urlencoded")
+    let mut types = header::all(headers, &CONTENT_TYPE).map(|value| {
+        let media_type = value.as_bytes().split(|byte| *byte == b';').next().unwrap_or_default();
+        media_type.trim_ascii()
+    });
+    match (types.next(), types.next()) {
+        (None, _) => Ok(false),
+        (Some(only), None) if begins(only) && only.len() != FORM.len() => Err(Cause::RequestMalformed),
+        (Some(only), None) => Ok(begins(only)),
+        (Some(first), Some(second)) if [first, second].into_iter().chain(types).any(begins) => {
+            Err(Cause::RequestMalformed)
+        }
+        (Some(_), Some(_)) => Ok(false),
+    }
 }
+
+const FORM: &[u8] = b"application/x-www-form-urlencoded";
 
 /// Whether the body is compressed: then its fields can't be read.
 pub fn is_encoded(headers: &HeaderMap) -> bool {
@@ -137,6 +149,28 @@ mod tests {
     }
 
     #[test]
+    fn what_another_server_may_take_for_a_form_is_refused() {
+        let types = |values: &[&'static str]| {
+            let mut headers = HeaderMap::new();
+            for value in values {
+                headers.append(CONTENT_TYPE, http::HeaderValue::from_static(value));
+            }
+            is_form(&headers)
+        };
+
+        for odd in [
+            "application/x-www-form-urlencodedx",
+            "application/x-www-form-urlencoded, text/plain",
+            "Application/x-www-form-urlencoded x",
+            "application/x-www-form-urlencoded,",
+        ] {
+            assert_eq!(types(&[odd]), Err(Cause::RequestMalformed), "{odd}");
+        }
+        let two = ["application/x-www-form-urlencoded", "application/json"];
+        assert_eq!(types(&two), Err(Cause::RequestMalformed));
+    }
+
+    #[test]
     fn a_form_is_known_by_its_media_type_alone() {
         let form = |value: &'static str| {
             is_form(&HeaderMap::from_iter([(
@@ -145,8 +179,9 @@ mod tests {
             )]))
         };
 
-        assert!(form("Application/X-WWW-Form-URLencoded; charset=utf-8"));
-        assert!(!form("application/x-www-form-urlencodedx"));
-        assert!(!form("application/json"));
+        assert_eq!(form("Application/X-WWW-Form-URLencoded; charset=utf-8"), Ok(true));
+        assert_eq!(form("application/x-www-form-urlencoded ;charset=utf-8"), Ok(true));
+        assert_eq!(form("application/json"), Ok(false));
+        assert_eq!(form("text/plain; x=application/x-www-form-urlencoded"), Ok(false));
     }
 }

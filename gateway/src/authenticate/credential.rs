@@ -33,6 +33,8 @@ pub struct Credential {
     placements: Option<Placements>,
     is_active: bool,
     collapses_identical_pairs: bool,
+    leaves_body_hash_raw: bool,
+    requires_body_hash: bool,
     has_previous_secret: bool,
     opened: Cell<OpenedRoutes>,
     with_token: OnceCell<Keys>,
@@ -61,6 +63,7 @@ impl Credential {
     fn new(record: Arc<ConsumerRecord>, configured: MethodSet) -> Self {
         let integration = record.integration.as_ref();
         let definition = integration.map(|one| &one.definition);
+        let flag = |name| definition.is_some_and(|one| one.flags.contains(name));
         let rsa = definition
             .and_then(|one| one.rsa_public_key.as_deref())
             .and_then(RsaPublicKey::from_pem);
@@ -75,6 +78,7 @@ impl Credential {
                 .with(SignatureMethod::RsaSha256),
             None => configured,
         };
+        let methods = if rsa.is_some() { methods } else { methods.without_rsa() };
         let settled_token = match &record.token {
             Some(OwnToken::Access {
                 token,
@@ -88,7 +92,9 @@ impl Credential {
             id: record.consumer.id,
             integration: integration.map(|one| one.id),
             settled_token,
-            collapses_identical_pairs: definition.is_some_and(|one| one.flags.contains("collapse_identical_pairs")),
+            collapses_identical_pairs: flag("collapse_identical_pairs"),
+            leaves_body_hash_raw: flag("mastercard"),
+            requires_body_hash: flag("require_body_hash"),
             has_previous_secret: record.consumer.previous_secret.is_some(),
             opened: Cell::default(),
             placements: definition.and_then(|one| one.placements.as_ref()).map(|names| {
@@ -156,6 +162,16 @@ impl Credential {
     /// Whether identical pairs are signed once.
     pub fn collapses_identical_pairs(&self) -> bool {
         self.collapses_identical_pairs
+    }
+
+    /// Whether the value of `oauth_body_hash` is signed as it is.
+    pub fn leaves_body_hash_raw(&self) -> bool {
+        self.leaves_body_hash_raw
+    }
+
+    /// Whether a body that is no form needs its `oauth_body_hash`.
+    pub fn requires_body_hash(&self) -> bool {
+        self.requires_body_hash
     }
 
     /// Whether it may sign without a token.

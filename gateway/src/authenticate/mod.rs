@@ -75,6 +75,11 @@ impl Authenticated {
         })
     }
 
+    /// Whether it is nobody in particular.
+    pub fn is_guest(&self) -> bool {
+        matches!(self.caller, Caller::Guest(_))
+    }
+
     /// Who it is.
     pub fn caller(&self) -> &Caller {
         &self.caller

@@ -272,7 +272,7 @@ fn request_parts<'a>(
     path: &'a str,
     octets: &'a Bytes,
 ) -> Result<RequestParts<'a>, Refusal> {
-    let is_form = body::is_form(&parts.headers);
+    let is_form = body::is_form(&parts.headers)?;
     if is_form && !octets.is_empty() && body::is_encoded(&parts.headers) {
         return Err(Cause::FormEncoded.into());
     }

@@ -44,7 +44,9 @@ fn keep(
     refusal: &Refusal,
     observed: bool,
 ) -> Option<Arc<Rejection>> {
-    let form = read.filter(|_| body::is_form(&parts.headers)).unwrap_or_default();
+    let form = read
+        .filter(|_| body::is_form(&parts.headers) == Ok(true))
+        .unwrap_or_default();
     if !is_signed(parts, form) {
         return None;
     }

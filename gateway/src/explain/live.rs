@@ -276,6 +276,7 @@ impl Explainer {
                 magento_sort: oauth.magento_sort,
                 magento_host: oauth.magento_host,
                 collapse_identical_pairs: definition.is_some_and(|one| one.flags.contains("collapse_identical_pairs")),
+                raw_body_hash: definition.is_some_and(|one| one.flags.contains("mastercard")),
             },
             ..Options::default()
         }

@@ -86,7 +86,10 @@ pub fn check(new: &NewIntegration, tree: &ResourceTree) -> Result<(), Invalid> {
         );
     }
     if !new.flags.iter().all(|flag| FLAGS.contains(&flag.as_str())) {
-        return field("flags", "accept_version_1_0A, collapse_identical_pairs or mastercard");
+        return field(
+            "flags",
+            "accept_version_1_0A, collapse_identical_pairs, mastercard or require_body_hash",
+        );
     }
     match &new.grant {
         Grant::All => Ok(()),
@@ -124,7 +127,12 @@ pub(crate) fn is_url(text: &str) -> bool {
             .is_some_and(|(scheme, rest)| scheme.eq_ignore_ascii_case(parsed.scheme()) && !rest.starts_with('/'))
 }
 
-const FLAGS: [&str; 3] = ["accept_version_1_0A", "collapse_identical_pairs", "mastercard"];
+const FLAGS: [&str; 4] = [
+    "accept_version_1_0A",
+    "collapse_identical_pairs",
+    "mastercard",
+    "require_body_hash",
+];
 const MOST_CALLBACKS: usize = 20;
 
 #[cfg(test)]

@@ -15,7 +15,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::header::{CONTENT_LENGTH, TRANSFER_ENCODING};
+use http::header::{CACHE_CONTROL, CONTENT_LENGTH, TRANSFER_ENCODING, VARY};
 use http::request::Parts;
 use http::{HeaderMap, HeaderValue, Request, Response, StatusCode, Uri};
 use http_body_util::Full;
@@ -140,7 +140,7 @@ async fn judge(
     let live = &exchange.local.live;
     let authorization = bearer::authorization(&parts.headers)?;
     let is_bearer = authorization.is_some_and(bearer::is_bearer);
-    let form = if body::is_form(&parts.headers) {
+    let form = if body::is_form(&parts.headers)? {
         // Boxed, as what is rare is: every request's state is copied when it is made, and stays small.
         let form = Box::pin(read_form(exchange, parts, payload)).await?;
         exchange.served.waited();
@@ -167,6 +167,8 @@ async fn judge(
         route.verified.mark();
         if let Some(declared) = proven.signed().body_hash() {
             Box::pin(check_body_hash(exchange, &proven, declared, form.is_some(), payload)).await?;
+        } else if proven.credential.requires_body_hash() && form.is_none() && !payload.is_empty() {
+            return Err(Refusal::absent_fields(vec!["oauth_body_hash".to_owned()]));
         }
         store_time.bound_claim(pin!(verifier.claim(&proven))).await?;
         let caller = match signed(&proven, &verifier) {
@@ -305,6 +307,7 @@ async fn forward(
         }
     }
     let consumer = permitted.caller().credential().map(|one| one.id().0);
+    let is_private = !permitted.caller().is_guest();
     let hash = consumer.unwrap_or_else(|| hash_of(served.client));
     let sent = upstream.send(&mut sending, hash, &upload.upstream_since).await;
     let answer = sent.map_err(|cause| upload.broken().unwrap_or(cause))?;
@@ -312,7 +315,20 @@ async fn forward(
     let whole = upstream.config().request_timeout;
     let since = upload.upstream_since.get().unwrap_or(now);
     let spent = served.worker.clock.instant().duration_since(since);
-    downstream(served, answer, &upload, whole.saturating_sub(spent))
+    let mut response = downstream(served, answer, &upload, whole.saturating_sub(spent))?;
+    if is_private {
+        keep_private(response.headers_mut());
+    }
+    Ok(response)
+}
+
+/// What was answered to somebody is not for everybody: a shared cache could take a request that is signed in its query for
+/// any other (oauth1.md P25). Where upstream says how long its response may be kept, and by whom, that stays.
+fn keep_private(headers: &mut HeaderMap) {
+    if !header::has(headers, &CACHE_CONTROL) {
+        headers.insert(CACHE_CONTROL, HeaderValue::from_static("private"));
+        headers.append(VARY, HeaderValue::from_static("authorization"));
+    }
 }
 
 /// What upstream is to find signed by the gateway itself, if it is.
@@ -322,7 +338,7 @@ fn resign(demands: &Upstream, parts: &Parts, payload: &Payload) -> Option<Resign
         UpstreamCredential::Header(..) | UpstreamCredential::Customer => return None,
     };
     let form = match payload {
-        Payload::Read(octets) if body::is_form(&parts.headers) => Some(octets.clone()),
+        Payload::Read(octets) if body::is_form(&parts.headers) == Ok(true) => Some(octets.clone()),
         Payload::Read(_) | Payload::Unread(_) => None,
     };
     Some(Resign::new(credentials, form))
@@ -350,7 +366,7 @@ fn toward_upstream(
     let served = exchange.served;
     let proto = exchange.origin.scheme.as_str();
     let memory = &served.peer.hop_memory;
-    let hop = memory.hop(served.client, proto, exchange.host, &served.request_id);
+    let hop = memory.hop(served.client, proto, &exchange.seen.authority, &served.request_id);
     rewrite(headers, permitted.caller(), hop, route.config.keep_oauth);
     trailers.restore(headers);
     if is_unbounded {

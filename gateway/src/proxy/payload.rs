@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use http::request::Parts;
-use hyper::body::Incoming;
+use hyper::body::{Body as _, Incoming};
 use oauth1::Placement;
 
 use super::Exchange;
@@ -27,6 +27,14 @@ impl Payload {
         match self {
             Self::Read(octets) => Some(octets),
             Self::Unread(_) => None,
+        }
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        match self {
+            Self::Read(octets) => octets.is_empty(),
+            Self::Unread(incoming) => incoming.is_end_stream(),
         }
     }
 
@@ -72,7 +80,7 @@ pub(super) async fn check_body_hash(
     }
     let limits = &exchange.local.live.public.limits;
     let bound = Bound {
-        size: limits.body,
+        size: u64::try_from(limits.signed_form).unwrap_or(u64::MAX),
         ..bound(limits)
     };
     let octets = payload.read(&exchange.served.turn, bound).await?;

@@ -258,7 +258,7 @@ impl Cause {
         match self {
             Self::RequestMalformed => "The request is malformed.",
             Self::TargetRefused => {
-                "The request target is refused: dot segments, empty segments and escaped separators are not accepted."
+                "The request target is refused: dot segments, empty segments, escaped separators, broken or non-UTF-8 escapes and raw characters that a URI has no place for are not accepted."
             }
             Self::ParameterAbsent => "A required parameter is absent.",
             Self::ParameterRejected => "A parameter is not accepted.",

@@ -188,8 +188,20 @@ impl From<NoRandomness> for Refusal {
 impl From<Problem> for Refusal {
     fn from(problem: Problem) -> Self {
         match problem {
-            Problem::Malformed | Problem::TooLarge | Problem::TwoPlacements => Cause::RequestMalformed.into(),
-            Problem::PlacementRefused(_) => Cause::ParameterRejected.into(),
+            Problem::Malformed | Problem::TooLarge => Cause::RequestMalformed.into(),
+            Problem::TwoPlacements => Self::saying(
+                Cause::ParameterRejected,
+                Message::Plain(
+                    "OAuth parameters stand in one place only: the Authorization header, the query or the form.",
+                ),
+            ),
+            Problem::PlacementRefused(placement) => Self::saying(
+                Cause::ParameterRejected,
+                Message::Positional(
+                    "OAuth parameters in the %1 are not accepted.",
+                    placement.as_str().to_owned(),
+                ),
+            ),
             Problem::Rejected(name) => Self::saying(
                 Cause::ParameterRejected,
                 Message::Positional("The \"%1\" parameter is not accepted.", name),

@@ -271,6 +271,7 @@ fn forms() -> Vec<BaseForm> {
                     magento_sort,
                     magento_host,
                     collapse_identical_pairs,
+                    ..BaseForm::default()
                 });
             }
         }

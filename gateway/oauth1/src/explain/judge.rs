@@ -174,6 +174,7 @@ impl Judge<'_> {
             magento_sort,
             magento_host,
             collapse_identical_pairs,
+            raw_body_hash: _,
         } = self.options.compat;
         let sorted = |draft: &mut Draft<'_>| draft.order = Order::Natural;
         let as_sent = |draft: &mut Draft<'_>| {

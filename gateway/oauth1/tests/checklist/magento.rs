@@ -1,14 +1,15 @@
 //! The forms of the base string that real clients and Magento need (magento.md 2.6; Q3). PHP's order is in
 //! `vectors/natural_order.txt`.
 
-use oauth1::{BaseForm, Keys, Problem, RequestParts, Scheme, SignatureMethod, Target};
+use oauth1::{BaseForm, Keys, Problem, RequestParts, RsaPublicKey, Scheme, SignatureMethod, Target};
 
-use super::{RESOURCE, URL, base, base_in, get, header, request, require, with, without};
+use super::{RESOURCE, TWO_LEGGED, URL, base, base_in, get, header, request, require, with, without};
 
 const RFC: BaseForm = BaseForm {
     magento_sort: false,
     magento_host: false,
     collapse_identical_pairs: false,
+    raw_body_hash: false,
 };
 const SORT: BaseForm = BaseForm {
     magento_sort: true,
@@ -152,3 +153,42 @@ fn a_signature_of_another_request_or_hash_is_recognised() {
     assert!(!signed.verify_other_hash(&keys()));
     assert!(other_hash.verify_other_hash(&keys()));
 }
+
+/// Q9: what Mastercard's own signer for Python (1.9.2) sent for a JSON body.
+#[test]
+fn mastercards_signer_leaves_the_body_hash_unencoded() {
+    let written = concat!(
+        r#"OAuth oauth_consumer_key="0123456789abcdef0123456789abcdef",oauth_nonce="322x6DuvfQqK59o6","#,
+        r#"oauth_timestamp="1795830235",oauth_signature_method="RSA-SHA256",oauth_version="1.0","#,
+        r#"oauth_body_hash="HVzOT5NKvtp/7uR8CbXNWYC0ZUnk9XOQ1W54XxMXhHE=","#,
+        r#"oauth_signature="hF7aN7lJswzgHob5G3nwWVg5Vaj%2F6ehPQon4uoDGC5iuCv97WMvmVPdpP5O3iwM5O%2BrQxsZUDyTRj%2Fsc%2BWQ"#,
+        r#"CzYYymgGvzonM0MEvYp4r6BaEMoH3DgQ91CLYYoWNokijdzfnRVIIRxnE%2BVcF10Iqbi%2FNamiqS1P5tzj7MWtoyNpIscNCkPExTdWhPKp"#,
+        r#"8EeT42SHPVl6OaUxx4rH%2BrbLhGJ%2FPfvafCdlw8huDwN260l5DW6iglSd8H6lqxttO4hhjTT5Rd40tiCVVl%2FMcv%2F4b0lNe0ZjTuA5"#,
+        r#"GC2V3Abh%2BXaVXQreNcB1%2FD4Puk6c0fPFwPx%2F%2FejIfFP%2Bv5QD6b7jJWg%3D%3D""#,
+    );
+    let call = RequestParts {
+        method: "POST",
+        ..get("https://api.example/rest/V1/orders?b=2&a=%C3%A9", written)
+    };
+    let key = RsaPublicKey::from_pem(MASTERCARD_KEY).expect("a public key");
+    let keys = Keys::rsa(SignatureMethod::ALL.into_iter().collect(), &key);
+    let raw = BaseForm {
+        raw_body_hash: true,
+        ..RFC
+    };
+    let signed = require(&call, TWO_LEGGED).expect("all that is required");
+
+    assert_eq!(signed.verify(&keys, &[RFC, raw]), Ok(raw));
+    assert_eq!(signed.verify(&keys, &[RFC]), Err(Problem::SignatureInvalid));
+}
+
+const MASTERCARD_KEY: &str = "-----BEGIN PUBLIC KEY-----
+MIIBIjANBgkqhkiG9w0BAQEFAAOCAQ8AMIIBCgKCAQEAqNEUjol6016NX0Yyr5GG
+YE8GYfuvXmfvpTYxU6SPlnjC7l0k+vHd7LCTSTmCZSNdtIs3B0u9cCGsbs103CPb
+NSd610m7BQheDbESbMjTZQROc/AXzpyx1FCy2piP4rygxAFQMrlrUD2+VrTkQrY9
+6SJ42Ft7tx6Ts+/j1e9iUToCna7tuH5oNIKyLKU1XI2ekHsAWqZedcS2j2rycZHd
+WYrgUynN3RcCP3isNGWgkKjeoCtRMSoTzcEZAjo0SJ3hBijtEhRCE//ns2rmhG34
+frPv+z/6ZfY4Y2Rd6tYLFcW5n29hFCBbK61MkaizAYs/BVKI89c+zFeFF9zI16OE
+PQIDAQAB
+-----END PUBLIC KEY-----
+";

@@ -42,6 +42,7 @@ const RULES: Rules = Rules {
 };
 
 const RESOURCE: Call = Call::Resource { two_legged: false };
+const TWO_LEGGED: Call = Call::Resource { two_legged: true };
 
 /// What every resource request carries; the signature is no real one.
 fn usual() -> Vec<(&'static str, &'static str)> {

@@ -33,6 +33,7 @@ const NATURAL: BaseForm = BaseForm {
     magento_sort: true,
     magento_host: false,
     collapse_identical_pairs: false,
+    raw_body_hash: false,
 };
 
 proptest! {

@@ -326,6 +326,8 @@ impl Verifier<'_> {
             .await?
             .is_some_and(|owner| owner != record.consumer.id);
         self.verify_nothing(parts, signed);
+        // The clock is judged before the token (magento.md 2.5), but needs no answer of the store's.
+        self.check_clock(signed).map_err(|_| Cause::TimestampRefused)?;
         let sentence = if foreign {
             sentences.foreign
         } else {
@@ -342,10 +344,7 @@ impl Verifier<'_> {
         credential: &Credential,
         token: &TokenUse,
     ) -> Result<(), Refusal> {
-        let window = Window {
-            secs: self.oauth.timestamp_window.as_secs(),
-        };
-        let clock = signed.check_timestamp(window, self.now);
+        let clock = self.check_clock(signed);
         let made;
         let exchanged = match token {
             TokenUse::Own if !credential.has_settled_token() => {
@@ -385,7 +384,10 @@ impl Verifier<'_> {
                 self.credentials.saw(credential, which, self.now);
                 Ok(())
             }
-            (Some(_), Err(_)) => Err(Refusal::timestamp_outside(self.now, window.secs)),
+            (Some(_), Err(_)) => {
+                let window = self.oauth.timestamp_window.as_secs();
+                Err(Refusal::timestamp_outside(self.now, window))
+            }
             (None, Err(_)) => Err(Cause::TimestampRefused.into()),
             (None, Ok(())) => {
                 hint::log(parts, signed, keys, self.called);
@@ -394,12 +396,20 @@ impl Verifier<'_> {
         }
     }
 
+    fn check_clock(&self, signed: &SignedRequest<'_>) -> Result<(), Problem> {
+        let window = Window {
+            secs: self.oauth.timestamp_window.as_secs(),
+        };
+        signed.check_timestamp(window, self.now)
+    }
+
     /// The base string forms to try, RFC 5849's first.
-    fn forms(&self, credential: Option<&Credential>) -> ([BaseForm; 5], usize) {
+    fn forms(&self, credential: Option<&Credential>) -> ([BaseForm; 6], usize) {
         let collapses = credential.is_some_and(Credential::collapses_identical_pairs);
         let rfc = BaseForm::default();
-        let mut forms = [rfc; 5];
-        if !(self.oauth.magento_sort || self.oauth.magento_host || collapses) {
+        let raw_body_hash = credential.is_some_and(Credential::leaves_body_hash_raw);
+        let mut forms = [rfc; 6];
+        if !(self.oauth.magento_sort || self.oauth.magento_host || collapses || raw_body_hash) {
             return (forms, 1);
         }
         let extra = [
@@ -432,6 +442,7 @@ impl Verifier<'_> {
                     ..rfc
                 },
             ),
+            (raw_body_hash, BaseForm { raw_body_hash, ..rfc }),
         ];
         let enabled = extra.into_iter().filter_map(|(on, form)| on.then_some(form));
         let mut count = 1;

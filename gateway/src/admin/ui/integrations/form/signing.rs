@@ -167,4 +167,5 @@ const FLAGS: &[Choice] = &[
         "sends equal parameters twice, signs them once",
     ),
     ("mastercard", "leaves oauth_body_hash unencoded"),
+    ("require_body_hash", "must hash its JSON and XML bodies"),
 ];
