@@ -22,11 +22,13 @@ pub struct Resource {
 pub(super) fn resources(root: &Section<'_, '_>) -> Vec<Resource> {
     let mut found: Vec<(Resource, Place)> = Vec::new();
     for section in root.list_of_tables("resources") {
+        // All four, whatever is missing: each key that a table may hold is asked for.
         let id = section.required("id");
+        let title = section.text("title").map(|(title, _)| title);
+        let parent = section.text("parent").map(|(parent, _)| parent);
+        let order = i64::from(section.small("order", 0, 0..=1_000_000));
         let resource = id.map(|(id, place)| {
-            let title = section.text_or("title", &id);
-            let parent = section.text("parent").map(|(parent, _)| parent);
-            let order = i64::from(section.small("order", 0, 0..=1_000_000));
+            let title = title.unwrap_or_else(|| id.clone());
             (
                 Resource {
                     id,
@@ -61,7 +63,7 @@ pub(super) fn resources(root: &Section<'_, '_>) -> Vec<Resource> {
         if !parents.contains_key(parent) {
             let near = nearest(parent, parents.keys().copied());
             let near = near.map(|near| format!("; did you mean {near:?}?")).unwrap_or_default();
-            root.fault_at(place, "resources.parent", &format!("{parent:?} is no resource{near}"));
+            root.fault_of_unknown(place, "resources.parent", &format!("{parent:?} is no resource{near}"));
         } else if is_cyclic(&resource.id, &parents) {
             root.fault_at(place, "resources.parent", &format!("{:?} is above itself", resource.id));
         }

@@ -74,6 +74,48 @@ fn the_default_file_holds_every_key_that_the_reader_knows() {
     }
 }
 
+/// Every key of a file, and each value, against the schema's `properties`; tables of free names are its
+/// `additionalProperties`.
+fn unknown_to(schema: &serde_json::Value, table: &toml::Table, path: &str) -> Vec<String> {
+    let entry = |(key, value): (&String, &toml::Value)| {
+        let path = format!("{path}.{key}");
+        let others = &schema["additionalProperties"];
+        let own = schema["properties"].get(key).or(others.is_object().then_some(others));
+        let Some(own) = own else { return vec![path] };
+        let listed = value.as_array().into_iter().flatten().filter_map(toml::Value::as_table);
+        let listed = listed.flat_map(|table| unknown_to(&own["items"], table, &path));
+        let tables = value.as_table().into_iter().filter(|_| own["type"] == "object");
+        listed
+            .chain(tables.flat_map(|table| unknown_to(own, table, &path)))
+            .collect::<Vec<_>>()
+    };
+    table.iter().flat_map(entry).collect()
+}
+
+#[test]
+fn the_schema_knows_every_key_of_the_files_that_are_shipped() {
+    let conf = Path::new(env!("CARGO_MANIFEST_DIR")).join("../conf");
+    let mut files = vec![conf.join("countersign.toml"), conf.join("magento/countersign.toml")];
+    let included = std::fs::read_dir(conf.join("magento/conf.d")).unwrap();
+    files.extend(included.map(|entry| entry.unwrap().path()));
+    let schema = schema::schema();
+
+    for file in files {
+        let text = uncommented(&std::fs::read_to_string(&file).unwrap());
+
+        let unknown = unknown_to(&schema, &toml::from_str(&text).unwrap(), "");
+
+        assert!(unknown.is_empty(), "{}: {unknown:?}", file.display());
+    }
+}
+
+#[test]
+fn a_resource_without_an_id_has_one_fault() {
+    let told = faults("[[resources]]\ntitle = \"x\"\norder = 1\n");
+
+    assert_eq!(told, ["t.toml:1: resources.id: is missing"]);
+}
+
 #[test]
 fn what_the_default_file_comments_out_is_the_default() {
     let mut in_file = BTreeMap::new();
