@@ -14,12 +14,10 @@ use super::sections;
 /// Every key, once, by its pattern.
 pub fn known() -> Vec<Key> {
     let environment = Environment::default();
-    let reading = Reading::new(&environment, Vec::new());
-    let mut faults = Vec::new();
-    if let Some(root) = node::parse("(one of each)".as_ref(), ONE_OF_EACH, &mut faults) {
-        // Its faults don't matter: it is read for what is asked of it.
-        sections::config(Section::root(&reading, root));
-    }
+    let reading = Reading::new(&environment, true, Vec::new());
+    // Its faults don't matter: it is read for what is asked of it.
+    let parsed = node::parse("(one of each)".as_ref(), ONE_OF_EACH, &mut Vec::new());
+    sections::config(Section::root(&reading, parsed.node));
     let mut known: BTreeMap<String, Key> = BTreeMap::new();
     for key in reading.keys.into_inner() {
         known.entry(key.pattern()).or_insert(key);
@@ -124,6 +122,7 @@ fn list(item: &Value) -> Value {
 const ONE_OF_EACH: &str = r#"
 [public.tls]
 [[public.tls.certificates]]
+[upstreams.a.circuit_breaker]
 [upstreams.a.credentials]
 mode = "bearer"
 [upstreams.b.credentials]
