@@ -1,7 +1,11 @@
 //! Commands that need no gateway.
 
+use std::process::{Command, Stdio};
+
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
+use harness::binary;
+use rcgen::{CertificateParams, KeyPair};
 
 use crate::{Run, conf, folder};
 
@@ -32,6 +36,46 @@ fn check_names_every_fault_at_once_and_exits_78() {
     );
     assert!(lines[1].starts_with("c.toml:4: public.limits.head: "), "{lines:?}");
     assert_eq!(lines[4], "4 faults in the configuration");
+}
+
+#[test]
+fn a_stderr_that_takes_nothing_leaves_the_exit_code() {
+    let faulty = folder("[public]\nthreds = 1\n");
+    let sound = folder("");
+
+    for (folder, arguments, code) in [
+        (&faulty, &["check", "-c", "c.toml"][..], 78),
+        (&faulty, &["serve", "-c", "c.toml"], 78),
+        (&faulty, &["doctor", "-c", "c.toml"], 78),
+        (&sound, &["check", "-c", "c.toml"], 0),
+        (&sound, &["integration", "list", "-c", "c.toml"], 1),
+    ] {
+        let full = std::fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
+        let mut command = Command::new(binary());
+        command.args(arguments).current_dir(folder.path()).env_clear();
+
+        let ended = command.stdin(Stdio::null()).stderr(full).output().unwrap();
+
+        assert_eq!(ended.status.code(), Some(code), "{arguments:?}");
+    }
+}
+
+#[test]
+fn a_key_of_another_certificate_is_named_by_file_line_and_key() {
+    let (own, other) = (KeyPair::generate().unwrap(), KeyPair::generate().unwrap());
+    let params = CertificateParams::new(vec!["shop.example".to_owned()]).unwrap();
+    let folder = folder("[public.tls]\ncert = \"a.pem\"\nkey = \"b.key\"\n[log]\nacces = true\n");
+    std::fs::write(folder.path().join("a.pem"), params.self_signed(&own).unwrap().pem()).unwrap();
+    std::fs::write(folder.path().join("b.key"), other.serialize_pem()).unwrap();
+
+    let told = Run::within(folder.path()).told(&["check", "-c", "c.toml"]);
+
+    assert_eq!(told.code, Some(78));
+    assert_eq!(
+        told.err,
+        "c.toml:3: public.tls.key: doesn't belong to cert\nc.toml:5: log.acces: unknown key; did you mean \"access\"?\n2 \
+         faults in the configuration\n"
+    );
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-use super::{ConfigFile, exit_code, refuse, say};
+use super::{ConfigFile, exit_code, refuse, remark, say};
 use crate::config::Config;
 use crate::live::Live;
 
@@ -27,7 +27,7 @@ pub(super) fn run(arguments: &Arguments) -> ExitCode {
         Err(faults) => return refuse(&faults),
     };
     for warning in &loaded.warnings {
-        eprintln!("warning: {warning}");
+        remark(&format_args!("warning: {warning}"));
     }
     let config = loaded.config;
     if let Err(code) = prepare(&config) {
@@ -46,15 +46,8 @@ pub(super) fn run(arguments: &Arguments) -> ExitCode {
 
 /// What only shows when files are opened: certificates, keys, forced parameters.
 pub(super) fn prepare(config: &Config) -> Result<(), ExitCode> {
-    let live = Live::new(config, 1).map(drop).map_err(|error| error.to_string());
-    let listener = match &config.public.tls {
-        Some(tls) => crate::listen::tls::server_config(tls)
-            .map(drop)
-            .map_err(|error| error.to_string()),
-        None => Ok(()),
-    };
-    live.and(listener).map_err(|error| {
-        eprintln!("{error}\n1 fault in the configuration");
+    Live::new(config, 1).map(drop).map_err(|error| {
+        remark(&format_args!("{error}\n1 fault in the configuration"));
         ExitCode::from(super::EX_CONFIG)
     })
 }

@@ -1,5 +1,4 @@
 //! The command line: one file a command.
-#![expect(clippy::print_stderr, reason = "a command's faults go to stderr")]
 
 mod admin;
 mod api;
@@ -153,10 +152,10 @@ The configuration file [default: COUNTERSIGN_CONFIG, else conf/countersign.toml,
 fn refuse(faults: &Faults) -> ExitCode {
     let lines = faults.lines();
     for line in &lines {
-        eprintln!("{line}");
+        remark(line);
     }
     let faults = if lines.len() == 1 { "fault" } else { "faults" };
-    eprintln!("{} {faults} in the configuration", lines.len());
+    remark(&format_args!("{} {faults} in the configuration", lines.len()));
     ExitCode::from(EX_CONFIG)
 }
 
@@ -177,9 +176,21 @@ fn say(answer: &dyn Display) -> Result<(), ExitCode> {
     }
 }
 
+/// Prints a line beside the answer: a warning, a fault. Where nobody takes it, a closed stderr or a full disk, the exit code
+/// still tells how the command ended.
+fn remark(line: &dyn Display) {
+    beside(&format_args!("{line}\n"));
+}
+
+/// The same without a line's end, for what goes on in the same line.
+fn beside(text: &dyn Display) {
+    let mut stderr = std::io::stderr().lock();
+    let _untold: std::io::Result<()> = write!(stderr, "{text}").and_then(|()| stderr.flush());
+}
+
 /// Prints why a command failed.
 fn fail(error: &dyn Display) -> ExitCode {
-    eprintln!("countersign: {error}");
+    remark(&format_args!("countersign: {error}"));
     ExitCode::FAILURE
 }
 
@@ -200,7 +211,7 @@ fn with_causes(error: &(dyn std::error::Error + 'static)) -> String {
 
 /// Prints what was wrong with the arguments.
 fn misused(error: &dyn Display) -> ExitCode {
-    eprintln!("countersign: {error}");
+    remark(&format_args!("countersign: {error}"));
     ExitCode::from(EX_USAGE)
 }
 

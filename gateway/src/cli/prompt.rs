@@ -1,8 +1,10 @@
 //! Questions on the terminal: passwords are never echoed and never taken on the command line, where `ps` shows them.
 
-use std::io::{self, IsTerminal as _, Read as _, Write as _};
+use std::io::{self, IsTerminal as _, Read as _};
 
 use token_store::Secret;
+
+use super::beside;
 
 /// Why there is no answer.
 #[derive(Debug, thiserror::Error)]
@@ -21,8 +23,7 @@ pub(super) enum Unanswered {
 /// A visible answer; `instead` says how to do without a terminal.
 pub(super) fn line(question: &str, instead: &'static str) -> Result<String, Unanswered> {
     needs_terminal(instead)?;
-    eprint!("{question}");
-    io::stderr().flush()?;
+    beside(&question);
     let mut answer = String::new();
     if io::stdin().read_line(&mut answer)? == 0 {
         return Err(io::Error::from(io::ErrorKind::UnexpectedEof).into());

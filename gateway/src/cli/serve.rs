@@ -12,7 +12,7 @@ use tokio::task::JoinSet;
 
 use super::notify::Notify;
 use super::open;
-use super::{ConfigFile, exit_code, fail, refuse, with_causes};
+use super::{ConfigFile, exit_code, fail, refuse, remark, with_causes};
 use crate::app::{App, Parts, StartError};
 use crate::clock::Clock;
 use crate::config::{Config, Environment, Log, LogFormat};
@@ -129,7 +129,9 @@ fn fail_to_open(error: &OpenError) -> ExitCode {
     match error {
         // A folder was meant.
         OpenError::File(path, _) if Path::new(path).is_file() => {
-            eprintln!("{path} is a file; store.url = \"embedded:FOLDER\" names a folder");
+            remark(&format_args!(
+                "{path} is a file; store.url = \"embedded:FOLDER\" names a folder"
+            ));
             ExitCode::from(super::EX_CONFIG)
         }
         OpenError::WrongKey | OpenError::KeyNeeded | OpenError::BadUrl(..) | OpenError::Unsafe(_) => {
@@ -261,13 +263,16 @@ pub(super) fn log(config: &Log) {
     };
     let filter = tracing_subscriber::filter::LevelFilter::from_level(config.level);
     let registry = tracing_subscriber::registry().with(filter);
-    let layer = tracing_subscriber::fmt::layer().with_writer(std::io::stderr);
+    // A line that can't be written is lost: to say so on the same stderr would be a panic of whoever logs.
+    let layer = tracing_subscriber::fmt::layer()
+        .with_writer(std::io::stderr)
+        .log_internal_errors(false);
     let set = if is_json {
         registry.with(layer.json()).try_init()
     } else {
         registry.with(layer.with_ansi(is_terminal)).try_init()
     };
     if let Err(error) = set {
-        eprintln!("countersign: the log was set up already: {error}");
+        remark(&format_args!("countersign: the log was set up already: {error}"));
     }
 }

@@ -14,7 +14,7 @@ use std::process::ExitCode;
 use serde_json::json;
 
 use super::table::{Format, of_rows};
-use super::{ConfigFile, block_on, check, exit_code, refuse, say};
+use super::{ConfigFile, block_on, check, exit_code, refuse, remark, say};
 use crate::clock::Clock;
 use crate::config::Config;
 
@@ -109,7 +109,7 @@ pub(super) fn run(arguments: &Arguments) -> ExitCode {
         Err(faults) => return refuse(&faults),
     };
     for warning in &loaded.warnings {
-        eprintln!("warning: {warning}");
+        remark(&format_args!("warning: {warning}"));
     }
     if let Err(code) = check::prepare(&loaded.config) {
         return code;

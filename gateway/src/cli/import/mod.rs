@@ -13,7 +13,7 @@ use std::process::ExitCode;
 use self::collect::Collected;
 use self::output::Output;
 use self::report::Voice;
-use super::{ConfigFile, block_on, exit_code, fail, misused, say};
+use super::{ConfigFile, block_on, exit_code, fail, misused, remark, say};
 use crate::config::Config;
 use crate::import::own::Own;
 use crate::import::{self, Imported, Note, Options, Weight, write};
@@ -212,7 +212,7 @@ fn declared(arguments: &Arguments, voice: &Voice) -> Result<Declared, ExitCode> 
     };
     let mut imported = import::read(&files, &own, &options).map_err(|faults| {
         for fault in &faults {
-            eprintln!("{fault}");
+            remark(fault);
         }
         let (faults, files) = (faults.len(), files.len());
         fail(&format!("{faults} of {files} files can't be read; nothing was changed"))
@@ -325,20 +325,20 @@ fn check(path: &Path, imported: &Imported, output: &Output) -> Result<(), ExitCo
                 let folder = output.folder();
                 let beside = path.parent().and_then(|parent| folder.strip_prefix(parent).ok());
                 let folder = beside.unwrap_or(folder).display();
-                eprintln!(
+                remark(&format_args!(
                     "{}: these files are no part of it yet: add include = [\"{folder}/*.toml\"]",
                     path.display()
-                );
+                ));
             }
             Ok(())
         }
         Err(faults) => {
             let lines = faults.lines();
             for line in lines.iter().take(MOST_FAULTS) {
-                eprintln!("{line}");
+                remark(line);
             }
             if lines.len() > MOST_FAULTS {
-                eprintln!("… and {} more", lines.len() - MOST_FAULTS);
+                remark(&format_args!("… and {} more", lines.len() - MOST_FAULTS));
             }
             Err(fail(
                 &"the files are written, but the configuration has faults; a running gateway keeps its last good one",

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use token_store::ConsumerRecord;
 
-use super::super::{say, table};
+use super::super::{beside, remark, say, table};
 use super::output::Output;
 use crate::clock::Clock;
 use crate::import::settle::Plan;
@@ -45,19 +45,19 @@ impl Voice {
         }
         self.last.set(now);
         if self.is_terminal {
-            eprint!("\r\x1b[K{}", text());
+            beside(&format_args!("\r\x1b[K{}", text()));
             self.has_line.set(true);
         } else {
-            eprintln!("{}", text());
+            remark(&text());
         }
     }
 
     fn say(&self, text: &str) -> Result<(), ExitCode> {
         if self.has_line.replace(false) {
-            eprint!("\r\x1b[K");
+            beside(&"\r\x1b[K");
         }
         if self.to_stderr {
-            eprintln!("{text}");
+            remark(&text);
             return Ok(());
         }
         say(&text)

@@ -7,7 +7,7 @@ use std::process::ExitCode;
 use serde_json::Value;
 
 use super::table::{Format, of_fields, of_rows, text};
-use super::{ConfigFile, block_on, exit_code, fail, say};
+use super::{ConfigFile, block_on, exit_code, fail, remark, say};
 
 /// Integrations, through the admin API
 #[derive(Debug, clap::Args)]
@@ -161,9 +161,9 @@ fn call(arguments: &Arguments) -> Result<(), ExitCode> {
     })?;
     say(&shown(&answer, arguments.format))?;
     if arguments.format == Format::Table && answer.get("exchange").and_then(Value::as_bool) == Some(true) {
-        eprintln!("The verifier was posted; the integration is active once it has fetched its access token.");
+        remark(&"The verifier was posted; the integration is active once it has fetched its access token.");
         if answer.get("identity_link_url").is_some() {
-            eprintln!("Sign in to the third party at identity_link_url, in a browser.");
+            remark(&"Sign in to the third party at identity_link_url, in a browser.");
         }
     }
     Ok(())

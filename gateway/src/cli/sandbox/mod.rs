@@ -22,7 +22,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use self::partner::Partner;
 use super::open;
 use super::sign::quoted;
-use super::{fail, say};
+use super::{fail, remark, say};
 use crate::admin::Serving;
 use crate::app::{App, StartError};
 use crate::clock::Clock;
@@ -102,7 +102,7 @@ async fn served() -> Result<ExitCode, Trouble> {
         _ = term.recv() => {}
         _ = interrupt.recv() => {}
     }
-    eprintln!("stopping; nothing is left behind");
+    remark(&"stopping; nothing is left behind");
     tokio::spawn(super::serve::exit_at_next(interrupt));
     stop(sandbox).await;
     Ok(ExitCode::SUCCESS)
@@ -168,7 +168,7 @@ async fn stop(sandbox: Sandbox) {
         tracing::debug!(%error, "the scratch store did not close cleanly");
     }
     if let Err(error) = sandbox.scratch.close() {
-        eprintln!("the scratch folder could not be removed: {error}");
+        remark(&format_args!("the scratch folder could not be removed: {error}"));
     }
 }
 
