@@ -4,25 +4,42 @@ use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
 use super::fault::{Fault, Place};
-use super::node::{Node, Value, parse};
+use super::node::{Node, Parsed, Value, parse};
 
-/// Reads a file with what it includes; `None` when a fault leaves nothing to go on with.
-pub(super) fn read(path: &Path, faults: &mut Vec<Fault>) -> Option<Node> {
-    let mut root = read_one(path, faults);
-    let Some(Value::Table(table)) = root.as_mut().map(|root| &mut root.value) else {
-        return root;
+/// What was read of a file and those that it includes.
+pub(super) struct Read {
+    /// All that could be read.
+    pub(super) root: Node,
+    /// Whether that is all there is.
+    pub(super) is_whole: bool,
+}
+
+/// Reads a file with what it includes. What can't be read is a fault, and reading goes on with the rest, so that all faults
+/// are told at once.
+pub(super) fn read(path: &Path, faults: &mut Vec<Fault>) -> Read {
+    let Parsed { mut node, is_whole } = read_one(path, None, faults);
+    let include = match &mut node.value {
+        Value::Table(table) => table.remove("include"),
+        Value::Array(_) | Value::Text(_) | Value::Integer(_) | Value::Bool(_) | Value::Other => None,
     };
-    let Some(include) = table.remove("include") else {
-        return root;
+    let mut read = Read {
+        // Of a file with faults in its syntax only what it includes is believed.
+        root: if is_whole { node } else { Node::empty(&Place::Default) },
+        is_whole,
     };
-    // Every file is read, so that all faults are told at once.
-    for file in included(path, &include, faults) {
-        match (read_one(&file, faults), &mut root) {
-            (Some(other), Some(ours)) => merge_included(ours, other, faults),
-            (_, ours) => *ours = None,
+    let files = include.map(|include| included(path, &include, faults));
+    let Some(Included { files, is_whole }) = files else {
+        return read;
+    };
+    read.is_whole &= is_whole;
+    for (file, place) in files {
+        let other = read_one(&file, Some(&place), faults);
+        read.is_whole &= other.is_whole;
+        if other.is_whole {
+            merge_included(&mut read.root, other.node, faults);
         }
     }
-    root
+    read
 }
 
 fn merge_included(root: &mut Node, other: Node, faults: &mut Vec<Fault>) {
@@ -36,19 +53,26 @@ fn merge_included(root: &mut Node, other: Node, faults: &mut Vec<Fault>) {
     merge(root, other, "", faults);
 }
 
-fn read_one(path: &Path, faults: &mut Vec<Fault>) -> Option<Node> {
-    match text(path) {
+/// One file, and where it is included, if it is.
+fn read_one(path: &Path, include: Option<&Place>, faults: &mut Vec<Fault>) -> Parsed {
+    match text(path, include) {
         Ok(text) => parse(path, &text, faults),
         Err(what) => {
             faults.push(what);
-            None
+            Parsed {
+                node: Node::empty(&Place::Default),
+                is_whole: false,
+            }
         }
     }
 }
 
 /// A file's text; bounded, so that a device or a wrong file can't fill memory.
-fn text(path: &Path) -> Result<String, Fault> {
-    let fault = |what: String| Fault::of_file(path, &what);
+fn text(path: &Path, include: Option<&Place>) -> Result<String, Fault> {
+    let fault = |what: String| match include {
+        Some(place) => Fault::at(place, "include", &format!("{}: {what}", path.display())),
+        None => Fault::of_file(path, &what),
+    };
     if path.is_dir() {
         return Err(fault("is a folder, not a file".to_owned()));
     }
@@ -70,9 +94,16 @@ fn text(path: &Path) -> Result<String, Fault> {
     })
 }
 
-/// The files that `include` names, sorted, each once, without the including file itself: a pattern with at most one `*`,
-/// in the file's name, relative to the including file.
-fn included(path: &Path, include: &Node, faults: &mut Vec<Fault>) -> Vec<PathBuf> {
+/// What `include` names.
+struct Included {
+    /// Sorted, each once, with the line that names it; without the including file itself.
+    files: Vec<(PathBuf, Place)>,
+    /// Whether every pattern was understood.
+    is_whole: bool,
+}
+
+/// The files that `include` names: a pattern with at most one `*`, in the file's name, relative to the including file.
+fn included(path: &Path, include: &Node, faults: &mut Vec<Fault>) -> Included {
     let folder = path.parent().unwrap_or_else(|| Path::new(""));
     // One alone needs no brackets, as with every list of texts.
     let alone = std::slice::from_ref(include);
@@ -81,20 +112,28 @@ fn included(path: &Path, include: &Node, faults: &mut Vec<Fault>) -> Vec<PathBuf
     } else {
         alone
     };
-    let mut files: Vec<PathBuf> = Vec::new();
+    let mut files: Vec<(PathBuf, Place)> = Vec::new();
+    let mut is_whole = true;
     for pattern in patterns {
         let found = match pattern.value.clone().text() {
             Ok(text) => expand(&folder.join(&text)).map_err(|error| format!("{text:?}: {error}")),
             Err(kind) => Err(format!("takes files, such as [\"conf.d/*.toml\"], not {kind}")),
         };
         match found {
-            Ok(found) => files.extend(found.into_iter().filter(|file| file != path)),
-            Err(what) => faults.push(Fault::at(&pattern.place, "include", &what)),
+            Ok(found) => {
+                let others = found.into_iter().filter(|file| file != path);
+                files.extend(others.map(|file| (file, pattern.place.clone())));
+            }
+            Err(what) => {
+                faults.push(Fault::at(&pattern.place, "include", &what));
+                is_whole = false;
+            }
         }
     }
-    files.sort();
-    files.dedup();
-    files
+    // Stable: the first line that names a file is the one that is told.
+    files.sort_by(|(one, _), (other, _)| one.cmp(other));
+    files.dedup_by(|(one, _), (other, _)| one == other);
+    Included { files, is_whole }
 }
 
 fn expand(pattern: &Path) -> Result<Vec<PathBuf>, String> {

@@ -7,7 +7,7 @@ use token_store::{Grant, NewIntegration, Setup};
 use super::Resource;
 use super::reader::Section;
 use crate::authorize::resources::ResourceTree;
-use crate::integration::definition::{Invalid, check};
+use crate::integration::definition::{Invalid, faults};
 
 pub(super) fn integrations(root: &Section<'_, '_>, resources: &[Resource]) -> Vec<NewIntegration> {
     let tree = ResourceTree::new(resources);
@@ -29,15 +29,18 @@ fn integration(section: &Section<'_, '_>, tree: &ResourceTree) -> Option<NewInte
     let name = section.required("name").map(|(name, _)| name);
     let known = |text: &str| {
         let id = text.to_owned();
-        let found = tree.check([&id]).map_err(|unknown| unknown.to_string());
-        found.map(|()| id)
+        match tree.check([&id]) {
+            Err(unknown) if section.knows_all() => Err(unknown.to_string()),
+            Err(_) | Ok(()) => Ok(id),
+        }
     };
     let resources: BTreeSet<String> = section.all_parsed("resources", known).into_iter().collect();
     let new = NewIntegration {
         email: section.text_or("email", ""),
         endpoint: section.text("endpoint").map(|(text, _)| text),
         identity_link_url: section.text("identity_link_url").map(|(text, _)| text),
-        name: name?,
+        // Without one the rest is looked at all the same.
+        name: name.clone().unwrap_or_else(|| "-".to_owned()),
         setup: Setup::Config,
         grant: Grant::Listed(resources),
         signature_methods: None,
@@ -47,11 +50,13 @@ fn integration(section: &Section<'_, '_>, tree: &ResourceTree) -> Option<NewInte
         callback_urls: Vec::new(),
         flags: BTreeSet::new(),
     };
-    match check(&new, tree) {
-        Err(Invalid::Required(field)) => section.fault(field, "is empty"),
-        Err(Invalid::Field { field, what }) => section.fault(field, what),
-        // Told where it stands; and what an endpoint may reach is known only to a gateway that listens.
-        Err(Invalid::Resource(_) | Invalid::EndpointRefused(_)) | Ok(()) => {}
+    for invalid in faults(&new, tree) {
+        match invalid {
+            Invalid::Required(field) => section.fault(field, "is empty"),
+            Invalid::Field { field, what } => section.fault(field, what),
+            // Told where it stands; and what an endpoint may reach is known only to a gateway that listens.
+            Invalid::Resource(_) | Invalid::EndpointRefused(_) => {}
+        }
     }
-    Some(new)
+    name.map(|_| new)
 }

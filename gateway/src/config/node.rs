@@ -101,8 +101,15 @@ impl Value {
     }
 }
 
+/// What a text came to.
+pub(super) struct Parsed {
+    pub(super) node: Node,
+    /// Whether its syntax has no fault: else the node is what could be made of it.
+    pub(super) is_whole: bool,
+}
+
 /// Parses one file's text; every fault of its syntax is noted.
-pub(super) fn parse(path: &Path, text: &str, faults: &mut Vec<Fault>) -> Option<Node> {
+pub(super) fn parse(path: &Path, text: &str, faults: &mut Vec<Fault>) -> Parsed {
     let file: Rc<Path> = Rc::from(path);
     let lines = Lines::of(text);
     let (table, errors) = DeTable::parse_recoverable(text);
@@ -117,10 +124,13 @@ pub(super) fn parse(path: &Path, text: &str, faults: &mut Vec<Fault>) -> Option<
         };
         faults.push(Fault::at(&place, key, error.message()));
     }
-    errors.is_empty().then(|| Node {
-        place: Place::Line(Rc::clone(&file), 1),
-        value: convert_table(table.get_ref(), &file, &lines),
-    })
+    Parsed {
+        node: Node {
+            place: Place::Line(Rc::clone(&file), 1),
+            value: convert_table(table.get_ref(), &file, &lines),
+        },
+        is_whole: errors.is_empty(),
+    }
 }
 
 /// Where lines begin, so that an offset becomes a line's number.

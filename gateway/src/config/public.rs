@@ -10,6 +10,8 @@ use super::Limits;
 use super::limits::limits;
 use super::reader::Section;
 use super::values;
+use crate::listen::tls::{PairError, certified};
+use crate::proxy::route::is_servable;
 
 /// What integrations call.
 #[derive(Clone, Debug)]
@@ -128,13 +130,17 @@ fn paths(section: Section<'_, '_>) -> Paths {
                 && !text.contains("//")
                 && !text.contains(['?', '#', '%', ' ', '{', '}', '\\'])
                 && text.bytes().all(|byte| byte.is_ascii_graphic());
-            if fits {
-                Ok(text.to_owned())
-            } else {
-                Err(format!(
+            if !fits {
+                return Err(format!(
                     "{text:?} is not a path: it begins with /, ends without, and holds no escapes"
-                ))
+                ));
             }
+            if !is_servable(text) {
+                return Err(format!(
+                    "{text:?} can't be called: a segment of dots is refused in every request"
+                ));
+            }
+            Ok(text.to_owned())
         };
         section.parsed_or(key, default.to_owned(), plain)
     };
@@ -152,18 +158,26 @@ fn paths(section: Section<'_, '_>) -> Paths {
         ),
     };
     let all = [
-        &paths.token_request,
-        &paths.token_access,
-        &paths.initiate,
-        &paths.authorize,
-        &paths.token,
-        &paths.admin_token,
-        &paths.customer_token,
-        &paths.revoke_customer_token,
+        ("token_request", &paths.token_request),
+        ("token_access", &paths.token_access),
+        ("initiate", &paths.initiate),
+        ("authorize", &paths.authorize),
+        ("token", &paths.token),
+        ("admin_token", &paths.admin_token),
+        ("customer_token", &paths.customer_token),
+        ("revoke_customer_token", &paths.revoke_customer_token),
     ];
-    if let Some(twice) = twice(&all) {
-        let what = format!("{twice:?} can't be two endpoints");
-        section.fault("paths", &what);
+    for (at, (key, path)) in all.iter().enumerate() {
+        let Some((first, _)) = all.iter().take(at).find(|(_, before)| before == path) else {
+            continue;
+        };
+        // A default is not at fault where the other was set to it.
+        let (faulty, other) = if section.is_set(key) {
+            (key, first)
+        } else {
+            (first, key)
+        };
+        section.fault(faulty, &format!("{path:?} is the path of {other} already"));
     }
     section.finish();
     paths
@@ -173,7 +187,7 @@ fn tls(section: Section<'_, '_>) -> Tls {
     let mut certificates: Vec<(PathBuf, PathBuf)> = certificate(&section).into_iter().collect();
     let others = section.list_of_tables("certificates");
     if others.is_empty() && !section.is_set("cert") && !section.is_set("key") {
-        section.fault("cert", "names no certificate: set cert and key to PEM files");
+        section.fault_of_missing("cert", "names no certificate: set cert and key to PEM files");
     }
     for other in others {
         certificates.extend(certificate(&other));
@@ -192,9 +206,16 @@ fn tls(section: Section<'_, '_>) -> Tls {
 fn certificate(section: &Section<'_, '_>) -> Option<(PathBuf, PathBuf)> {
     let pair = section.certificates_file("cert").zip(section.private_key_file("key"));
     match (section.is_set("cert"), section.is_set("key")) {
-        (true, false) => section.fault("key", "is missing: cert is set"),
-        (false, true) => section.fault("cert", "is missing: key is set"),
+        (true, false) => section.fault_of_missing("key", "is missing: cert is set"),
+        (false, true) => section.fault_of_missing("cert", "is missing: key is set"),
         (true, true) | (false, false) => {}
+    }
+    if let Some((cert, key)) = &pair {
+        match certified(cert, key) {
+            Ok(_) => {}
+            Err(PairError::Certificate(what)) => section.fault("cert", &what),
+            Err(PairError::Key(what)) => section.fault("key", &what),
+        }
     }
     pair
 }

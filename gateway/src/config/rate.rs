@@ -37,6 +37,7 @@ pub enum Per {
 }
 
 pub(super) fn limits(root: &Section<'_, '_>, routes: &[Route]) -> Vec<RateLimit> {
+    let known = root.knows_all().then_some(routes);
     let read = |section: Section<'_, '_>| {
         let words = [
             ("address", Per::Address),
@@ -61,7 +62,7 @@ pub(super) fn limits(root: &Section<'_, '_>, routes: &[Route]) -> Vec<RateLimit>
             burst: if burst == 0 { requests } else { burst },
             concurrency: (concurrency > 0).then_some(concurrency),
             only: section
-                .all_parsed("only", |text| subject(per, text, routes))
+                .all_parsed("only", |text| subject(per, text, known))
                 .into_iter()
                 .collect(),
         };
@@ -72,15 +73,20 @@ pub(super) fn limits(root: &Section<'_, '_>, routes: &[Route]) -> Vec<RateLimit>
 }
 
 /// What a limit concerns, as it will be met. An integration may be made later: any name will do.
-fn subject(per: Per, text: &str, routes: &[Route]) -> Result<String, String> {
+fn subject(per: Per, text: &str, routes: Option<&[Route]>) -> Result<String, String> {
     match per {
         Per::Integration => Ok(text.to_owned()),
         Per::Address => {
             let ip: IpAddr = text.parse().map_err(|_| format!("{text:?} is not an address"))?;
             Ok(ip.to_canonical().to_string())
         }
-        Per::Route if routes.iter().any(|route| route.path == text) => Ok(text.to_owned()),
         Per::Route => {
+            let Some(routes) = routes else {
+                return Ok(text.to_owned());
+            };
+            if routes.iter().any(|route| route.path == text) {
+                return Ok(text.to_owned());
+            }
             let near = nearest(text, routes.iter().map(|route| route.path.as_str()));
             let near = near.map(|near| format!("; did you mean {near:?}?")).unwrap_or_default();
             Err(format!("{text:?} is no route's path{near}"))

@@ -13,6 +13,8 @@ use super::resolve::Environment;
 /// What all sections share while they are read.
 pub(super) struct Reading<'e> {
     pub(super) environment: &'e Environment,
+    /// Whether every file was read: else what isn't found may stand where we couldn't look.
+    is_whole: bool,
     pub(super) faults: RefCell<Vec<Fault>>,
     pub(super) warnings: RefCell<Vec<Warning>>,
     /// Variables that a key exists for.
@@ -24,9 +26,10 @@ pub(super) struct Reading<'e> {
 }
 
 impl<'e> Reading<'e> {
-    pub(super) fn new(environment: &'e Environment, faults: Vec<Fault>) -> Self {
+    pub(super) fn new(environment: &'e Environment, is_whole: bool, faults: Vec<Fault>) -> Self {
         Self {
             environment,
+            is_whole,
             faults: faults.into(),
             warnings: RefCell::default(),
             used_variables: RefCell::default(),
@@ -142,6 +145,26 @@ impl<'r, 'e> Section<'r, 'e> {
         if !self.is_broken {
             self.fault_at(&self.place_of(key), key, what);
         }
+    }
+
+    /// Notes a fault of a key that names what isn't there.
+    pub(super) fn fault_of_unknown(&self, place: &Place, key: &str, what: &str) {
+        if self.knows_all() {
+            self.fault_at(place, key, what);
+        }
+    }
+
+    /// Notes a fault of a key that must be set and isn't.
+    pub(super) fn fault_of_missing(&self, key: &str, what: &str) {
+        // An entry of a list stands in one file; other tables may go on in another.
+        if self.table.is_listed || self.knows_all() {
+            self.fault(key, what);
+        }
+    }
+
+    /// Whether every file was read: else what isn't found may stand where we couldn't look.
+    pub(super) fn knows_all(&self) -> bool {
+        self.reading.is_whole
     }
 
     /// Notes something that works, but hardly as meant.

@@ -4,9 +4,10 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use super::fault::{Fault, Faults, Place, Warning};
+use super::include::Read;
 use super::key::Key;
 use super::nearest::nearest;
-use super::node::{self, Node};
+use super::node::{self, Node, Parsed};
 use super::reader::{Reading, Section};
 use super::{Config, include, sections};
 
@@ -84,34 +85,38 @@ impl Loaded {
     /// Reads a file (or, with none, only defaults) and an environment.
     pub fn read(path: Option<&Path>, environment: &Environment) -> Result<Self, Faults> {
         let mut faults = Vec::new();
-        let root = match path {
+        let read = match path {
             Some(path) => include::read(path, &mut faults),
-            None => Some(Node::empty(&Place::Default)),
+            None => Read {
+                root: Node::empty(&Place::Default),
+                is_whole: true,
+            },
         };
-        build(root, environment, faults)
+        build(read, environment, faults)
     }
 
     /// Reads a text that stands for a file of that name.
     pub fn parse(text: &str, name: &str, environment: &Environment) -> Result<Self, Faults> {
         let mut faults = Vec::new();
-        let root = node::parse(Path::new(name), text, &mut faults);
-        build(root, environment, faults)
+        let Parsed { node, is_whole } = node::parse(Path::new(name), text, &mut faults);
+        let root = if is_whole { node } else { Node::empty(&Place::Default) };
+        build(Read { root, is_whole }, environment, faults)
     }
 }
 
-fn build(root: Option<Node>, environment: &Environment, faults: Vec<Fault>) -> Result<Loaded, Faults> {
-    let reading = Reading::new(environment, faults);
+fn build(Read { root, is_whole }: Read, environment: &Environment, faults: Vec<Fault>) -> Result<Loaded, Faults> {
+    let reading = Reading::new(environment, is_whole, faults);
     for name in &environment.unreadable {
         let fault = Fault::at(&Place::Variable(name.clone()), "", "is not UTF-8");
         reading.faults.borrow_mut().push(fault);
     }
-    let config = root.map(|root| sections::config(Section::root(&reading, root)));
-    let (Some(config), true) = (config, reading.faults.borrow().is_empty()) else {
-        let mut faults = reading.faults.into_inner();
+    let config = sections::config(Section::root(&reading, root));
+    let mut faults = reading.faults.into_inner();
+    if !faults.is_empty() {
         faults.sort();
         faults.dedup();
         return Err(Faults(faults));
-    };
+    }
     let mut warnings = reading.warnings.into_inner();
     warnings.sort();
     let used = reading.used_variables.into_inner();

@@ -26,7 +26,7 @@ impl Section<'_, '_> {
     pub(super) fn required(&self, key: &str) -> Option<(String, Place)> {
         let text = self.text(key);
         if text.is_none() && !self.is_set(key) {
-            self.fault(key, "is missing");
+            self.fault_of_missing(key, "is missing");
         }
         text
     }
@@ -235,7 +235,7 @@ impl Section<'_, '_> {
     pub(super) fn some_parsed<T>(&self, key: &str, parse: impl Fn(&str) -> Result<T, String>, example: &str) -> Vec<T> {
         let texts = self.texts(key);
         if texts.as_ref().is_none_or(Vec::is_empty) {
-            self.fault(key, &format!("is missing: set {key} = [\"{example}\"]"));
+            self.fault_of_missing(key, &format!("is missing: set {key} = [\"{example}\"]"));
         }
         self.parse_all(key, texts, parse).unwrap_or_default()
     }

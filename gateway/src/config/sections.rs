@@ -40,6 +40,7 @@ pub(super) fn config(root: Section<'_, '_>) -> Config {
     let context = Context {
         upstreams: upstreams.keys().cloned().collect(),
         resources: resources.iter().map(|one| one.id.clone()).collect(),
+        paths: &public.paths,
     };
     let routes = routes::read(&root, &context);
     let config = Config {

@@ -473,8 +473,9 @@ fn an_include_that_names_a_missing_file_or_another_pattern_is_a_fault() {
     let told = Loaded::read(Some(&main), &Environment::default()).unwrap_err().lines();
 
     assert_eq!(told.len(), 2, "{told:?}");
-    assert!(told[0].contains("gone.toml: can't be read: No such file"), "{told:?}");
-    assert!(told[1].contains("only one * is understood"), "{told:?}");
+    assert!(told[0].contains("only one * is understood"), "{told:?}");
+    assert!(told[1].contains("main.toml:1: include: "), "{told:?}");
+    assert!(told[1].contains("gone.toml: can't be read: No such file"), "{told:?}");
 }
 
 #[test]
@@ -536,4 +537,110 @@ fn a_reload_says_which_keys_need_a_restart() {
         needs_restart(&running, &loaded),
         ["public.listen", "store.cache", "log.access"]
     );
+}
+
+#[test]
+fn a_file_that_can_not_be_read_hides_no_fault_of_the_others_and_nothing_that_it_may_hold_is_missed() {
+    let folder = tempfile::tempdir().unwrap();
+    let write = |name: &str, text: &str| std::fs::write(folder.path().join(name), text).unwrap();
+    let main = folder.path().join("main.toml");
+    let told = || {
+        let faults = Loaded::read(Some(&main), &Environment::default()).unwrap_err();
+        let shown = faults.lines();
+        let place = format!("{}/", folder.path().display());
+        shown.iter().map(|line| line.replace(&place, "")).collect::<Vec<_>>()
+    };
+    let route = "[[routes]]\npath = \"/a\"\nupstream = \"a\"\nresources = [\"A::b\"]\n[upstreams.c]\nretries = \"x\"\n";
+    write(
+        "20.toml",
+        &format!("{route}[[resources]]\nid = \"B\"\nparent = \"C\"\n"),
+    );
+    write("30.toml", "[public]\nthreads = 1\nthreads = 2\n");
+
+    write(
+        "main.toml",
+        "include = [\n\"10.toml\",\n\"20.toml\",\n\"30.toml\"]\n[public]\nthreds = 1\n",
+    );
+    let missing = told();
+    write("main.toml", "include = [\"20.toml\", \"30.toml\"]\n[public\n");
+    let broken = told();
+
+    assert_eq!(missing.len(), 4, "{missing:?}");
+    assert!(
+        missing[0].starts_with("20.toml:6: upstreams.c.retries: "),
+        "{missing:?}"
+    );
+    assert!(
+        missing[1].starts_with("30.toml:3: threads: duplicate key"),
+        "{missing:?}"
+    );
+    assert!(
+        missing[2].starts_with("main.toml:2: include: 10.toml: can't be read: "),
+        "{missing:?}"
+    );
+    assert!(
+        missing[3].starts_with("main.toml:6: public.threds: unknown key"),
+        "{missing:?}"
+    );
+    assert_eq!(broken.len(), 3, "{broken:?}");
+    assert_eq!(broken[..2], missing[..2]);
+    assert!(broken[2].starts_with("main.toml:2: "), "{broken:?}");
+}
+
+#[test]
+fn every_faulty_field_of_an_integration_is_told() {
+    let told = faults("[[integrations]]\nemail = \"x\"\nendpoint = \"ftp://x\"\nidentity_link_url = \"y\"\n");
+
+    let keys: Vec<&str> = told.iter().filter_map(|fault| fault.split(": ").nth(1)).collect();
+    assert_eq!(
+        keys,
+        [
+            "integrations.name",
+            "integrations.email",
+            "integrations.endpoint",
+            "integrations.identity_link_url"
+        ]
+    );
+}
+
+#[test]
+fn an_endpoint_is_where_it_can_be_called_and_no_other_is() {
+    let told = faults(
+        "[public.paths]\ninitiate = \"/oauth/../x\"\ntoken = \"/oauth/token/request\"\nauthorize = \"/a\"\nadmin_token = \"/a\"\n",
+    );
+
+    assert_eq!(
+        told,
+        [
+            "t.toml:2: public.paths.initiate: \"/oauth/../x\" can't be called: a segment of dots is refused in every request",
+            "t.toml:3: public.paths.token: \"/oauth/token/request\" is the path of token_request already",
+            "t.toml:5: public.paths.admin_token: \"/a\" is the path of authorize already",
+        ]
+    );
+}
+
+#[test]
+fn a_route_that_can_hardly_be_meant_is_warned_of() {
+    let told = |path: &str| {
+        let loaded = read(&format!(
+            "[public]\nbase_url = \"http://a\"\n[upstreams.a]\ntargets = [\"http://a\"]\n\
+             [[routes]]\npath = \"{path}\"\nupstream = \"a\"\nresources = [\"anonymous\"]\n"
+        ));
+        warnings(&loaded.unwrap())
+    };
+
+    assert!(told("/V1/products/:sku").contains("t.toml:6: routes.path: \":sku\" matches just these characters"));
+    assert!(told("/V1/products/:sku").contains("write {sku}"));
+    assert!(told("/rest/{a}/{a?}").contains("{a} stands in it twice"));
+    for own in [
+        "/oauth/token/request",
+        "/oauth/token/request/",
+        "/rest/{store?}/V1/integration/admin/token",
+        "/rest/{store}/V1/integration/admin/token",
+    ] {
+        assert!(told(own).contains("never matches: our own endpoint is there"), "{own}");
+    }
+    for other in ["/{*rest}", "/oauth/{a}/request", "/rest/{store?}/V1/a:b", "/"] {
+        assert_eq!(told(other), "", "{other}");
+    }
 }

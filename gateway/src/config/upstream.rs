@@ -202,7 +202,7 @@ fn credentials(section: Section<'_, '_>) -> Credentials {
         "header" => {
             let name = section.parsed("name", header_name);
             if !section.is_set("name") {
-                section.fault("name", "is missing");
+                section.fault_of_missing("name", "is missing");
             }
             name.zip(header_secret(&section, "value"))
                 .map(|(name, value)| Credentials::Header { name, value })
@@ -229,11 +229,11 @@ fn oauth1_credentials(section: &Section<'_, '_>) -> Option<Credentials> {
         (Some((token, _)), Some((secret, _))) => Some((token, secret)),
         (None, None) => None,
         (Some(_), None) => {
-            section.fault("access_token_secret", "is missing: access_token goes with it");
+            section.fault_of_missing("access_token_secret", "is missing: access_token goes with it");
             None
         }
         (None, Some(_)) => {
-            section.fault("access_token", "is missing: access_token_secret goes with it");
+            section.fault_of_missing("access_token", "is missing: access_token_secret goes with it");
             None
         }
     };
@@ -282,7 +282,7 @@ fn header_secret(section: &Section<'_, '_>, key: &str) -> Option<Secret> {
 fn needed_secret(section: &Section<'_, '_>, key: &str) -> Option<(Secret, Place)> {
     let found = section.secret(key);
     if !section.is_set(key) {
-        section.fault(key, "is missing");
+        section.fault_of_missing(key, "is missing");
     }
     let (secret, place) = found?;
     if secret.expose().is_empty() {

@@ -27,74 +27,80 @@ pub enum Invalid {
     EndpointRefused(String),
 }
 
-/// Checks every field.
+/// Checks every field; the first that can't be accepted is the error.
 pub fn check(new: &NewIntegration, tree: &ResourceTree) -> Result<(), Invalid> {
-    let field = |field, what| Err(Invalid::Field { field, what });
-    if new.name.trim().is_empty() {
-        return Err(Invalid::Required("name"));
-    }
-    if new.name.chars().count() > 255 || new.name.chars().any(char::is_control) {
-        return field("name", "at most 255 characters, none of them a control character");
-    }
-    if !new.email.is_empty() && !is_email(&new.email) {
-        return field(
+    faults(new, tree).into_iter().next().map_or(Ok(()), Err)
+}
+
+/// Every field that can't be accepted.
+pub fn faults(new: &NewIntegration, tree: &ResourceTree) -> Vec<Invalid> {
+    let name = new.name.trim().is_empty().then_some(Invalid::Required("name"));
+    let fields = wrong_fields(new).into_iter();
+    let fields = fields.map(|(field, what)| Invalid::Field { field, what });
+    let grant = match &new.grant {
+        Grant::All => None,
+        Grant::Listed(ids) => tree.check(ids).err().map(Invalid::Resource),
+    };
+    name.into_iter().chain(fields).chain(grant).collect()
+}
+
+/// Fields that are too long or of another form, with what they must be.
+fn wrong_fields(new: &NewIntegration) -> Vec<(&'static str, &'static str)> {
+    let is_long = new.name.chars().count() > 255 || new.name.chars().any(char::is_control);
+    let is_wrong = |url: &Option<String>| url.as_ref().is_some_and(|url| !is_url(url));
+    let names_methods = |names: &Vec<String>| names.iter().all(|name| SignatureMethod::from_name(name).is_some());
+    let is_key = |pem: &String| RsaPublicKey::from_pem(pem).is_some();
+    let names_places = |names: &Vec<String>| names.iter().all(|name| PLACEMENTS.contains(&name.as_str()));
+    let many = new.callback_urls.len() > MOST_CALLBACKS;
+    let fields = [
+        (
+            is_long,
+            "name",
+            "at most 255 characters, none of them a control character",
+        ),
+        (
+            !new.email.is_empty() && !is_email(&new.email),
             "email",
             "an e-mail address of at most 254 characters, as name@example.com",
-        );
-    }
-    for (name, url) in [
-        ("endpoint", &new.endpoint),
-        ("identity_link_url", &new.identity_link_url),
-    ] {
-        if url.as_ref().is_some_and(|url| !is_url(url)) {
-            return if name == "endpoint" {
-                field(
-                    "endpoint",
-                    "Invalid Callback URL: an absolute http:// or https:// URL without user name or fragment",
-                )
-            } else {
-                field("identity_link_url", "Invalid Identity Link URL")
-            };
-        }
-    }
-    if let Some(methods) = &new.signature_methods
-        && !methods.iter().all(|name| SignatureMethod::from_name(name).is_some())
-    {
-        return field("signature_methods", "names of signature methods, as HMAC-SHA256");
-    }
-    if new
-        .rsa_public_key
-        .as_ref()
-        .is_some_and(|pem| RsaPublicKey::from_pem(pem).is_none())
-    {
-        return field(
+        ),
+        (
+            is_wrong(&new.endpoint),
+            "endpoint",
+            "Invalid Callback URL: an absolute http:// or https:// URL without user name or fragment",
+        ),
+        (
+            is_wrong(&new.identity_link_url),
+            "identity_link_url",
+            "Invalid Identity Link URL",
+        ),
+        (
+            !new.signature_methods.as_ref().is_none_or(names_methods),
+            "signature_methods",
+            "names of signature methods, as HMAC-SHA256",
+        ),
+        (
+            !new.rsa_public_key.as_ref().is_none_or(is_key),
             "rsa_public_key",
             "a PEM public key or certificate, RSA of at least 2048 bits",
-        );
-    }
-    if let Some(placements) = &new.placements
-        && !placements
-            .iter()
-            .all(|name| ["header", "query", "form"].contains(&name.as_str()))
-    {
-        return field("placements", "of header, query and form");
-    }
-    if new.callback_urls.len() > MOST_CALLBACKS || !new.callback_urls.iter().all(|url| is_url(url)) {
-        return field(
+        ),
+        (
+            !new.placements.as_ref().is_none_or(names_places),
+            "placements",
+            "of header, query and form",
+        ),
+        (
+            many || !new.callback_urls.iter().all(|url| is_url(url)),
             "callback_urls",
             "at most 20 absolute URLs without user name or fragment",
-        );
-    }
-    if !new.flags.iter().all(|flag| FLAGS.contains(&flag.as_str())) {
-        return field(
+        ),
+        (
+            !new.flags.iter().all(|flag| FLAGS.contains(&flag.as_str())),
             "flags",
             "accept_version_1_0A, collapse_identical_pairs, mastercard or require_body_hash",
-        );
-    }
-    match &new.grant {
-        Grant::All => Ok(()),
-        Grant::Listed(ids) => tree.check(ids).map_err(Invalid::Resource),
-    }
+        ),
+    ];
+    let wrong = fields.into_iter().filter(|(is_wrong, ..)| *is_wrong);
+    wrong.map(|(_, field, what)| (field, what)).collect()
 }
 
 /// One @ with something on either side and a dot behind it: what a mail server decides isn't ours to know.
@@ -127,6 +133,7 @@ pub(crate) fn is_url(text: &str) -> bool {
             .is_some_and(|(scheme, rest)| scheme.eq_ignore_ascii_case(parsed.scheme()) && !rest.starts_with('/'))
 }
 
+const PLACEMENTS: [&str; 3] = ["header", "query", "form"];
 const FLAGS: [&str; 4] = [
     "accept_version_1_0A",
     "collapse_identical_pairs",

@@ -74,7 +74,11 @@ impl Certificates {
         let mut by_name = HashMap::new();
         let mut first = None;
         for (cert_path, key_path) in &tls.certificates {
-            let key = Arc::new(certified(cert_path, key_path)?);
+            let key = certified(cert_path, key_path).map_err(|error| match error {
+                PairError::Certificate(what) => fault(cert_path, &what),
+                PairError::Key(what) => fault(key_path, &what),
+            });
+            let key = Arc::new(key?);
             for name in names(&key) {
                 by_name.entry(name).or_insert_with(|| Arc::clone(&key));
             }
@@ -103,15 +107,29 @@ impl ResolvesServerCert for Certificates {
     }
 }
 
-fn certified(cert_path: &Path, key_path: &Path) -> Result<CertifiedKey, TlsError> {
+/// What is wrong with a certificate chain and its key.
+#[derive(Debug)]
+pub enum PairError {
+    /// The chain.
+    Certificate(String),
+    /// The key, which may be that of another certificate.
+    Key(String),
+}
+
+/// A certificate chain and the key that belongs to it.
+pub fn certified(cert_path: &Path, key_path: &Path) -> Result<CertifiedKey, PairError> {
     let chain = CertificateDer::pem_file_iter(cert_path)
         .and_then(Iterator::collect::<Result<Vec<_>, _>>)
-        .map_err(|error| fault(cert_path, &error))?;
-    let key = PrivateKeyDer::from_pem_file(key_path).map_err(|error| fault(key_path, &error))?;
-    let key = rustls::crypto::aws_lc_rs::sign::any_supported_type(&key).map_err(|error| fault(key_path, &error))?;
+        .map_err(|error| PairError::Certificate(error.to_string()))?;
+    let key = PrivateKeyDer::from_pem_file(key_path).map_err(|error| PairError::Key(error.to_string()))?;
+    let key =
+        rustls::crypto::aws_lc_rs::sign::any_supported_type(&key).map_err(|error| PairError::Key(error.to_string()))?;
     let certified = CertifiedKey::new(chain, key);
-    certified.keys_match().map_err(|error| fault(key_path, &error))?;
-    Ok(certified)
+    match certified.keys_match() {
+        Ok(()) => Ok(certified),
+        Err(rustls::Error::InconsistentKeys(_)) => Err(PairError::Key("doesn't belong to cert".to_owned())),
+        Err(error) => Err(PairError::Certificate(error.to_string())),
+    }
 }
 
 /// The DNS names a certificate is for.
