@@ -2,11 +2,13 @@
 
 use std::collections::BTreeSet;
 
+use super::Paths;
 use super::fault::Place;
 use super::force::Forced;
 use super::nearest::nearest;
 use super::reader::Section;
 use crate::authorize::resources::ALL;
+use crate::exchange::Endpoint;
 use crate::proxy::route::Routes;
 
 /// A `[[routes]]` entry.
@@ -51,13 +53,14 @@ pub enum Requirement {
     Resources(BTreeSet<String>),
 }
 
-/// What routes may name.
-pub(super) struct Context {
+/// What routes may name, and what is served before them.
+pub(super) struct Context<'a> {
     pub(super) upstreams: BTreeSet<String>,
     pub(super) resources: BTreeSet<String>,
+    pub(super) paths: &'a Paths,
 }
 
-pub(super) fn read(root: &Section<'_, '_>, context: &Context) -> Vec<Route> {
+pub(super) fn read(root: &Section<'_, '_>, context: &Context<'_>) -> Vec<Route> {
     let mut routes = Vec::new();
     let mut places: Vec<Place> = Vec::new();
     for section in root.list_of_tables("routes") {
@@ -77,8 +80,11 @@ pub(super) fn read(root: &Section<'_, '_>, context: &Context) -> Vec<Route> {
     routes
 }
 
-fn route(section: &Section<'_, '_>, context: &Context) -> Option<Route> {
+fn route(section: &Section<'_, '_>, context: &Context<'_>) -> Option<Route> {
     let path = section.required("path").map(|(path, _)| path);
+    for what in path.iter().flat_map(|path| oddities(path, context.paths)) {
+        section.warn("path", &what);
+    }
     let methods = section.all_parsed_or("methods", vec!["GET".to_owned()], method);
     let upstream = section.required("upstream");
     if let Some((name, place)) = &upstream
@@ -86,7 +92,7 @@ fn route(section: &Section<'_, '_>, context: &Context) -> Option<Route> {
     {
         let near = nearest(name, context.upstreams.iter().map(String::as_str));
         let near = near.map(|near| format!("; did you mean {near:?}?")).unwrap_or_default();
-        section.fault_at(place, "upstream", &format!("there is no [upstreams.{name}]{near}"));
+        section.fault_of_unknown(place, "upstream", &format!("there is no [upstreams.{name}]{near}"));
     }
     let host = |text: &str| {
         let plain = !text.is_empty() && !text.contains([':', '/', '@', ' ']);
@@ -115,6 +121,47 @@ fn route(section: &Section<'_, '_>, context: &Context) -> Option<Route> {
     (path.is_some() && upstream.is_some()).then_some(route)
 }
 
+/// What a path can hardly mean.
+fn oddities(path: &str, paths: &Paths) -> Vec<String> {
+    let segments = || path.trim_matches('/').split('/');
+    let mut odd = Vec::new();
+    for name in segments().filter_map(|segment| segment.strip_prefix(':')) {
+        odd.push(format!(
+            "\":{name}\" matches just these characters: for a variable write {{{name}}}"
+        ));
+    }
+    let variable = |segment: &'_ str| {
+        let inner = segment.strip_prefix('{')?.strip_suffix('}')?;
+        Some(inner.trim_start_matches('*').trim_end_matches('?').to_owned())
+    };
+    let mut names = BTreeSet::new();
+    for name in segments().filter_map(variable) {
+        if names.contains(&name) {
+            odd.push(format!(
+                "{{{name}}} stands in it twice, and each matches whatever it meets"
+            ));
+        }
+        names.insert(name);
+    }
+    // With a store code and without.
+    let with = |optional: Option<&str>| {
+        let filled = segments().filter_map(|segment| match variable(segment) {
+            None => Some(segment),
+            Some(_) if segment.ends_with("?}") => optional,
+            Some(_) if segment.starts_with("{*") => Some("*"),
+            Some(_) => Some("default"),
+        });
+        format!("/{}", filled.collect::<Vec<_>>().join("/"))
+    };
+    if [with(None), with(Some("default"))]
+        .iter()
+        .all(|path| Endpoint::of(paths, path).is_some())
+    {
+        odd.push("never matches: our own endpoint is there (public.paths)".to_owned());
+    }
+    odd
+}
+
 fn method(text: &str) -> Result<String, String> {
     const KNOWN: [&str; 6] = ["GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"];
     match text {
@@ -124,7 +171,7 @@ fn method(text: &str) -> Result<String, String> {
     }
 }
 
-fn requirement(section: &Section<'_, '_>, context: &Context) -> Requirement {
+fn requirement(section: &Section<'_, '_>, context: &Context<'_>) -> Requirement {
     let named = known_resources(section, "resources", context);
     match named.as_slice() {
         [] => Requirement::Nothing,
@@ -140,13 +187,13 @@ fn requirement(section: &Section<'_, '_>, context: &Context) -> Requirement {
 }
 
 /// The listed ids; those that the tree doesn't have are faults.
-fn known_resources(section: &Section<'_, '_>, key: &str, context: &Context) -> Vec<String> {
+fn known_resources(section: &Section<'_, '_>, key: &str, context: &Context<'_>) -> Vec<String> {
     let mut known = Vec::new();
     for (id, place) in section.texts(key).unwrap_or_default() {
         if !context.resources.contains(&id) && !["anonymous", "self", ALL].contains(&id.as_str()) {
             let near = nearest(&id, context.resources.iter().map(String::as_str));
             let near = near.map(|near| format!("; did you mean {near:?}?")).unwrap_or_default();
-            section.fault_at(&place, key, &format!("{id:?} is no [[resources]] entry{near}"));
+            section.fault_of_unknown(&place, key, &format!("{id:?} is no [[resources]] entry{near}"));
         }
         known.push(id);
     }

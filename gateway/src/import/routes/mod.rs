@@ -287,7 +287,11 @@ fn without_same(made: Vec<(Route, &Declared)>, own: &Own, notes: &mut Vec<Note>)
                 "another route is {} too; as in the storefront, the last serves",
                 route.path
             ),
-            TemplateError::NoSlash | TemplateError::Segment(_) | TemplateError::RestInside => {
+            TemplateError::NoSlash
+            | TemplateError::Segment(_)
+            | TemplateError::Braces(_)
+            | TemplateError::Query(_)
+            | TemplateError::RestInside => {
                 format!("{} can't be a route: {fault}", route.path)
             }
         };

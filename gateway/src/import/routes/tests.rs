@@ -317,6 +317,16 @@ fn routes_that_lack_something_are_told() {
 }
 
 #[test]
+fn a_url_with_a_query_is_no_route_and_is_told() {
+    let imported = with_acl(&route("GET", "/V1/q?x=1", &["A_A::a"], ""));
+
+    assert!(imported.routes.is_empty());
+    let told = noted(&imported, Weight::NotCarried);
+    assert_eq!(told.len(), 1);
+    assert!(told[0].contains("without ? or #"), "{told:?}");
+}
+
+#[test]
 fn what_the_operator_s_own_files_define_stays_theirs() {
     let mut own = Own::default();
     own.take(

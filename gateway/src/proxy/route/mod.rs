@@ -57,6 +57,12 @@ pub enum TemplateError {
     /// `//`, or a segment that would be refused in a request.
     #[error("segment {0:?} can't be matched: empty, dots or an escape")]
     Segment(String),
+    /// Braces that are no variable's: a variable is a whole segment.
+    #[error("segment {0:?} can't be matched: braces stand around a whole segment, as {{name}}, {{name?}} or {{*name}}")]
+    Braces(String),
+    /// A query or a fragment, which is no part of a path.
+    #[error("segment {0:?} can't be matched: a route is found by its path, without ? or # and what follows")]
+    Query(String),
     /// `{*rest}` before the end.
     #[error("{{*rest}} stands only at the end")]
     RestInside,
@@ -150,6 +156,7 @@ fn parse(path: &str) -> Result<Vec<Template>, TemplateError> {
     while let Some(part) = parts.next() {
         let name = part.strip_prefix('{').and_then(|part| part.strip_suffix('}'));
         templates.push(match name {
+            Some(name) if name.contains(['{', '}']) => return Err(TemplateError::Braces(part.to_owned())),
             Some(name) if name.starts_with('*') => {
                 if parts.peek().is_some() {
                     return Err(TemplateError::RestInside);
@@ -158,7 +165,9 @@ fn parse(path: &str) -> Result<Vec<Template>, TemplateError> {
             }
             Some(name) if name.ends_with('?') => Template::Optional,
             Some(_) => Template::Variable,
-            None if part.contains(['{', '}', '%']) || judge(part).is_none() => {
+            None if part.contains(['{', '}']) => return Err(TemplateError::Braces(part.to_owned())),
+            None if part.contains(['?', '#']) => return Err(TemplateError::Query(part.to_owned())),
+            None if part.contains('%') || judge(part).is_none() => {
                 return Err(TemplateError::Segment(part.to_owned()));
             }
             None => Template::Literal(part.to_owned()),
@@ -282,6 +291,11 @@ fn segments(path: &str) -> Option<Segments<'_>> {
         found.decoded.push(decoded);
     }
     Some(found)
+}
+
+/// Whether a request with that path is looked at, and not refused whatever stands there.
+pub fn is_servable(path: &str) -> bool {
+    segments(path).is_some()
 }
 
 /// A segment decoded once, unless upstream could take it for something else than we do.

@@ -150,4 +150,9 @@ fn a_template_that_no_request_could_match_is_a_fault() {
     assert_eq!(fault("/a//b"), TemplateError::Segment(String::new()));
     assert_eq!(fault("/a/../b"), TemplateError::Segment("..".to_owned()));
     assert_eq!(fault("/{*rest}/b"), TemplateError::RestInside);
+    assert_eq!(fault("/p?q=1"), TemplateError::Query("p?q=1".to_owned()));
+    assert_eq!(fault("/p#x"), TemplateError::Query("p#x".to_owned()));
+    for braces in ["{x", "x}", "a{x}", "{a}{b}"] {
+        assert_eq!(fault(&format!("/{braces}/b")), TemplateError::Braces(braces.to_owned()));
+    }
 }
