@@ -1,5 +1,6 @@
 //! Files: read within bounds, and with what they `include` merged in.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
@@ -14,10 +15,56 @@ pub(super) struct Read {
     pub(super) is_whole: bool,
 }
 
+/// Files that are about to be: written with a text, or (`None`) removed. They are read as if that had been done.
+#[derive(Clone, Debug, Default)]
+pub struct Planned(BTreeMap<PathBuf, Option<String>>);
+
+impl Planned {
+    /// Of files by their paths.
+    pub fn of<'a>(files: impl IntoIterator<Item = (&'a Path, Option<&'a str>)>) -> Self {
+        let one = |(path, text): (&Path, Option<&str>)| (identity(path), text.map(str::to_owned));
+        Self(files.into_iter().map(one).collect())
+    }
+
+    fn text(&self, path: &Path) -> Option<&str> {
+        if self.0.is_empty() {
+            return None;
+        }
+        self.0.get(&identity(path))?.as_deref()
+    }
+
+    /// The names of a folder's files, with those that are to be and without those that are to go.
+    fn names(&self, folder: &Path, present: BTreeSet<String>) -> BTreeSet<String> {
+        let folder = identity(&folder.join("-"));
+        let mut names = present;
+        for (path, text) in &self.0 {
+            let name = path.file_name().and_then(|name| name.to_str());
+            match (name, text) {
+                (Some(name), Some(_)) if path.parent() == folder.parent() => {
+                    names.insert(name.to_owned());
+                }
+                (Some(name), None) if path.parent() == folder.parent() => {
+                    names.remove(name);
+                }
+                (Some(_) | None, _) => {}
+            }
+        }
+        names
+    }
+}
+
+/// One path for all spellings of one file, whether it is there or not.
+fn identity(path: &Path) -> PathBuf {
+    let absolute = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
+    let folder = absolute.parent().unwrap_or_else(|| Path::new("/"));
+    let folder = folder.canonicalize().unwrap_or_else(|_| folder.to_owned());
+    folder.join(absolute.file_name().unwrap_or_default())
+}
+
 /// Reads a file with what it includes. What can't be read is a fault, and reading goes on with the rest, so that all faults
 /// are told at once.
-pub(super) fn read(path: &Path, faults: &mut Vec<Fault>) -> Read {
-    let Parsed { mut node, is_whole } = read_one(path, None, faults);
+pub(super) fn read(path: &Path, planned: &Planned, faults: &mut Vec<Fault>) -> Read {
+    let Parsed { mut node, is_whole } = read_one((path, None), planned, faults);
     let include = match &mut node.value {
         Value::Table(table) => table.remove("include"),
         Value::Array(_) | Value::Text(_) | Value::Integer(_) | Value::Bool(_) | Value::Other => None,
@@ -27,13 +74,13 @@ pub(super) fn read(path: &Path, faults: &mut Vec<Fault>) -> Read {
         root: if is_whole { node } else { Node::empty(&Place::Default) },
         is_whole,
     };
-    let files = include.map(|include| included(path, &include, faults));
+    let files = include.map(|include| included(path, &include, planned, faults));
     let Some(Included { files, is_whole }) = files else {
         return read;
     };
     read.is_whole &= is_whole;
     for (file, place) in files {
-        let other = read_one(&file, Some(&place), faults);
+        let other = read_one((&file, Some(&place)), planned, faults);
         read.is_whole &= other.is_whole;
         if other.is_whole {
             merge_included(&mut read.root, other.node, faults);
@@ -54,8 +101,12 @@ fn merge_included(root: &mut Node, other: Node, faults: &mut Vec<Fault>) {
 }
 
 /// One file, and where it is included, if it is.
-fn read_one(path: &Path, include: Option<&Place>, faults: &mut Vec<Fault>) -> Parsed {
-    match text(path, include) {
+fn read_one((path, include): (&Path, Option<&Place>), planned: &Planned, faults: &mut Vec<Fault>) -> Parsed {
+    let text = match planned.text(path) {
+        Some(text) => Ok(text.to_owned()),
+        None => text(path, include),
+    };
+    match text {
         Ok(text) => parse(path, &text, faults),
         Err(what) => {
             faults.push(what);
@@ -103,7 +154,7 @@ struct Included {
 }
 
 /// The files that `include` names: a pattern with at most one `*`, in the file's name, relative to the including file.
-fn included(path: &Path, include: &Node, faults: &mut Vec<Fault>) -> Included {
+fn included(path: &Path, include: &Node, planned: &Planned, faults: &mut Vec<Fault>) -> Included {
     let folder = path.parent().unwrap_or_else(|| Path::new(""));
     // One alone needs no brackets, as with every list of texts.
     let alone = std::slice::from_ref(include);
@@ -116,7 +167,7 @@ fn included(path: &Path, include: &Node, faults: &mut Vec<Fault>) -> Included {
     let mut is_whole = true;
     for pattern in patterns {
         let found = match pattern.value.clone().text() {
-            Ok(text) => expand(&folder.join(&text)).map_err(|error| format!("{text:?}: {error}")),
+            Ok(text) => expand(&folder.join(&text), planned).map_err(|error| format!("{text:?}: {error}")),
             Err(kind) => Err(format!("takes files, such as [\"conf.d/*.toml\"], not {kind}")),
         };
         match found {
@@ -136,7 +187,7 @@ fn included(path: &Path, include: &Node, faults: &mut Vec<Fault>) -> Included {
     Included { files, is_whole }
 }
 
-fn expand(pattern: &Path) -> Result<Vec<PathBuf>, String> {
+fn expand(pattern: &Path, planned: &Planned) -> Result<Vec<PathBuf>, String> {
     let name = pattern.file_name().and_then(|name| name.to_str()).unwrap_or_default();
     let folder = pattern.parent().unwrap_or_else(|| Path::new(""));
     if folder.to_string_lossy().contains('*') || name.matches('*').count() > 1 || name.contains(['?', '[']) {
@@ -150,18 +201,20 @@ fn expand(pattern: &Path) -> Result<Vec<PathBuf>, String> {
     } else {
         folder
     };
+    let mut names = BTreeSet::new();
     // A folder that isn't there holds nothing: conf.d is optional.
-    if !listed.is_dir() {
-        return Ok(Vec::new());
+    if listed.is_dir() {
+        for entry in std::fs::read_dir(listed).map_err(|error| error.to_string())? {
+            let name = entry.map_err(|error| error.to_string())?.file_name();
+            names.insert(name.to_string_lossy().into_owned());
+        }
     }
     let mut found = Vec::new();
-    for entry in std::fs::read_dir(listed).map_err(|error| error.to_string())? {
-        let name = entry.map_err(|error| error.to_string())?.file_name();
-        let name = name.to_string_lossy();
+    for name in planned.names(folder, names) {
         let fits = name.len() >= before.len() + after.len() && name.starts_with(before) && name.ends_with(after);
         // Hidden files are editors' leftovers, as for the shell.
         if fits && !name.starts_with('.') {
-            found.push(folder.join(name.as_ref()));
+            found.push(folder.join(name));
         }
     }
     Ok(found)

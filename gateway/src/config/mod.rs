@@ -43,6 +43,7 @@ pub use self::callbacks::{AllowedCallback, Callbacks};
 pub use self::events::{Events, Webhook};
 pub use self::fault::{Fault, Faults, Warning};
 pub use self::force::{Forced, ForcedValue, Segment, folded, forced};
+pub use self::include::Planned;
 pub use self::key::{Key, Table, Takes};
 pub use self::limits::Limits;
 pub use self::log::{Log, LogFormat};

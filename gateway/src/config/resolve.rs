@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use super::fault::{Fault, Faults, Place, Warning};
-use super::include::Read;
+use super::include::{Planned, Read};
 use super::key::Key;
 use super::nearest::nearest;
 use super::node::{self, Node, Parsed};
@@ -84,9 +84,14 @@ impl Config {
 impl Loaded {
     /// Reads a file (or, with none, only defaults) and an environment.
     pub fn read(path: Option<&Path>, environment: &Environment) -> Result<Self, Faults> {
+        Self::read_with(path, environment, &Planned::default())
+    }
+
+    /// The same, as it will be once these files are written.
+    pub fn read_with(path: Option<&Path>, environment: &Environment, planned: &Planned) -> Result<Self, Faults> {
         let mut faults = Vec::new();
         let read = match path {
-            Some(path) => include::read(path, &mut faults),
+            Some(path) => include::read(path, planned, &mut faults),
             None => Read {
                 root: Node::empty(&Place::Default),
                 is_whole: true,

@@ -644,3 +644,28 @@ fn a_route_that_can_hardly_be_meant_is_warned_of() {
         assert_eq!(told(other), "", "{other}");
     }
 }
+
+#[test]
+fn what_is_planned_is_read_as_if_it_were_done() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = |name: &str| folder.path().join(name);
+    std::fs::create_dir(at("conf.d")).unwrap();
+    std::fs::write(at("main.toml"), "include = [\"conf.d/*.toml\", \"made/one.toml\"]\n").unwrap();
+    std::fs::write(at("conf.d/old.toml"), "nonsense").unwrap();
+    let (one, two, old) = (
+        at("made/one.toml"),
+        at("conf.d/../conf.d/two.toml"),
+        at("conf.d/old.toml"),
+    );
+    let planned = Planned::of([
+        (one.as_path(), Some("[public]\nbase_url = \"http://a\"\n")),
+        (two.as_path(), Some("[admin]\nlisten = \"127.0.0.1:1\"\n")),
+        (old.as_path(), None),
+    ]);
+    let read = |planned: &Planned| Loaded::read_with(Some(&at("main.toml")), &Environment::default(), planned);
+
+    let config = read(&planned).unwrap().config;
+
+    assert_eq!((config.public.base_urls.len(), config.admin.listen.port()), (1, 1));
+    assert_eq!(read(&Planned::default()).unwrap_err().lines().len(), 2);
+}

@@ -13,8 +13,8 @@ use std::process::ExitCode;
 use self::collect::Collected;
 use self::output::Output;
 use self::report::Voice;
-use super::{ConfigFile, block_on, exit_code, fail, misused, remark, say};
-use crate::config::Config;
+use super::{ConfigFile, block_on, exit_code, fail, misused, refuse, remark, say};
+use crate::config::{Config, Environment, Loaded};
 use crate::import::own::Own;
 use crate::import::{self, Imported, Note, Options, Weight, write};
 
@@ -31,7 +31,8 @@ What a store's modules declare becomes configuration files, one a module. With -
 store of the configuration, with their keys, tokens, numbers and grants, so that no client changes a thing: secrets are
 opened with the storefront's key, sealed with the gateway's own, and never printed.
 
-Nothing is written before everything was read, and a second run of the same changes nothing. What could not be carried is
+Nothing is written before everything was read and the configuration, with what is made, was checked (78 when it has a fault);
+a second run of the same changes nothing. What could not be carried is
 listed at the end with file and line. Exit code 0, with such a list too (1 with --strict).
 
 Examples:
@@ -133,7 +134,10 @@ fn import(arguments: &Arguments) -> Result<(), ExitCode> {
         folder,
         mut notes,
     } = declared(arguments, &voice)?;
-    let config = configuration(arguments, (path.as_deref(), folder.is_some()), &imported)?;
+    let texts = write::files(&imported, &options);
+    let output = folder.map(|folder| Output::plan(&folder, texts.clone(), arguments));
+    let output = output.transpose().map_err(|error| fail(&error))?;
+    let config = configuration(arguments, (path.as_deref(), output.as_ref()), &imported)?;
     let live = match (&arguments.dump, &config) {
         (Some(dump), Some(config)) => {
             let ground = live::Ground {
@@ -145,7 +149,6 @@ fn import(arguments: &Arguments) -> Result<(), ExitCode> {
         }
         (Some(_), None) | (None, _) => None,
     };
-    let texts = write::files(&imported, &options);
     voice.summary(&imported, &texts)?;
     if goes_to_stdout(arguments) {
         say(&texts
@@ -155,8 +158,6 @@ fn import(arguments: &Arguments) -> Result<(), ExitCode> {
             .join("\n")
             .trim_end())?;
     }
-    let output = folder.map(|folder| Output::plan(&folder, texts, arguments));
-    let output = output.transpose().map_err(|error| fail(&error))?;
     if let (Some(wanted), Some(config)) = (live, &config) {
         let settled = async {
             live::settle(wanted, config, arguments)
@@ -175,8 +176,8 @@ fn import(arguments: &Arguments) -> Result<(), ExitCode> {
     }
     notes.sort();
     voice.notes(&notes)?;
-    if let (Some(output), Some(path), false) = (&output, &path, arguments.dry_run) {
-        check(path, &imported, output)?;
+    if let (Some(output), Some(path), Some(config), false) = (&output, &path, &config, arguments.dry_run) {
+        say_if_apart(path, config, &imported, output);
     }
     let is_lossy = notes.iter().any(|note| note.weight == Weight::NotCarried);
     if arguments.strict && is_lossy {
@@ -254,34 +255,33 @@ fn folder(arguments: &Arguments, config: Option<&Path>) -> Result<PathBuf, ExitC
     }
 }
 
-/// The configuration: needed for the store, and to know that there is an upstream for the routes.
+/// The configuration as it will be, with the files that are made here: it is checked before anything is written. It may
+/// include files that are yet to come, and an earlier import that is replaced now may be what is wrong with it today.
 fn configuration(
     arguments: &Arguments,
-    (path, writes_files): (Option<&Path>, bool),
+    (path, output): (Option<&Path>, Option<&Output>),
     imported: &Imported,
 ) -> Result<Option<Config>, ExitCode> {
-    if arguments.dump.is_some() {
-        let config = arguments.file.load()?;
-        check_upstream(arguments, writes_files, imported, &config)?;
-        return Ok(Some(config));
+    if arguments.dump.is_none() && (path.is_none() || output.is_none()) {
+        return Ok(None);
     }
-    // Without an export, an earlier import may be what is wrong with it.
-    if let (Some(path), true) = (path, writes_files)
-        && let Ok((config, _)) = Config::load(Some(path))
-    {
-        check_upstream(arguments, writes_files, imported, &config)?;
+    let environment = Environment::of_process();
+    // Its upstreams first: without the right one every route would be a fault.
+    if let (Ok(today), Some(_)) = (Loaded::read(path, &environment), output) {
+        check_upstream(arguments, imported, &today.config)?;
     }
-    Ok(None)
+    let planned = output.map(Output::planned).unwrap_or_default();
+    let loaded = Loaded::read_with(path, &environment, &planned);
+    loaded.map(|loaded| Some(loaded.config)).map_err(|faults| {
+        let code = refuse(&faults);
+        remark(&"countersign: nothing was changed");
+        code
+    })
 }
 
-fn check_upstream(
-    arguments: &Arguments,
-    writes_files: bool,
-    imported: &Imported,
-    config: &Config,
-) -> Result<(), ExitCode> {
+fn check_upstream(arguments: &Arguments, imported: &Imported, config: &Config) -> Result<(), ExitCode> {
     let name = &arguments.upstream;
-    if !writes_files || imported.routes.is_empty() || config.upstreams.contains_key(name) {
+    if imported.routes.is_empty() || config.upstreams.contains_key(name) {
         return Ok(());
     }
     let known: Vec<&str> = config.upstreams.keys().map(String::as_str).collect();
@@ -316,35 +316,17 @@ fn own_files(config: Option<&Path>, out: Option<&Path>) -> Own {
     own
 }
 
-/// The files are part of a configuration: it must be one.
-fn check(path: &Path, imported: &Imported, output: &Output) -> Result<(), ExitCode> {
-    match Config::load(Some(path)) {
-        Ok((config, _)) => {
-            let is_part = |path: &String| config.routes.iter().any(|route| route.path == *path);
-            if imported.routes.first().is_some_and(|first| !is_part(&first.path)) {
-                let folder = output.folder();
-                let beside = path.parent().and_then(|parent| folder.strip_prefix(parent).ok());
-                let folder = beside.unwrap_or(folder).display();
-                remark(&format_args!(
-                    "{}: these files are no part of it yet: add include = [\"{folder}/*.toml\"]",
-                    path.display()
-                ));
-            }
-            Ok(())
-        }
-        Err(faults) => {
-            let lines = faults.lines();
-            for line in lines.iter().take(MOST_FAULTS) {
-                remark(line);
-            }
-            if lines.len() > MOST_FAULTS {
-                remark(&format_args!("… and {} more", lines.len() - MOST_FAULTS));
-            }
-            Err(fail(
-                &"the files are written, but the configuration has faults; a running gateway keeps its last good one",
-            ))
-        }
+/// Says so where the files are no part of the configuration.
+fn say_if_apart(path: &Path, config: &Config, imported: &Imported, output: &Output) {
+    let is_part = |path: &String| config.routes.iter().any(|route| route.path == *path);
+    if imported.routes.first().is_none_or(|first| is_part(&first.path)) {
+        return;
     }
+    let folder = output.folder();
+    let beside = path.parent().and_then(|parent| folder.strip_prefix(parent).ok());
+    let folder = beside.unwrap_or(folder).display();
+    remark(&format_args!(
+        "{}: these files are no part of it yet: add include = [\"{folder}/*.toml\"]",
+        path.display()
+    ));
 }
-
-const MOST_FAULTS: usize = 20;

@@ -10,6 +10,7 @@ use toml::{Table, Value};
 
 use super::Arguments;
 use super::file::FileError;
+use crate::config::Planned;
 use crate::import::write::is_made_here;
 
 /// What is to be done to the files of a folder.
@@ -27,8 +28,17 @@ pub(super) struct Output {
 pub(super) enum OutputError {
     #[error(transparent)]
     File(#[from] FileError),
-    #[error("{} is there already and differs, as {more} more do: --force replaces what an earlier import made", path.display())]
+    #[error("{} is there already and differs{}: --force replaces what an earlier import made", path.display(), others(*more))]
     Exists { path: PathBuf, more: usize },
+}
+
+/// How many more there are, where there are any.
+fn others(more: usize) -> String {
+    match more {
+        0 => String::new(),
+        1 => ", as 1 more does".to_owned(),
+        _ => format!(", as {more} more do"),
+    }
 }
 
 impl Output {
@@ -78,6 +88,15 @@ impl Output {
             }),
             Some(_) | None => Ok(output),
         }
+    }
+
+    /// What is to be done, for who reads the configuration as it will be.
+    pub(super) fn planned(&self) -> Planned {
+        let written = self
+            .to_write
+            .iter()
+            .map(|(path, text)| (path.as_path(), Some(text.as_str())));
+        Planned::of(written.chain(self.stale.iter().map(|path| (path.as_path(), None))))
     }
 
     pub(super) fn folder(&self) -> &Path {
