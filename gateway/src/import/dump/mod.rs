@@ -4,7 +4,7 @@ use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::Read;
 
-use super::sql::{self, Cell, Row, SqlError};
+use super::sql::{self, Cell, Ending, Row, SqlError};
 
 /// What the export holds of integrations.
 #[derive(Debug, Default)]
@@ -18,6 +18,8 @@ pub struct Dump {
     pub(super) rules: BTreeMap<u64, BTreeMap<String, bool>>,
     /// Tokens of admins and customers.
     pub(super) users_tokens: usize,
+    /// How it ends.
+    pub(super) ending: Ending,
     /// Whether the export names the table `oauth_token` at all.
     pub(super) has_tokens: bool,
 }
@@ -90,9 +92,11 @@ pub enum DumpError {
 }
 
 fn hint(other_prefix: Option<&str>) -> String {
-    other_prefix.map_or_else(String::new, |prefix| {
-        format!("; there are tables that begin with {prefix:?}: --table-prefix {prefix}")
-    })
+    match other_prefix {
+        None => String::new(),
+        Some("") => "; there are tables without the prefix: leave --table-prefix out".to_owned(),
+        Some(prefix) => format!("; there are tables that begin with {prefix:?}: --table-prefix {prefix}"),
+    }
 }
 
 /// Reads an export; `prefix` stands before the tables' names where the store was installed with one.
@@ -112,7 +116,7 @@ pub fn read(source: impl Read, prefix: &str) -> Result<Dump, DumpError> {
         }
         found.is_some()
     };
-    sql::read(source, wanted, |row| match ours(row.table) {
+    let ending = sql::read(source, wanted, |row| match ours(row.table) {
         Some(table) => dump.take(table, row),
         None => Ok(()),
     })?;
@@ -127,6 +131,7 @@ pub fn read(source: impl Read, prefix: &str) -> Result<Dump, DumpError> {
             other_prefix: other_prefix.into_inner(),
         });
     }
+    dump.ending = ending;
     dump.has_tokens = seen.contains(TOKENS);
     Ok(dump)
 }

@@ -11,6 +11,7 @@ use token_store::{
 
 use super::crypt::{Keys, SecretError, is_encrypted};
 use super::dump::{ConsumerRow, Dump, IntegrationRow, TokenRow};
+use super::sql::Ending;
 use super::{Note, Place, integrations};
 use crate::authorize::resources::{ALL, ResourceTree};
 
@@ -105,6 +106,7 @@ pub fn records(dump: &Dump, keys: &Keys, ground: &Ground<'_>, notes: &mut Vec<No
     for row in tokens.into_values().flatten() {
         making.lost(row.line, "token", "its consumer is not in the export");
     }
+    making.note_ending(dump.ending);
     making.finish(dump);
     wanted.sort_by_key(|one| one.record.consumer.id);
     Ok(wanted)
@@ -203,6 +205,22 @@ impl Making<'_> {
 
     fn lost(&mut self, line: usize, what: impl Into<String>, why: impl Into<String>) {
         let note = Note::not_carried(&self.place(line), what, why);
+        self.notes.push(note);
+    }
+
+    /// Rows that were cut off at a statement's end leave no trace.
+    fn note_ending(&mut self, ending: Ending) {
+        let found = match ending {
+            Ending::Whole => return,
+            Ending::Unsaid => {
+                "its last statement is complete, but no line \"-- Dump completed\" says that nothing is missing"
+            }
+            Ending::Unkept => {
+                "its last statement is complete, but the line \"-- Dump completed\" that ends such an export is missing"
+            }
+        };
+        let why = format!("{found}: compare what is carried with SELECT COUNT(*) FROM oauth_consumer");
+        let note = Note::look(&self.place(1), "the export's end", why);
         self.notes.push(note);
     }
 

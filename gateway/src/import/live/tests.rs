@@ -296,3 +296,19 @@ fn a_consumer_without_an_integration_still_signs() {
     assert_eq!(made.wanted.len(), 3);
     assert!(made.wanted[2].record.integration.is_none());
 }
+
+#[test]
+fn an_export_that_does_not_say_that_it_is_whole_is_told_with_how_to_see_it() {
+    let of = |text: &str| {
+        made(text)
+            .look
+            .into_iter()
+            .filter(|note| note.contains("COUNT(*)"))
+            .collect::<Vec<_>>()
+    };
+    let bare = ROWS.replace("-- Dump completed\n", "");
+
+    assert_eq!(of(ROWS), Vec::<String>::new());
+    assert_eq!(of(&bare).len(), 1);
+    assert!(of(&format!("-- MariaDB dump 10.19\n{bare}"))[0].contains("is missing"));
+}

@@ -48,13 +48,13 @@ pub enum SqlError {
     },
 }
 
-/// Reads an export to its end; `wanted` decides by a table's name whose rows `each` is given. Answers how many statements
-/// there were.
+/// Reads an export to its end; `wanted` decides by a table's name whose rows `each` is given. One that ends inside of a
+/// statement is an error.
 pub fn read(
     source: impl Read,
     wanted: impl Fn(&str) -> bool,
     mut each: impl FnMut(Row<'_>) -> Result<(), SqlError>,
-) -> Result<u64, SqlError> {
+) -> Result<Ending, SqlError> {
     let mut scanner = Scanner {
         source,
         held: vec![0; HELD],
@@ -62,13 +62,14 @@ pub fn read(
         to: 0,
         line: 1,
         delimiter: b";".to_vec(),
-        promised_end: false,
+        ending: Ending::default(),
     };
     scanner.refuse_other_formats()?;
     let mut declared: BTreeMap<String, Vec<String>> = BTreeMap::new();
-    let mut statements = 0;
     while scanner.begin_statement()? {
-        statements += 1;
+        if scanner.ending == Ending::Whole {
+            scanner.ending = Ending::Unsaid;
+        }
         match scanner.word()?.to_ascii_uppercase().as_str() {
             "DELIMITER" => scanner.new_delimiter()?,
             "INSERT" | "REPLACE" => scanner.insert(&declared, &wanted, &mut each)?,
@@ -80,10 +81,19 @@ pub fn read(
             _ => scanner.skip_statement()?,
         }
     }
-    if scanner.promised_end {
-        return Err(scanner.malformed("the export's last line, \"-- Dump completed\", is missing: was it cut?"));
-    }
-    Ok(statements)
+    Ok(scanner.ending)
+}
+
+/// How an export ends, after a complete statement.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Ending {
+    /// Nothing says whether more was to come.
+    #[default]
+    Unsaid,
+    /// The program that wrote it ends with a line that says so, and it isn't there.
+    Unkept,
+    /// With that line.
+    Whole,
 }
 
 struct Scanner<R> {
@@ -94,8 +104,8 @@ struct Scanner<R> {
     to: usize,
     line: usize,
     delimiter: Vec<u8>,
-    /// Whether the program that wrote the export ends it with a line that has not come yet.
-    promised_end: bool,
+    /// How it ends, if nothing more comes.
+    ending: Ending,
 }
 
 impl<R: Read> Scanner<R> {
@@ -202,7 +212,11 @@ impl<R: Read> Scanner<R> {
                     let ahead = self.ahead()?;
                     let begins = ahead.starts_with(b"-- MySQL dump") || ahead.starts_with(b"-- MariaDB dump");
                     let ends = ahead.starts_with(b"-- Dump completed");
-                    self.promised_end = (self.promised_end || begins) && !ends;
+                    if begins {
+                        self.ending = Ending::Unkept;
+                    } else if ends {
+                        self.ending = Ending::Whole;
+                    }
                     self.skip_line()?;
                 }
                 Some(b'/') if self.ahead()?.starts_with(b"/*") => self.skip_block()?,
@@ -312,7 +326,7 @@ impl<R: Read> Scanner<R> {
         loop {
             self.skip_while(|byte| byte != first && !matches!(byte, b'\'' | b'"' | b'`' | b'-' | b'#' | b'/'))?;
             match self.peek()? {
-                None => return Ok(()),
+                None => return Err(self.malformed("the file ends inside of a statement, without its ;: was it cut?")),
                 Some(byte) if byte == first => {
                     if self.takes_delimiter()? {
                         return Ok(());

@@ -3,8 +3,12 @@ use super::*;
 type Read = Vec<(String, Option<Vec<String>>, Vec<Option<String>>, usize)>;
 
 fn rows_of(source: impl std::io::Read) -> Result<Read, SqlError> {
+    read_all(source).map(|(rows, _)| rows)
+}
+
+fn read_all(source: impl std::io::Read) -> Result<(Read, Ending), SqlError> {
     let mut rows = Vec::new();
-    read(
+    let ending = read(
         source,
         |table| table.starts_with('t'),
         |row| {
@@ -21,7 +25,7 @@ fn rows_of(source: impl std::io::Read) -> Result<Read, SqlError> {
             Ok(())
         },
     )?;
-    Ok(rows)
+    Ok((rows, ending))
 }
 
 fn cells(text: &str) -> Vec<Vec<Option<String>>> {
@@ -130,11 +134,27 @@ fn an_export_cut_inside_of_rows_is_refused_with_its_line() {
         panic!()
     };
     assert_eq!((line, what.contains("cut")), (3, true), "{what}");
+}
 
-    let Err(error) = rows_of(DUMP.trim_end_matches("-- Dump completed\n").as_bytes()) else {
-        panic!()
-    };
-    assert!(error.to_string().contains("last line"), "{error}");
+#[test]
+fn an_export_tells_whether_it_says_that_it_is_whole() {
+    let ending = |text: &str| read_all(text.as_bytes()).map(|(_, ending)| ending).ok();
+    let cut = DUMP.trim_end_matches("-- Dump completed\n");
+
+    assert_eq!(ending(DUMP), Some(Ending::Whole));
+    assert_eq!(ending(cut), Some(Ending::Unkept));
+    assert_eq!(
+        ending(cut.trim_start_matches("-- MySQL dump 10.13\n")),
+        Some(Ending::Unsaid)
+    );
+    assert_eq!(ending(&format!("{DUMP}DROP TABLE a;")), Some(Ending::Unsaid));
+    for part in [
+        "INSERT INTO other VALUES (1)",
+        "DROP TABLE IF EX",
+        "CREATE TABLE `oauth_t",
+    ] {
+        assert_eq!(ending(part), None, "{part}");
+    }
 }
 
 #[test]
