@@ -1,9 +1,9 @@
 //! What the configuration does with a request that nobody sent: for `countersign route test` and the admin API.
 
-use oauth1::Target;
+use oauth1::{Scheme, Target};
 use token_store::Grant;
 
-use crate::authenticate::target::without_port;
+use crate::authenticate::target::{Claimed, Origin, without_port};
 use crate::authorize::resources::ResourceTree;
 use crate::config::{Public, Requirement, Route};
 use crate::exchange::Endpoint;
@@ -17,6 +17,8 @@ pub struct Place {
     pub host: String,
     /// Without a base URL's prefix, which the proxy in front strips.
     pub path: String,
+    /// As the gateway takes it: the base URL's that serves the host, else the URL's own; `None`: nothing says.
+    pub scheme: Option<Scheme>,
 }
 
 /// Where a request would end up.
@@ -46,14 +48,21 @@ impl Place {
     pub fn of(url: &str, public: &Public) -> Result<Self, String> {
         if url.starts_with('/') {
             let path = url.split(['?', '#']).next().unwrap_or_default();
-            let host = public.base_urls.first().map(|url| without_port(&url.authority));
+            let base = public.base_urls.first();
+            let host = base.map(|url| without_port(&url.authority));
             return Ok(Self {
                 host: host.unwrap_or_default().to_owned(),
                 path: path.to_owned(),
+                scheme: base.map(|url| url.scheme),
             });
         }
         let target = Target::from_url(url).ok_or_else(|| format!("{url:?} is neither a URL nor a path"))?;
         let path = if target.path.is_empty() { "/" } else { target.path };
+        let claimed = Claimed {
+            tls: target.scheme == Scheme::Https,
+            host: target.authority,
+            forwarded: None,
+        };
         let base = public
             .base_urls
             .iter()
@@ -62,7 +71,13 @@ impl Place {
         Ok(Self {
             host: without_port(target.authority).to_ascii_lowercase(),
             path: path.to_owned(),
+            scheme: Some(Origin::of(&public.base_urls, &claimed).scheme),
         })
+    }
+
+    /// Whether a route refuses it for coming by plain http, even one that only observes.
+    pub fn needs_https(&self, route: &Route) -> bool {
+        route.secure && self.scheme == Some(Scheme::Http)
     }
 
     /// What becomes of a request there.

@@ -91,6 +91,13 @@ pub async fn test(
             let route = live.routes.get(index).map(|route| &route.config);
             let route = route.ok_or_else(|| ApiError::new(StatusCode::INTERNAL_SERVER_ERROR, "Internal Error."))?;
             say("route", shown(route));
+            if place.needs_https(route) {
+                say(
+                    "refusal",
+                    refused(Cause::HttpsRequired, "the route is secure: https only"),
+                );
+                return Ok(json_of(StatusCode::OK, &answer));
+            }
             let denied = match question.integration_id {
                 None => (route.requirement == Requirement::Nothing)
                     .then(|| (Cause::ResourceDenied, "the route names no resource".to_owned())),

@@ -6,16 +6,18 @@ use token_store::NewIntegration;
 
 use super::{ConfigFile, exit_code, fail, misused, say};
 use crate::authorize::resources::ResourceTree;
-use crate::config::{Config, Requirement, Route};
+use crate::config::{Config, Credentials, Per, RateLimit, Requirement, Route};
+use crate::proxy::headers;
 use crate::proxy::route::Routes;
 use crate::rehearsal::{Outcome, Place, Verdict};
 
 /// Routes: what the configuration does with a request
 #[derive(Debug, clap::Subcommand)]
 pub(super) enum Command {
-    /// Say which route, upstream and resources a request meets, from the configuration alone
+    /// Say which route, upstream, resources, limits and headers a request meets, and what is decided, from the configuration alone
     #[command(after_help = "\
-Nothing is sent and no store is asked. Exit code 0 when a route serves the request, 1 when none does.
+Nothing is sent and no store is asked: the decision is what a valid signature, or a valid token, would meet. Of a path alone
+the first public.base_url says whether it is https. Exit code 0 when a route serves the request, 1 when none does.
 
 Examples:
   countersign route test GET /rest/V1/products/24-MB01
@@ -50,8 +52,16 @@ fn tell(test: &Test) -> Result<(), ExitCode> {
         Outcome::Route(index) => {
             let route = config.routes.get(index);
             let route = route.ok_or_else(|| fail(&"the routes can't be read"))?;
-            let decision = decision(&config, route, test.integration.as_deref()).map_err(|what| misused(&what))?;
-            say(&format!("{}\n{decision}", description(&config, route)))
+            let caller = test.integration.as_deref().map(|name| integration(&config, name));
+            let caller = caller.transpose().map_err(|what| misused(&what))?;
+            say(&format!(
+                "{}\n{}\n{}\n{}\ndecision    {}",
+                description(&config, route),
+                needs(route),
+                limits(&config.limits, route, caller),
+                headers(&config, route, caller),
+                decision(&config, route, &place, caller)
+            ))
         }
         Outcome::Refused(cause, what) => {
             let status = cause.status().as_u16();
@@ -80,8 +90,13 @@ fn description(config: &Config, route: &Route) -> String {
     )
 }
 
-/// What it takes to be served; for an integration of the configuration also whether it may.
-fn decision(config: &Config, route: &Route, integration: Option<&str>) -> Result<String, String> {
+fn integration<'c>(config: &'c Config, name: &str) -> Result<&'c NewIntegration, String> {
+    let found = config.integrations.iter().find(|one| one.name == name);
+    found.ok_or_else(|| format!("the configuration defines no integration {name:?}"))
+}
+
+/// What it takes to be served.
+fn needs(route: &Route) -> String {
     let needed = match &route.requirement {
         Requirement::Nothing => "none listed: every request is 401 resource_denied".to_owned(),
         Requirement::Anonymous => "anonymous: anybody".to_owned(),
@@ -96,20 +111,99 @@ fn decision(config: &Config, route: &Route, integration: Option<&str>) -> Result
         told.push_str("\nforced      ");
         told.push_str(&one.to_string());
     }
-    if let Some(name) = integration {
-        let found = config.integrations.iter().find(|one| one.name == name);
-        let found = found.ok_or_else(|| format!("the configuration defines no integration {name:?}"))?;
-        told.push_str("\ndecision    ");
-        told.push_str(&verdict(config, route, found));
-    }
-    Ok(told)
+    told
 }
 
-fn verdict(config: &Config, route: &Route, integration: &NewIntegration) -> String {
+/// The `[[limits]]` that count such a request, a line each.
+fn limits(all: &[RateLimit], route: &Route, caller: Option<&NewIntegration>) -> String {
+    let concerns = |limit: &&RateLimit| {
+        let named = |name: &String| limit.only.is_empty() || limit.only.contains(name);
+        match limit.per {
+            Per::Address => true,
+            Per::Route => named(&route.path),
+            Per::Integration => caller.is_none_or(|one| named(&one.name)),
+        }
+    };
+    let line = |limit: &RateLimit| {
+        let per = match limit.per {
+            Per::Address => "address",
+            Per::Integration => "integration",
+            Per::Route => "route",
+        };
+        let rate = limit
+            .requests
+            .map(|requests| format!("{requests} in {:?}, {} at once", limit.window, limit.burst));
+        let under_way = limit.concurrency.map(|most| format!("{most} under way"));
+        let most: Vec<String> = rate.into_iter().chain(under_way).collect();
+        let only = limit.only.iter().cloned().collect::<Vec<_>>().join(", ");
+        let only = match limit.per {
+            Per::Address | Per::Integration if !only.is_empty() => format!(" (only {only})"),
+            Per::Address | Per::Integration | Per::Route => String::new(),
+        };
+        format!("limit       per {per}{only}: {}", most.join("; "))
+    };
+    let lines: Vec<String> = all.iter().filter(concerns).map(line).collect();
+    if lines.is_empty() {
+        "limit       none".to_owned()
+    } else {
+        lines.join("\n")
+    }
+}
+
+/// What upstream gets beside the client's own headers, and what it doesn't get of them.
+fn headers(config: &Config, route: &Route, caller: Option<&NewIntegration>) -> String {
+    let may_sign = match &route.requirement {
+        Requirement::Resources(_) => true,
+        Requirement::Anonymous => caller.is_some(),
+        Requirement::Nothing | Requirement::Own => false,
+    };
+    let mut added: Vec<String> = headers::added(may_sign).map(|name| name.to_string()).collect();
+    if route.requirement == Requirement::Own {
+        added.insert(0, "x-user-id".to_owned());
+    }
+    let upstream = config.upstreams.get(&route.upstream);
+    if upstream.is_some_and(|one| one.assertion.is_some()) {
+        added.push("x-countersign-assertion".to_owned());
+    }
+    let credential = upstream.and_then(|one| match &one.credentials {
+        Credentials::None => None,
+        Credentials::Bearer { .. } => Some("authorization (bearer)".to_owned()),
+        Credentials::Basic { .. } => Some("authorization (basic)".to_owned()),
+        Credentials::Header { name, .. } => Some(name.to_string()),
+        Credentials::Oauth1(_) => Some("authorization (oauth1, signed anew)".to_owned()),
+        Credentials::Customer => Some("authorization (a customer's own token)".to_owned()),
+    });
+    added.extend(credential);
+    let removed = if route.keep_oauth {
+        "kept        the client's authorization and oauth_* query parameters"
+    } else {
+        "removed     the client's authorization and oauth_* parameters"
+    };
+    format!("headers     {}\n{removed}", added.join(", "))
+}
+
+/// What becomes of it; without an integration, of whom.
+fn decision(config: &Config, route: &Route, place: &Place, caller: Option<&NewIntegration>) -> String {
+    if place.needs_https(route) {
+        return "400 https_required: the route is secure, and this is plain http".to_owned();
+    }
     let tree = ResourceTree::new(&config.resources);
-    match Verdict::of(route, &integration.grant, &tree) {
-        Verdict::Granted => "granted: a request with a valid signature is forwarded".to_owned(),
-        Verdict::Lacks(ids) => format!("401 resource_denied: lacks {}", ids.join(", ")),
-        Verdict::Nobody => "401 resource_denied: no integration may".to_owned(),
+    let verdict = caller.map(|one| Verdict::of(route, &one.grant, &tree));
+    let denied = match (&verdict, &route.requirement) {
+        (Some(Verdict::Lacks(ids)), _) => format!("401 resource_denied: lacks {}", ids.join(", ")),
+        (Some(Verdict::Nobody), _) => "401 resource_denied: no integration may".to_owned(),
+        (Some(Verdict::Granted), _) => return "granted: a request with a valid signature is forwarded".to_owned(),
+        (None, Requirement::Nothing) => "401 resource_denied: the route names no resource".to_owned(),
+        (None, Requirement::Anonymous) => return "forwarded, whoever calls".to_owned(),
+        (None, _) if route.observe => return "forwarded, whoever calls; who may not is recorded (observe)".to_owned(),
+        (None, Requirement::Own) => return "forwarded for a customer with a bearer token; 401 for others".to_owned(),
+        (None, Requirement::Resources(_)) => {
+            return "forwarded for who is granted the resources; 401 for others".to_owned();
+        }
+    };
+    if route.observe {
+        format!("forwarded as a guest's (observe); recorded is {denied}")
+    } else {
+        denied
     }
 }

@@ -164,6 +164,7 @@ impl Explainer {
                 .strip_prefix(prefix.trim_end_matches('/'))
                 .unwrap_or(path)
                 .to_owned(),
+            scheme: None,
         };
         match place.outcome(&request.method, &live.public, &live.table) {
             Outcome::Endpoint => Some(live.exchange_verified.is()),

@@ -51,6 +51,30 @@ pub fn rewrite(headers: &mut HeaderMap, caller: &Authenticated, hop: Hop, keep_a
     headers.insert(TRACEPARENT, traceparent.unwrap_or(hop.traceparent));
 }
 
+/// The names that [`rewrite`] gives a request: those of every one, and those that also tell an integration.
+pub fn added(for_integration: bool) -> impl Iterator<Item = HeaderName> {
+    let of_integration = [
+        X_CONSUMER_ID,
+        X_CONSUMER_KEY,
+        X_INTEGRATION_ID,
+        X_INTEGRATION_NAME,
+        X_USER_ID,
+    ];
+    let of_all = [
+        X_USER_TYPE,
+        X_REQUEST_ID,
+        X_FORWARDED_FOR,
+        X_FORWARDED_PROTO,
+        X_FORWARDED_HOST,
+        FORWARDED,
+        TRACEPARENT,
+    ];
+    of_integration
+        .into_iter()
+        .filter(move |_| for_integration)
+        .chain(of_all)
+}
+
 /// An integration's number was made a value with its other ones.
 fn user_id(caller: &Authenticated) -> Option<HeaderValue> {
     match caller.caller() {
@@ -278,6 +302,16 @@ mod tests {
         };
         rewrite(&mut headers, &Authenticated::guest(), hop, false);
         headers
+    }
+
+    #[test]
+    fn the_names_that_are_told_are_those_that_are_set() {
+        let mut set: Vec<HeaderName> = rewritten(HeaderMap::new()).keys().cloned().collect();
+        let mut told: Vec<HeaderName> = added(false).collect();
+        set.sort_by(|one, other| one.as_str().cmp(other.as_str()));
+        told.sort_by(|one, other| one.as_str().cmp(other.as_str()));
+
+        assert_eq!(told, set);
     }
 
     #[test]
