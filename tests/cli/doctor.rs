@@ -3,6 +3,7 @@
 use harness::redis::{Options, Server};
 use harness::{Answer, Shop, Upstream, free_port, now};
 use serde_json::Value;
+use tokio::io::AsyncWriteExt as _;
 
 use crate::{Run, Told, folder};
 
@@ -261,7 +262,7 @@ async fn a_redis_that_is_away_or_tells_no_settings_is_named() {
     assert!(!told.out.contains("pass-word"));
     assert_eq!(dead.code, Some(1));
     assert!(
-        line(&dead, "does not answer").starts_with("fail store redis"),
+        line(&dead, "the connection is refused").starts_with("fail store redis"),
         "{}",
         dead.out
     );
@@ -346,4 +347,43 @@ fn a_bad_configuration_is_not_examined() {
 
     assert_eq!((told.code, told.out.as_str()), (Some(78), ""));
     assert!(told.err.contains("1 fault in the configuration"), "{}", told.err);
+}
+
+#[tokio::test]
+async fn each_way_in_which_a_redis_can_not_be_asked_is_named() {
+    let (_upstream, url) = upstream().await;
+    let guarded = Server::start(Options {
+        password: Some("pass-word".to_owned()),
+        ..Options::default()
+    })
+    .await;
+    let other = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let at_other = other.local_addr().unwrap();
+    let answering = tokio::spawn(async move {
+        let (mut stream, _) = other.accept().await.unwrap();
+        stream.write_all(b"HTTP/1.1 400 Bad Request\r\n\r\n").await.unwrap();
+        std::future::pending::<()>().await;
+    });
+    let login = in_redis(&guarded);
+    let at = |url: String| login.replace(&guarded.url(), &url);
+    let address = guarded.url().rsplit_once('@').unwrap().1.to_owned();
+
+    for (store, words) in [
+        (
+            at(format!("redis://{address}")),
+            "demands a password, and store.url has none",
+        ),
+        (at(format!("redis://:wrong@{address}")), "takes no such login"),
+        (at(format!("redis://{at_other}")), "is not a Redis"),
+        (
+            at(format!("redis://127.0.0.1:{}", free_port())),
+            "the connection is refused",
+        ),
+    ] {
+        let text = configuration(&url, &store);
+        let told = tokio::task::spawn_blocking(move || doctor(&text)).await.unwrap();
+
+        assert!(line(&told, words).starts_with("fail store redis"), "{}", told.out);
+    }
+    answering.abort();
 }

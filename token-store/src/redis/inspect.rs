@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use redis::aio::MultiplexedConnection;
-use redis::{RedisResult, cmd};
+use redis::{ErrorKind, RedisError, RedisResult, cmd};
 
 use super::address::Address;
 use super::nodes::{Dialer, Node};
@@ -40,6 +40,44 @@ pub struct Settings {
     pub save: String,
     /// Replicas without which it takes no write; 0: it takes them alone.
     pub replicas_to_write: u64,
+}
+
+/// Why a server can't be asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Obstacle {
+    /// Nothing listens there.
+    ConnectionRefused,
+    /// It wants a password, and none was given.
+    PasswordMissing,
+    /// It doesn't take the user and password that were given.
+    PasswordWrong,
+    /// What answers doesn't speak as Redis does.
+    NoRedis,
+    /// Anything else: the error says what.
+    Other,
+}
+
+impl Obstacle {
+    /// What an error of [`inspect`] comes from.
+    pub fn of(error: &StoreError) -> Self {
+        let cause = match error {
+            StoreError::Unavailable(cause) => cause.downcast_ref::<RedisError>(),
+            StoreError::IdentityLost | StoreError::Corrupt(_) => None,
+        };
+        let Some(cause) = cause else { return Self::Other };
+        let told = cause.to_string();
+        if cause.is_connection_refusal() {
+            Self::ConnectionRefused
+        } else if told.contains("NOAUTH") {
+            Self::PasswordMissing
+        } else if told.contains("WRONGPASS") || cause.kind() == ErrorKind::AuthenticationFailed {
+            Self::PasswordWrong
+        } else if cause.kind() == ErrorKind::Parse {
+            Self::NoRedis
+        } else {
+            Self::Other
+        }
+    }
 }
 
 /// All primaries of a store, by host and port; one that can't be asked carries its error.

@@ -30,7 +30,7 @@ use async_trait::async_trait;
 use tokio::runtime::Handle;
 use tokio::sync::oneshot;
 
-pub use self::inspect::{Inspected, Settings, inspect};
+pub use self::inspect::{Inspected, Obstacle, Settings, inspect};
 
 use self::address::Address;
 use self::feed::{Absent, Feed, MeetError};

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use token_store::OpenOptions;
-use token_store::redis::{Inspected, Settings, inspect};
+use token_store::redis::{Inspected, Obstacle, Settings, inspect};
+use token_store::{OpenError, OpenOptions, StoreError};
 
 use super::{About, Finding, skew};
 use crate::cli::with_causes;
@@ -20,17 +20,19 @@ pub(super) async fn examine(config: &Config, clock: Clock) -> Vec<Finding> {
         now: clock.now(),
         serves: false,
     };
-    let unreached = |about: &About, error: &dyn std::error::Error| {
-        let cure = "start it, open its port to this machine, or correct store.url and its login";
-        about.fail(format!("does not answer: {error}"), cure)
-    };
     let servers = match inspect(&options).await {
         Ok(servers) => servers,
         Err(error) => {
-            return vec![About::new(CHECK, "redis").fail(
-                format!("does not answer: {}", with_causes(&error)),
-                "start it, open its port to this machine, or correct store.url and its login",
-            )];
+            let about = About::new(CHECK, "redis");
+            return vec![match &error {
+                OpenError::Store(error) => unreached(&about, error),
+                OpenError::BadUrl(..)
+                | OpenError::WrongKey
+                | OpenError::KeyNeeded
+                | OpenError::Locked(_)
+                | OpenError::Unsafe(_)
+                | OpenError::File(..) => about.fail(with_causes(&error), "correct store.url"),
+            }];
         }
     };
     let mut findings = Vec::new();
@@ -54,6 +56,24 @@ pub(super) async fn examine(config: &Config, clock: Clock) -> Vec<Finding> {
         }
     }
     findings
+}
+
+/// Each kind of silence has a cure of its own.
+fn unreached(about: &About, error: &StoreError) -> Finding {
+    let login = "correct the user and password in store.url";
+    match Obstacle::of(error) {
+        Obstacle::ConnectionRefused => about.fail(
+            "nothing listens there: the connection is refused",
+            "start it, or correct store.url",
+        ),
+        Obstacle::PasswordMissing => about.fail("demands a password, and store.url has none (NOAUTH)", login),
+        Obstacle::PasswordWrong => about.fail(format!("takes no such login: {}", with_causes(error)), login),
+        Obstacle::NoRedis => about.fail("what answers there is not a Redis", "correct store.url"),
+        Obstacle::Other => about.fail(
+            format!("does not answer: {}", with_causes(error)),
+            "start it, open its port to this machine, or correct store.url",
+        ),
+    }
 }
 
 fn eviction(about: &About, server: &Inspected) -> Finding {
