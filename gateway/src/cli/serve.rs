@@ -243,7 +243,7 @@ impl Signals {
 }
 
 #[expect(clippy::exit, reason = "a second INT means: now, whatever is being served")]
-pub(super) async fn exit_at_next(mut interrupt: Signal) {
+async fn exit_at_next(mut interrupt: Signal) {
     if interrupt.recv().await.is_some() {
         std::process::exit(1);
     }

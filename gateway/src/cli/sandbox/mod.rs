@@ -16,8 +16,9 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
+use tempfile::TempDir;
 use token_store::{Grant, NewIntegration, Role, Secret, Setup, Store};
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use self::partner::Partner;
 use super::open;
@@ -36,7 +37,7 @@ use crate::random;
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Nothing to install and nothing left behind: the store is a scratch folder that goes with the process. Ports from 8080, 8081
-and 9090 on, each the next that is free. Runs until INT or TERM.
+and 9090 on, each the next that is free. Runs until INT, TERM or HUP; a second one ends it at once.
 
 Examples:
   countersign sandbox
@@ -50,7 +51,6 @@ pub(super) struct Arguments {
 
 /// Everything that runs.
 struct Sandbox {
-    scratch: tempfile::TempDir,
     app: App,
     serving: Serving,
     store: Arc<dyn Store>,
@@ -79,10 +79,64 @@ pub(super) fn run(arguments: &Arguments) -> ExitCode {
     }
 }
 
+/// TERM, INT and HUP: each ends the sandbox, and its folder goes with it.
+struct Signals {
+    term: Signal,
+    interrupt: Signal,
+    /// `None`: `nohup` wants it to live on.
+    hangup: Option<Signal>,
+}
+
+impl Signals {
+    fn catch() -> std::io::Result<Self> {
+        Ok(Self {
+            term: signal(SignalKind::terminate())?,
+            interrupt: signal(SignalKind::interrupt())?,
+            hangup: if is_hangup_ignored() {
+                None
+            } else {
+                Some(signal(SignalKind::hangup())?)
+            },
+        })
+    }
+
+    async fn any(&mut self) {
+        let hangup = async {
+            match &mut self.hangup {
+                Some(hangup) => drop(hangup.recv().await),
+                None => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            _ = self.term.recv() => {}
+            _ = self.interrupt.recv() => {}
+            () = hangup => {}
+        }
+    }
+}
+
+/// Whether who started us set HUP to be ignored: the lowest bit of the mask that Linux shows.
+fn is_hangup_ignored() -> bool {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+    mask.is_some_and(|mask| u64::from_str_radix(mask.trim(), 16).is_ok_and(|mask| mask & 1 == 1))
+}
+
 async fn checked() -> Result<ExitCode, Trouble> {
-    let sandbox = start(true).await?;
-    let (told, passed) = check::run(&sandbox).await;
-    stop(sandbox).await;
+    let mut signals = Signals::catch()?;
+    let scratch = scratch()?;
+    let rehearsed = async {
+        let sandbox = start(scratch.path(), true).await?;
+        let outcome = check::run(&sandbox).await;
+        stop(sandbox).await;
+        Ok(outcome)
+    };
+    let outcome: Result<(String, bool), Trouble> = tokio::select! {
+        outcome = rehearsed => outcome,
+        () = signals.any() => Err("interrupted; nothing is left behind".into()),
+    };
+    remove(scratch).await;
+    let (told, passed) = outcome?;
     Ok(match say(&told) {
         Ok(()) if passed => ExitCode::SUCCESS,
         Ok(()) => ExitCode::FAILURE,
@@ -91,26 +145,55 @@ async fn checked() -> Result<ExitCode, Trouble> {
 }
 
 async fn served() -> Result<ExitCode, Trouble> {
-    let mut term = signal(SignalKind::terminate())?;
-    let mut interrupt = signal(SignalKind::interrupt())?;
-    let sandbox = start(false).await?;
-    if let Err(code) = say(&introduction(&sandbox)?) {
-        stop(sandbox).await;
-        return Ok(code);
-    }
-    tokio::select! {
-        _ = term.recv() => {}
-        _ = interrupt.recv() => {}
-    }
-    remark(&"stopping; nothing is left behind");
-    tokio::spawn(super::serve::exit_at_next(interrupt));
-    stop(sandbox).await;
-    Ok(ExitCode::SUCCESS)
+    let mut signals = Signals::catch()?;
+    let scratch = scratch()?;
+    let ended = until_told_to_stop(scratch.path(), &mut signals).await;
+    remove(scratch).await;
+    ended
 }
 
-async fn start(quiet: bool) -> Result<Sandbox, Trouble> {
+async fn until_told_to_stop(scratch: &Path, signals: &mut Signals) -> Result<ExitCode, Trouble> {
+    const STOPPING: &str = "stopping; nothing is left behind";
+    let sandbox = tokio::select! {
+        sandbox = start(scratch, false) => sandbox?,
+        () = signals.any() => {
+            remark(&STOPPING);
+            return Ok(ExitCode::SUCCESS);
+        }
+    };
+    let introduced = say(&introduction(&sandbox, scratch)?);
+    if introduced.is_ok() {
+        signals.any().await;
+        remark(&STOPPING);
+    }
+    // A second signal means: now, whatever is being served.
+    tokio::select! {
+        () = stop(sandbox) => Ok(introduced.err().unwrap_or(ExitCode::SUCCESS)),
+        () = signals.any() => Ok(ExitCode::FAILURE),
+    }
+}
+
+fn scratch() -> std::io::Result<TempDir> {
+    tempfile::Builder::new().prefix("countersign-sandbox-").tempdir()
+}
+
+/// Takes the folder away. What was stopped halfway may still be writing into it for a moment.
+async fn remove(scratch: TempDir) {
+    for _ in 0..TRIES {
+        if std::fs::remove_dir_all(scratch.path()).is_ok() {
+            break;
+        }
+        tokio::time::sleep(PAUSE).await;
+    }
+    if scratch.path().exists()
+        && let Err(error) = scratch.close()
+    {
+        remark(&format_args!("the scratch folder could not be removed: {error}"));
+    }
+}
+
+async fn start(scratch: &Path, quiet: bool) -> Result<Sandbox, Trouble> {
     let clock = Clock::system();
-    let scratch = tempfile::Builder::new().prefix("countersign-sandbox-").tempdir()?;
     let storefront = storefront::start().await?;
     let partner = Partner::start().await?;
     let mut addresses = Addresses {
@@ -119,7 +202,7 @@ async fn start(quiet: bool) -> Result<Sandbox, Trouble> {
         storefront,
         partner: partner.address(),
     };
-    let mut config = addresses.configuration(scratch.path())?;
+    let mut config = addresses.configuration(scratch)?;
     if !quiet {
         super::serve::log(&config.log);
     }
@@ -129,10 +212,16 @@ async fn start(quiet: bool) -> Result<Sandbox, Trouble> {
     // Another sandbox that starts at the same moment may be faster at a port.
     let app = loop {
         match App::start(&config, None, Arc::clone(&store), clock) {
+            // Its key is none that anybody could lower.
+            Err(StartError::Descriptors { needed, allowed, .. }) => {
+                let what =
+                    format!("{needed} file descriptors are needed, {allowed} are allowed: raise the limit (ulimit -n)");
+                return Err(what.into());
+            }
             Err(StartError::InUse(taken)) => addresses.public = free_port(taken.port().saturating_add(1))?,
             started => break started?,
         }
-        config = addresses.configuration(scratch.path())?;
+        config = addresses.configuration(scratch)?;
     };
     let (serving, _integrations) = loop {
         match open::admin(app.parts(), &config, app.addresses()).await {
@@ -148,9 +237,8 @@ async fn start(quiet: bool) -> Result<Sandbox, Trouble> {
     let tokens = Partner::tokens(HANDSHAKE)
         .await
         .ok_or("the demo integration did not finish its handshake")?;
-    write_profile(&scratch.path().join(PROFILE), &tokens)?;
+    write_profile(&scratch.join(PROFILE), &tokens)?;
     Ok(Sandbox {
-        scratch,
         app,
         serving,
         store,
@@ -166,9 +254,6 @@ async fn stop(sandbox: Sandbox) {
     sandbox.serving.stop().await;
     if let Err(error) = sandbox.store.close().await {
         tracing::debug!(%error, "the scratch store did not close cleanly");
-    }
-    if let Err(error) = sandbox.scratch.close() {
-        remark(&format_args!("the scratch folder could not be removed: {error}"));
     }
 }
 
@@ -278,10 +363,10 @@ fn write_profile(path: &Path, tokens: &partner::Tokens) -> std::io::Result<()> {
 }
 
 /// The URLs, the credentials, and lines to paste.
-fn introduction(sandbox: &Sandbox) -> std::io::Result<String> {
+fn introduction(sandbox: &Sandbox, scratch: &Path) -> std::io::Result<String> {
     let executable: PathBuf = std::env::current_exe()?;
     let executable = quoted(&executable.display().to_string());
-    let profile = quoted(&sandbox.scratch.path().join(PROFILE).display().to_string());
+    let profile = quoted(&scratch.join(PROFILE).display().to_string());
     let base = format!("http://{}", sandbox.public);
     let signed = |method: &str, path: &str, more: &str| {
         let url = quoted(&format!("{base}{path}"));
@@ -339,3 +424,5 @@ Paste these into another terminal, as often as you like: each time they sign afr
 
 const PROFILE: &str = "profile.toml";
 const HANDSHAKE: Duration = Duration::from_secs(20);
+const TRIES: u32 = 20;
+const PAUSE: Duration = Duration::from_millis(50);
