@@ -286,3 +286,45 @@ async fn tokens_are_listed_and_ended_by_command() {
     let unknown = tell(&shop, &["token", "revoke", "../admins/1"]);
     assert_eq!(unknown.code, Some(1), "{}", unknown.err);
 }
+
+#[tokio::test]
+async fn a_command_leaves_no_token_behind_whatever_its_role() {
+    let shop = Shop::new().start().await;
+    let viewer = Run::within(shop.gateway.folder()).given("a long password\n");
+    let arguments = [
+        "admin",
+        "create",
+        "-c",
+        "countersign.toml",
+        "--username",
+        "eye",
+        "--role",
+        "viewer",
+    ];
+    assert_eq!(viewer.told(&arguments).code, Some(0));
+
+    for (name, password) in [(ADMIN, PASSWORD), ("eye", "a long password")] {
+        let run = Run::within(shop.gateway.folder()).with("COUNTERSIGN_ADMIN_USER", name);
+        let told =
+            run.with("COUNTERSIGN_ADMIN_PASSWORD", password)
+                .told(&["integration", "list", "-c", "countersign.toml"]);
+        assert_eq!(told.code, Some(0), "{}", told.err);
+    }
+
+    let tokens = tell(&shop, &["token", "list", "--kind", "admin"]);
+    // Below the titles that of the command itself.
+    assert_eq!(tokens.out.lines().count(), 2, "{}", tokens.out);
+}
+
+#[tokio::test]
+async fn an_activation_that_reaches_nobody_says_why() {
+    let shop = Shop::new().start().await;
+    let endpoint = "https://partner.invalid/callback";
+    let create = ["integration", "create", "--name", "Courier", "--endpoint", endpoint];
+    assert_eq!(tell(&shop, &create).code, Some(0));
+
+    let told = tell(&shop, &["integration", "activate", "Courier"]);
+
+    assert_eq!(told.code, Some(1));
+    assert!(told.err.contains("The reason: "), "{}", told.err);
+}

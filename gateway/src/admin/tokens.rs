@@ -4,7 +4,8 @@
 use axum::Json;
 use axum::extract::rejection::JsonRejection;
 use axum::extract::{Path, State};
-use axum::http::StatusCode;
+use axum::http::header::AUTHORIZATION;
+use axum::http::{HeaderMap, StatusCode};
 use axum::response::Response;
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -19,7 +20,9 @@ use super::access::{Act, Caller};
 use super::answer::{ApiError, json_of};
 use super::ask::Asked;
 use super::page::size;
+use crate::authenticate::bearer;
 use crate::exchange::user_token::Credentials;
+use crate::header;
 
 /// What signs in.
 #[derive(Deserialize)]
@@ -223,12 +226,19 @@ fn beginning(token: &str) -> String {
     beginning
 }
 
-/// Ends one token, by the id that the list shows.
+/// Ends one token, by the id that the list shows. Whoever is signed in may end the token that they call with: that is no
+/// change to anybody else, and nothing for the audit log, as a sign-out isn't.
 pub async fn revoke(
     State(context): State<Context>,
     caller: Caller,
     Path(id): Path<String>,
+    headers: HeaderMap,
 ) -> Result<Response, ApiError> {
+    if brought(&headers).is_some_and(|own| own == id) {
+        let ended = end_user_token(&context, &id).await?;
+        ended.ok_or_else(|| ApiError::no_such(&id))?;
+        return Ok(json_of(StatusCode::OK, &json!({ "revoked": 1 })));
+    }
     caller.may(Act::Operate)?;
     let subject = match id.split_once('-') {
         None => end_user_token(&context, &id).await?,
@@ -240,6 +250,12 @@ pub async fn revoke(
         .record(&context, "token.revoked", subject, (json!(null), after))
         .await?;
     Ok(json_of(StatusCode::OK, &json!({ "revoked": 1 })))
+}
+
+/// The id of the token that a call was made with.
+fn brought(headers: &HeaderMap) -> Option<String> {
+    let value = header::first(headers, &AUTHORIZATION)?;
+    bearer::token(value.as_bytes()).map(token_digest)
 }
 
 /// Whose it was.

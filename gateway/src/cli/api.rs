@@ -13,6 +13,7 @@ use hyper_util::rt::TokioIo;
 use oauth1::Scheme;
 use serde_json::{Value, json};
 use token_store::Secret;
+use token_store::codec::token_digest;
 use tokio::net::UnixStream;
 
 use super::prompt::{self, Unanswered};
@@ -25,6 +26,8 @@ use crate::upstream::connect::{client_config, connect, system_roots};
 pub(super) struct Api {
     place: Place,
     token: Option<String>,
+    /// Whether the token was made for this command, and ends with it.
+    is_own: bool,
 }
 
 enum Place {
@@ -74,7 +77,11 @@ impl AdminApi {
                 (None, None) => Api::sign_in(&format!("http://{}", config.admin.listen)).await,
             };
             let answer = match api {
-                Ok(api) => calls(&api).await,
+                Ok(api) => {
+                    let answer = calls(&api).await;
+                    api.sign_out().await;
+                    answer
+                }
                 Err(error) => Err(error),
             };
             answer.map_err(|error| fail(&error))
@@ -90,11 +97,13 @@ impl Api {
         let mut api = Self {
             place: Place::Network(target),
             token: None,
+            is_own: false,
         };
-        api.token = match Environment::of_process().get("COUNTERSIGN_TOKEN") {
-            Some(token) => Some(token),
-            None => Some(api.token().await?),
-        };
+        api.token = Environment::of_process().get("COUNTERSIGN_TOKEN");
+        if api.token.is_none() {
+            api.token = Some(api.token().await?);
+            api.is_own = true;
+        }
         Ok(api)
     }
 
@@ -103,7 +112,17 @@ impl Api {
         Self {
             place: Place::Socket(path),
             token: None,
+            is_own: false,
         }
+    }
+
+    /// Ends the token that was made for this command. One that doesn't end now, as a JWT, ends by itself.
+    pub(super) async fn sign_out(&self) {
+        let Some(token) = self.token.as_ref().filter(|_| self.is_own) else {
+            return;
+        };
+        let path = format!("/api/v1/tokens/{}", token_digest(token));
+        let _ended: Result<Value, CallError> = self.call(Method::DELETE, &path, None).await;
     }
 
     async fn token(&self) -> Result<String, CallError> {
@@ -228,6 +247,10 @@ fn sentence(answer: &Value) -> String {
             }
         }
         _ => {}
+    }
+    if let Some(reason) = answer.get("reason").and_then(Value::as_str) {
+        sentence.push_str(" The reason: ");
+        sentence.push_str(reason);
     }
     for fault in answer.get("errors").and_then(Value::as_array).into_iter().flatten() {
         sentence.push(' ');

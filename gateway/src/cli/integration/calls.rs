@@ -9,8 +9,14 @@ use crate::cli::api::{Api, CallError};
 /// Signs in, and makes the command's calls.
 pub(super) async fn call(url: &str, command: &Command) -> Result<Value, CallError> {
     let api = Api::sign_in(url).await?;
+    let answer = made(&api, command).await;
+    api.sign_out().await;
+    answer
+}
+
+async fn made(api: &Api, command: &Command) -> Result<Value, CallError> {
     match command {
-        Command::List { name, status } => list(&api, name.as_deref(), status.as_deref()).await,
+        Command::List { name, status } => list(api, name.as_deref(), status.as_deref()).await,
         Command::Create(create) => {
             let body = json!({
                 "name": create.name,
@@ -22,22 +28,22 @@ pub(super) async fn call(url: &str, command: &Command) -> Result<Value, CallErro
             });
             api.call(Method::POST, INTEGRATIONS, Some(&body)).await
         }
-        Command::Show(one) => api.call(Method::GET, &path(&api, one, "").await?, None).await,
-        Command::Update(update) => change(&api, update).await,
-        Command::Activate { one, no_exchange } => activate(&api, one, "/activate", *no_exchange).await,
-        Command::Reauthorize { one, no_exchange } => activate(&api, one, "/reauthorize", *no_exchange).await,
+        Command::Show(one) => api.call(Method::GET, &path(api, one, "").await?, None).await,
+        Command::Update(update) => change(api, update).await,
+        Command::Activate { one, no_exchange } => activate(api, one, "/activate", *no_exchange).await,
+        Command::Reauthorize { one, no_exchange } => activate(api, one, "/reauthorize", *no_exchange).await,
         Command::Deactivate(one) => {
-            let path = path(&api, one, "/deactivate").await?;
+            let path = path(api, one, "/deactivate").await?;
             api.call(Method::POST, &path, None).await
         }
-        Command::Delete(one) => api.call(Method::DELETE, &path(&api, one, "").await?, None).await,
+        Command::Delete(one) => api.call(Method::DELETE, &path(api, one, "").await?, None).await,
         Command::Resources {
             one,
             resources,
             all,
             none,
         } => {
-            let path = path(&api, one, "/resources").await?;
+            let path = path(api, one, "/resources").await?;
             let body = match (all, none) {
                 (true, _) => json!({ "all": true }),
                 (false, true) => json!([]),
@@ -47,7 +53,7 @@ pub(super) async fn call(url: &str, command: &Command) -> Result<Value, CallErro
             api.call(Method::PUT, &path, Some(&body)).await
         }
         Command::RotateSecret { one, grace } => {
-            let path = path(&api, one, "/rotate-secret").await?;
+            let path = path(api, one, "/rotate-secret").await?;
             api.call(Method::POST, &path, Some(&json!({ "grace": grace }))).await
         }
     }
