@@ -2,7 +2,7 @@
 //! `scalars.rs`.
 
 use std::cell::RefCell;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use super::fault::{Fault, Place, Warning};
 use super::key::{Key, Table, Takes, joined};
@@ -21,6 +21,8 @@ pub(super) struct Reading<'e> {
     pub(super) used_variables: RefCell<BTreeSet<String>>,
     /// Every key that was read.
     pub(super) keys: RefCell<Vec<Key>>,
+    /// Where each is set, if it is: by its path and, of tables in lists, which one it is in.
+    set_at: RefCell<HashMap<Address, Option<Place>>>,
     /// Tables so far.
     tables: RefCell<usize>,
 }
@@ -34,10 +36,14 @@ impl<'e> Reading<'e> {
             warnings: RefCell::default(),
             used_variables: RefCell::default(),
             keys: RefCell::default(),
+            set_at: RefCell::default(),
             tables: RefCell::default(),
         }
     }
 }
+
+/// A key's path and, in an entry of a list, the number of its table.
+type Address = (Option<usize>, String);
 
 /// One table of the file: keys are taken from it, and what is left at the end is unknown.
 pub(super) struct Section<'r, 'e> {
@@ -184,14 +190,11 @@ impl<'r, 'e> Section<'r, 'e> {
     }
 
     fn set_at(&self, key: &str) -> Option<Place> {
-        let path = self.path(key);
-        let keys = self.reading.keys.borrow();
-        let is_it = |one: &&Key| {
-            let is_ours = !self.table.is_listed || one.table.number == self.table.number;
-            is_ours && one.path() == path
-        };
-        let set = keys.iter().find(is_it).and_then(|key| key.set.as_ref());
-        set.map(|(_, place)| place.clone())
+        self.reading.set_at.borrow().get(&self.address(key)).cloned().flatten()
+    }
+
+    fn address(&self, key: &str) -> Address {
+        (self.table.is_listed.then_some(self.table.number), self.path(key))
     }
 
     /// Where the table itself stands.
@@ -251,6 +254,12 @@ impl<'r, 'e> Section<'r, 'e> {
     }
 
     pub(super) fn note(&self, key: &str, takes: Takes, default: Option<String>, node: Option<&Node>) {
+        let place = node.map(|node| node.place.clone());
+        self.reading
+            .set_at
+            .borrow_mut()
+            .entry(self.address(key))
+            .or_insert(place);
         let key = Key::new(&self.table, key, takes, default, node);
         self.reading.keys.borrow_mut().push(key);
     }
