@@ -26,6 +26,21 @@ pub struct Resource {
     pub is_defined: bool,
 }
 
+/// `Vendor_Module::name`.
+fn is_well_formed(id: &str) -> bool {
+    let begins_large = |part: &str| {
+        part.starts_with(|first: char| first.is_ascii_uppercase())
+            && part.bytes().all(|one| one.is_ascii_alphanumeric())
+    };
+    let parts = id
+        .split_once("::")
+        .and_then(|(module, name)| Some((module.split_once('_')?, name)));
+    parts.is_some_and(|((vendor, module), name)| {
+        let plain = !name.is_empty() && name.bytes().all(|one| one.is_ascii_alphanumeric() || one == b'_');
+        begins_large(vendor) && begins_large(module) && plain
+    })
+}
+
 /// The tree while files are merged into it.
 #[derive(Default)]
 pub(super) struct Acl {
@@ -72,6 +87,10 @@ impl Acl {
             if ["anonymous", "self"].contains(&id) {
                 notes.push(Note::not_carried(&place, id, "a route's word, not a resource's id"));
                 continue;
+            }
+            if !is_well_formed(id) {
+                let why = "the storefront takes ids such as Vendor_Module::name only, and refuses the file";
+                notes.push(Note::look(&place, format!("{id:?}"), why));
             }
             self.merge(file, child, (id, parent), notes);
             self.children(file, child, Some(id), notes);

@@ -164,8 +164,23 @@ fn a_resource_that_only_routes_name_becomes_a_root_that_no_grant_lists() {
         "{look:?}"
     );
     assert!(
-        look[1].contains("No_Where::x: no acl.xml defines it, or it is disabled: 1 route "),
+        look[1].contains("No_Where::x: no acl.xml defines it, or it is disabled: the route that names it opens"),
         "{look:?}"
     );
     checked(&imported, &options());
+}
+
+#[test]
+fn an_id_that_the_storefront_would_not_take_is_told() {
+    let imported = imported(&[acl(
+        "A_A",
+        "<resource id=\"bad id\" title=\"Bad\"/><resource id=\"A_A::\" title=\"Empty\"/><resource id=\"A_A::a_1\" title=\"Good\"/>",
+    )]);
+
+    let told = noted(&imported, Weight::Look);
+    assert_eq!(told.len(), 2, "{told:?}");
+    assert!(
+        told.concat().contains("\"bad id\"") && told[0].contains("Vendor_Module::name"),
+        "{told:?}"
+    );
 }

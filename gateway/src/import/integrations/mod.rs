@@ -33,6 +33,8 @@ struct Declared {
     identity_link_url: Option<String>,
     resources: Vec<(String, Place)>,
     places: Vec<Place>,
+    /// Whether a file that makes integrations names it: `api.xml` only adds resources to what is there.
+    is_made: bool,
 }
 
 impl Integrations {
@@ -48,6 +50,7 @@ impl Integrations {
             };
             let declared = self.0.entry(name.to_owned()).or_default();
             declared.places.push(place);
+            declared.is_made |= !is_api(file);
             declared.merge(file, element, notes);
         }
     }
@@ -63,6 +66,11 @@ impl Integrations {
             let Some(place) = declared.places.first().cloned() else {
                 continue;
             };
+            if !declared.is_made {
+                let why = "only an integration/api.xml names it, which adds resources to an integration and makes none";
+                notes.push(Note::not_carried(&place, format!("integration {name:?}"), why));
+                continue;
+            }
             if let Some(file) = own.integration(&name) {
                 notes.push(Note::look(
                     &place,
@@ -104,6 +112,11 @@ impl Integrations {
         }
         made
     }
+}
+
+/// The third of the files that speak of integrations (magento.md 3.7, B).
+fn is_api(file: &XmlFile) -> bool {
+    file.name.rsplit('/').next() == Some("api.xml")
 }
 
 impl Declared {

@@ -133,3 +133,28 @@ fn an_integration_of_the_operator_s_own_files_stays_theirs() {
         ["A_A/etc/integration.xml:1 integration \"X\": own.toml defines it: left to that file"]
     );
 }
+
+#[test]
+fn a_name_that_only_api_xml_holds_makes_no_integration() {
+    let of = |name: &str, text: &str| XmlFile {
+        name: std::sync::Arc::from(format!("Acme_Sync/etc/integration/{name}")),
+        ..integrations("Acme_Sync", text)
+    };
+    let config = "<integrations><integration name=\"Both\"><email>a@b.example</email></integration></integrations>";
+    let resources = "<resources><resource name=\"Magento_Sales::sales\"/></resources>";
+    let api = format!(
+        "<integrations><integration name=\"Both\">{resources}</integration><integration \
+         name=\"Alone\">{resources}</integration></integrations>"
+    );
+
+    let imported = imported(&[tree(), of("config.xml", config), of("api.xml", &api)]);
+
+    let names: Vec<&str> = imported
+        .integrations
+        .iter()
+        .map(|one| one.definition.name.as_str())
+        .collect();
+    assert_eq!(names, ["Both"]);
+    let lost = noted(&imported, Weight::NotCarried);
+    assert!(lost.len() == 1 && lost[0].contains("\"Alone\""), "{lost:?}");
+}
