@@ -4,7 +4,7 @@ use std::process::{Command, Stdio};
 
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
-use harness::binary;
+use harness::{binary, eventually};
 use rcgen::{CertificateParams, KeyPair};
 
 use crate::{Run, conf, folder};
@@ -254,4 +254,153 @@ fn a_curl_line_is_signed_afresh_each_time() {
         "{first}"
     );
     assert_ne!(first, second);
+}
+
+#[test]
+fn an_empty_variable_names_no_configuration() {
+    let folder = folder("");
+
+    let told = Run::within(folder.path())
+        .with("COUNTERSIGN_CONFIG", "")
+        .told(&["check"]);
+    let named = Run::within(folder.path())
+        .with("COUNTERSIGN_CONFIG", "c.toml")
+        .told(&["check"]);
+
+    assert!(
+        told.out.starts_with("built-in defaults: ok"),
+        "{} {}",
+        told.out,
+        told.err
+    );
+    assert!(named.out.starts_with("c.toml: ok"), "{} {}", named.out, named.err);
+}
+
+#[test]
+fn a_route_is_told_with_its_limits_its_headers_and_the_decision() {
+    let folder = folder(
+        r#"
+[public]
+base_url = ["http://plain.example", "https://shop.example"]
+[upstreams.a]
+targets = ["http://127.0.0.1:1"]
+credentials = { mode = "bearer", token = "geheim" }
+[[resources]]
+id = "A::a"
+[[resources]]
+id = "A::b"
+[[integrations]]
+name = "Courier"
+resources = ["A::a"]
+[[routes]]
+path = "/a"
+upstream = "a"
+resources = ["A::a"]
+secure = true
+mode = "observe"
+[[routes]]
+path = "/b"
+upstream = "a"
+resources = ["A::b"]
+mode = "observe"
+[[routes]]
+path = "/c"
+upstream = "a"
+resources = ["A::b"]
+[[limits]]
+per = "route"
+requests = 5
+window = "1m"
+only = ["/b"]
+[[limits]]
+per = "integration"
+concurrency = 3
+only = ["Other"]
+[[limits]]
+per = "address"
+requests = 100
+burst = 20
+"#,
+    );
+    let test = |url: &str, more: &[&str]| {
+        let told = Run::within(folder.path()).told(&[&["route", "test", "GET", url, "-c", "c.toml"], more].concat());
+        assert_eq!(told.code, Some(0), "{}", told.err);
+        told.out
+    };
+    let courier = ["--integration", "Courier"];
+    let decision = |out: &str| {
+        out.lines()
+            .last()
+            .unwrap()
+            .trim_start_matches("decision")
+            .trim()
+            .to_owned()
+    };
+
+    assert!(decision(&test("http://plain.example/a", &courier)).starts_with("400 https_required"));
+    assert!(decision(&test("/a", &[])).starts_with("400 https_required"));
+    assert!(decision(&test("https://shop.example/a", &courier)).starts_with("granted"));
+    let observed = test("/b", &courier);
+    assert!(
+        decision(&observed)
+            .starts_with("forwarded as a guest's (observe); recorded is 401 resource_denied: lacks A::b")
+    );
+    assert!(decision(&test("/c", &courier)).starts_with("401 resource_denied: lacks A::b"));
+    assert!(decision(&test("/c", &[])).starts_with("forwarded for who is granted"));
+
+    assert!(
+        observed.contains("limit       per route: 5 in 60s, 5 at once\n"),
+        "{observed}"
+    );
+    assert!(
+        observed.contains("limit       per address: 100 in 1s, 20 at once\n"),
+        "{observed}"
+    );
+    assert!(
+        !observed.contains("per integration") && !observed.contains("geheim"),
+        "{observed}"
+    );
+    assert!(test("/c", &[]).contains("per integration (only Other): 3 under way"));
+    assert!(
+        observed.contains("x-integration-name") && observed.contains("authorization (bearer)"),
+        "{observed}"
+    );
+}
+
+/// The sandbox's folders in a folder for scratch.
+fn scratch_in(folder: &std::path::Path) -> usize {
+    std::fs::read_dir(folder).unwrap().count()
+}
+
+#[tokio::test]
+async fn a_sandbox_that_is_told_to_stop_leaves_nothing_behind() {
+    for arguments in [&["sandbox"][..], &["sandbox", "--check"]] {
+        for name in ["HUP", "TERM", "INT"] {
+            let scratch = tempfile::tempdir().unwrap();
+            let mut child = Command::new(binary())
+                .args(arguments)
+                .env_clear()
+                .env("TMPDIR", scratch.path())
+                .stdin(Stdio::null())
+                .stdout(Stdio::null())
+                .stderr(Stdio::null())
+                .spawn()
+                .unwrap();
+            eventually("its folder is there", async || {
+                (scratch_in(scratch.path()) == 1).then_some(())
+            })
+            .await;
+            // Already in the middle of the start, which takes longer than this.
+            let kill = Command::new("kill")
+                .args(["-s", name, &child.id().to_string()])
+                .status();
+            assert!(kill.unwrap().success());
+
+            let ended = child.wait().unwrap();
+
+            let code = if arguments.len() == 1 { 0 } else { 1 };
+            assert_eq!(ended.code(), Some(code), "{arguments:?} {name}");
+            assert_eq!(scratch_in(scratch.path()), 0, "{arguments:?} {name}");
+        }
+    }
 }

@@ -290,7 +290,7 @@ fn config_php_says_which_modules_count_and_in_which_order() {
     for line in [
         "Gone_Module    switched on there, but no etc/module.xml declares it",
         "Acme_Part1     not listed there: the storefront doesn't know the module yet",
-        "1 modules",
+        "1 module switched off",
     ] {
         assert!(
             printed
@@ -431,4 +431,34 @@ fn without_the_upstream_nothing_is_written() {
         refused.stderr
     );
     assert!(files(folder.path()).is_empty());
+}
+
+#[test]
+fn under_a_faulty_configuration_nothing_is_written() {
+    let folder = tempfile::tempdir().unwrap();
+    fs::write(folder.path().join("countersign.toml"), format!("{MAIN}[admn]\n")).unwrap();
+
+    let imported = import(folder.path(), &Storefront::of_size(1), &[]);
+
+    assert_eq!(imported.code, 78, "{imported:?}");
+    assert!(
+        imported.stderr.contains("admn: unknown key") && imported.stderr.contains("nothing was changed"),
+        "{imported:?}"
+    );
+    assert!(files(folder.path()).is_empty());
+}
+
+#[test]
+fn a_configuration_may_name_what_the_import_is_about_to_make() {
+    let folder = tempfile::tempdir().unwrap();
+    let own = "[[routes]]\npath = \"/own\"\nupstream = \"storefront\"\nresources = [\"Magento_Backend::admin\"]\n";
+    let include = "include = [\"conf.d/*.toml\", \"conf.d/magento-Acme_Part1.toml\"]";
+    let main = MAIN.replace("include = [\"conf.d/*.toml\"]", include);
+    fs::write(folder.path().join("countersign.toml"), format!("{main}{own}")).unwrap();
+    assert_eq!(check(folder.path()).code, 78);
+
+    let imported = import(folder.path(), &Storefront::of_size(3), &[]);
+
+    assert_eq!((imported.code, imported.stderr.as_str()), (0, ""), "{imported:?}");
+    assert_eq!(check(folder.path()).code, 0);
 }

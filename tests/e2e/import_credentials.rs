@@ -345,7 +345,7 @@ fn a_wrong_key_a_cut_export_and_a_bare_key_end_the_import_before_anything_is_wri
         "{}",
         some.stdout
     );
-    assert!(some.stdout.contains("1 consumers made"), "{}", some.stdout);
+    assert!(some.stdout.contains("1 consumer made"), "{}", some.stdout);
     assert!(
         some.stderr.contains("some of it could not be carried"),
         "{}",

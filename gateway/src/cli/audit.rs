@@ -35,7 +35,7 @@ enum Command {
         /// At most so many
         #[arg(long, value_name = "COUNT", default_value_t = 100)]
         limit: u64,
-        /// How they are printed: aligned for people, or for programs
+        /// How they are printed: aligned for people, or for programs (JSON, an entry a line)
         #[arg(long, value_enum, default_value_t = Format::Table)]
         format: Format,
     },
@@ -70,7 +70,7 @@ async fn list(api: &Api, after: u64, limit: u64, format: Format) -> Result<Strin
         }
         Format::Table => {
             let rows: Vec<Vec<String>> = entries.iter().map(row).collect();
-            of_rows(&["number", "at", "who", "from", "what", "to"], &rows)
+            of_rows(&["NUMBER", "AT", "WHO", "FROM", "WHAT", "TO"], &rows)
         }
     })
 }

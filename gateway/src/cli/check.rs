@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-use super::{ConfigFile, exit_code, refuse, remark, say};
+use super::{ConfigFile, counted, exit_code, refuse, remark, say};
 use crate::config::Config;
 use crate::live::Live;
 
@@ -33,7 +33,6 @@ pub(super) fn run(arguments: &Arguments) -> ExitCode {
     if let Err(code) = prepare(&config) {
         return code;
     }
-    let counted = |count: usize, one: &str| format!("{count} {one}{}", if count == 1 { "" } else { "s" });
     exit_code(say(&format!(
         "{}: ok: {}, {}, {}, {}",
         arguments.file.name(),

@@ -29,7 +29,7 @@ pub(super) struct Arguments {
 enum Command {
     /// List deliveries that were given up, the oldest first
     Dead {
-        /// How they are printed: aligned for people, or for programs
+        /// How they are printed: aligned for people, or for programs (a JSON array)
         #[arg(long, value_enum, default_value_t = Format::Table)]
         format: Format,
     },
@@ -88,14 +88,21 @@ async fn replay(api: &Api, names: &[String], all: bool) -> Result<String, CallEr
     if all {
         let answer = api.call(Method::POST, &format!("{DEAD}/replay"), None).await?;
         let replayed = answer.get("replayed").and_then(Value::as_u64).unwrap_or_default();
-        return Ok(format!("{replayed} are delivered again"));
+        return Ok(again(replayed));
     }
     for name in names {
         let encoded: String = url::form_urlencoded::byte_serialize(name.as_bytes()).collect();
         api.call(Method::POST, &format!("{DEAD}/{encoded}/replay"), None)
             .await?;
     }
-    Ok(format!("{} are delivered again", names.len()))
+    Ok(again(u64::try_from(names.len()).unwrap_or(u64::MAX)))
+}
+
+fn again(count: u64) -> String {
+    match count {
+        1 => "1 is delivered again".to_owned(),
+        _ => format!("{count} are delivered again"),
+    }
 }
 
 const DEAD: &str = "/api/v1/events/dead";

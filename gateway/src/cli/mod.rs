@@ -114,16 +114,18 @@ pub fn run() -> ExitCode {
 /// `--config`, as every command that reads one takes it.
 #[derive(Debug, clap::Args)]
 struct ConfigFile {
-    #[arg(long, short, global = true, env = "COUNTERSIGN_CONFIG", hide_env = true, value_name = "FILE", help = CONFIG_HELP)]
+    #[arg(long, short, global = true, value_name = "FILE", help = CONFIG_HELP)]
     config: Option<PathBuf>,
 }
 
 impl ConfigFile {
-    /// The file that is read; `None`: defaults.
+    /// The file that is read; `None`: defaults. An empty variable is none.
     fn path(&self) -> Option<PathBuf> {
         let default = Path::new(DEFAULT_CONFIG);
+        let variable = || Environment::of_process().get("COUNTERSIGN_CONFIG");
         self.config
             .clone()
+            .or_else(|| variable().filter(|path| !path.is_empty()).map(PathBuf::from))
             .or_else(|| default.exists().then(|| default.to_owned()))
     }
 
@@ -148,14 +150,18 @@ impl ConfigFile {
 const CONFIG_HELP: &str = "\
 The configuration file [default: COUNTERSIGN_CONFIG, else conf/countersign.toml, else built-in defaults]";
 
+/// `1 route`, `2 routes`.
+fn counted(count: usize, one: &str) -> String {
+    format!("{count} {one}{}", if count == 1 { "" } else { "s" })
+}
+
 /// Prints all faults; the exit code that tells service managers not to try again.
 fn refuse(faults: &Faults) -> ExitCode {
     let lines = faults.lines();
     for line in &lines {
         remark(line);
     }
-    let faults = if lines.len() == 1 { "fault" } else { "faults" };
-    remark(&format_args!("{} {faults} in the configuration", lines.len()));
+    remark(&format_args!("{} in the configuration", counted(lines.len(), "fault")));
     ExitCode::from(EX_CONFIG)
 }
 

@@ -41,7 +41,7 @@ enum Command {
         /// Only those of the integration with this number
         #[arg(long, value_name = "NUMBER", conflicts_with_all = ["kind", "user"])]
         integration: Option<u64>,
-        /// How they are printed: aligned for people, or for programs
+        /// How they are printed: aligned for people, or for programs (a JSON array)
         #[arg(long, value_enum, default_value_t = Format::Table)]
         format: Format,
     },

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, HashSet};
 use std::path::Path;
 use std::sync::Arc;
 
+use super::super::counted;
 use super::Arguments;
 use super::file::{self, FileError};
 use super::report::Voice;
@@ -129,7 +130,7 @@ fn config_php(root: &Path, notes: &mut Vec<Note>) -> Result<Option<Value>, Colle
 
 fn note_sequence(sequence: &Sequence, notes: &mut Vec<Note>) {
     if !sequence.disabled.is_empty() {
-        let what = format!("{} modules", sequence.disabled.len());
+        let what = counted(sequence.disabled.len(), "module");
         notes.push(note(
             Weight::Look,
             CONFIG_PHP,

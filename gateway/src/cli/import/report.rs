@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use token_store::ConsumerRecord;
 
-use super::super::{beside, remark, say, table};
+use super::super::{beside, counted, remark, say, table};
 use super::output::Output;
 use crate::clock::Clock;
 use crate::import::settle::Plan;
@@ -69,11 +69,11 @@ impl Voice {
             return Ok(());
         }
         self.say(&format!(
-            "{} routes, {} resources and {} integrations in {} files",
-            imported.routes.len(),
-            imported.resources.len(),
-            imported.integrations.len(),
-            texts.len()
+            "{}, {} and {} in {}",
+            counted(imported.routes.len(), "route"),
+            counted(imported.resources.len(), "resource"),
+            counted(imported.integrations.len(), "integration"),
+            counted(texts.len(), "file")
         ))
     }
 
@@ -83,12 +83,17 @@ impl Voice {
         let folder = output.folder().display();
         if new + changed + stale == 0 {
             return self.say(&format!(
-                "{folder}: nothing to change, all {unchanged} files are as they should be"
+                "{folder}: nothing to change, {}",
+                match unchanged {
+                    1 => "its file is as it should be".to_owned(),
+                    _ => format!("all {unchanged} files are as they should be"),
+                }
             ));
         }
         let done = if self.is_dry { "would be " } else { "" };
         self.say(&format!(
-            "{folder}: {new} files {done}made, {changed} {done}changed, {stale} {done}removed, {unchanged} unchanged"
+            "{folder}: {} {done}made, {changed} {done}changed, {stale} {done}removed, {unchanged} unchanged",
+            counted(new, "file")
         ))
     }
 
@@ -100,12 +105,17 @@ impl Voice {
         let done = if self.is_dry { "would be " } else { "" };
         lines.push(if lines.is_empty() {
             format!(
-                "{store}: nothing to change, {} consumers are as the export has them",
-                plan.unchanged
+                "{store}: nothing to change, {} {} as the export has {}",
+                counted(plan.unchanged, "consumer"),
+                if plan.unchanged == 1 { "is" } else { "are" },
+                if plan.unchanged == 1 { "it" } else { "them" }
             )
         } else {
             let (new, changed, unchanged) = (plan.create.len(), plan.update.len(), plan.unchanged);
-            format!("{store}: {new} consumers {done}made, {changed} {done}changed, {unchanged} unchanged")
+            format!(
+                "{store}: {} {done}made, {changed} {done}changed, {unchanged} unchanged",
+                counted(new, "consumer")
+            )
         });
         self.say(&lines.join("\n"))
     }

@@ -20,7 +20,7 @@ pub(super) struct Arguments {
     /// The admin listener [default: admin.listen of the configuration]
     #[arg(long, global = true, value_name = "URL")]
     admin: Option<String>,
-    /// How answers are printed: aligned for people, or for programs
+    /// How answers are printed: aligned for people, or for programs (JSON: an array of a list, else one object)
     #[arg(long, global = true, value_enum, default_value_t = Format::Table)]
     format: Format,
 }

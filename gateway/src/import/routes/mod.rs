@@ -54,7 +54,10 @@ pub(super) fn of(
         let forms = |(route, one): (Route, _)| async_forms(&route).map(|form| (form, one));
         made.extend(changing.into_iter().flat_map(forms));
     } else if let Some(place) = changing.first().and_then(|(_, one)| one.places.first()) {
-        let what = format!("asynchronous and bulk forms of {} routes", changing.len());
+        let what = match changing.len() {
+            1 => "asynchronous and bulk forms of 1 route".to_owned(),
+            many => format!("asynchronous and bulk forms of {many} routes"),
+        };
         let why =
             "/rest/async/V1/… and /rest/async/bulk/V1/… need the same resources: --async makes routes for them, too";
         notes.push(Note::look(place, what, why));
@@ -249,11 +252,11 @@ impl<'a> Needs<'a> {
     /// So that the routes can name them, they become roots of the tree; no grant lists them.
     fn finish(self, notes: &mut Vec<Note>) -> Vec<Resource> {
         let of = |(id, undefined): (String, Undefined)| {
-            let routes = if undefined.routes == 1 { "route" } else { "routes" };
-            let why = format!(
-                "no acl.xml defines it, or it is disabled: {} {routes} that name it open only to those with all resources",
-                undefined.routes
-            );
+            let routes = match undefined.routes {
+                1 => "the route that names it opens".to_owned(),
+                many => format!("{many} routes that name it open"),
+            };
+            let why = format!("no acl.xml defines it, or it is disabled: {routes} only to those with all resources");
             notes.push(Note::look(&undefined.place, &id, why));
             Resource {
                 title: id.clone(),

@@ -276,7 +276,7 @@ fn asynchronous_forms_are_named_or_made() {
     )];
 
     let look = noted(&imported(&files), Weight::Look);
-    assert!(look[0].contains("asynchronous and bulk forms of 1 routes"), "{look:?}");
+    assert!(look[0].contains("asynchronous and bulk forms of 1 route:"), "{look:?}");
 
     let with_async = Options {
         with_async: true,
