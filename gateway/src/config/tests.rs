@@ -80,7 +80,9 @@ fn unknown_to(schema: &serde_json::Value, table: &toml::Table, path: &str) -> Ve
     let entry = |(key, value): (&String, &toml::Value)| {
         let path = format!("{path}.{key}");
         let others = &schema["additionalProperties"];
-        let own = schema["properties"].get(key).or(others.is_object().then_some(others));
+        let own = schema["properties"]
+            .get(key)
+            .or_else(|| others.is_object().then_some(others));
         let Some(own) = own else { return vec![path] };
         let listed = value.as_array().into_iter().flatten().filter_map(toml::Value::as_table);
         let listed = listed.flat_map(|table| unknown_to(&own["items"], table, &path));
