@@ -65,6 +65,25 @@ async fn an_admins_delegated_token_opens_what_both_may() {
 }
 
 #[tokio::test]
+async fn an_admin_whose_name_is_an_address_consents_as_an_admin() {
+    let shop = Shop::shared().await;
+    let named = "delegating@example.com";
+    let account = json!({ "username": named, "password": PASSWORD, "role": "admin" });
+    assert_eq!(shop.admin.post("/admins", &account).await.status, 201);
+    let app = app(shop).await;
+
+    let token = shop.gateway.delegated_by(named, &app.1).await;
+
+    assert_eq!(products(shop, &token).await.status, 200);
+    let asked = shop.gateway.initiate(&app.1).await;
+    let unknown = shop
+        .gateway
+        .decide(&asked.form("oauth_token"), "nobody@example.com", "allow")
+        .await;
+    assert_eq!(unknown.status, 401);
+}
+
+#[tokio::test]
 async fn a_delegated_token_opens_nothing_that_its_admin_may_not() {
     let shop = Shop::shared().await;
     let viewer = json!({ "username": "delegating-viewer", "password": PASSWORD, "role": "viewer" });

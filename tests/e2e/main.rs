@@ -84,3 +84,4 @@ mod two_gateways;
 mod upstream_breaker;
 mod upstream_oauth1;
 mod user_tokens;
+mod withdrawn;

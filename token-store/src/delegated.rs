@@ -38,6 +38,9 @@ pub enum DelegatedStage {
         callback: String,
         /// Who allowed it.
         user: User,
+        /// When all tokens of the user had last ended as it was allowed: another second since means that it ended, too.
+        #[serde(default)]
+        revoked_before: UnixSeconds,
         /// What the exchange must bring.
         verifier: Secret,
         /// Wrong verifiers brought so far.
@@ -49,6 +52,9 @@ pub enum DelegatedStage {
     Access {
         /// On whose behalf.
         user: User,
+        /// When all tokens of the user had last ended as it was allowed: another second since means that it ended, too.
+        #[serde(default)]
+        revoked_before: UnixSeconds,
         /// Whether it was withdrawn.
         revoked: bool,
     },

@@ -199,9 +199,17 @@ async fn of_consumer(context: &Context, record: &ConsumerRecord) -> Result<Vec<V
         }));
     }
     for row in context.parts.store.delegated_of(consumer).await? {
-        let DelegatedStage::Access { user, revoked: false } = &row.stage else {
+        let DelegatedStage::Access {
+            user,
+            revoked_before,
+            revoked: false,
+        } = &row.stage
+        else {
             continue;
         };
+        if context.parts.store.revoked_before(*user).await? != *revoked_before {
+            continue;
+        }
         if row.expires_at.is_some_and(|at| at <= now) {
             continue;
         }

@@ -187,7 +187,14 @@ async fn delegated(
             Err(not_an_access_token())
         }
         DelegatedStage::Access { revoked: true, .. } => Err(Cause::TokenRevoked.into()),
-        DelegatedStage::Access { user, revoked: false } => {
+        DelegatedStage::Access {
+            user,
+            revoked_before,
+            revoked: false,
+        } => {
+            if verifier.store.revoked_before(*user).await? != *revoked_before {
+                return Err(Cause::TokenRevoked.into());
+            }
             if row.expires_at.is_some_and(|at| at <= verifier.now) {
                 return Err(Cause::TokenExpired.into());
             }

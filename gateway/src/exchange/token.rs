@@ -15,10 +15,19 @@ pub async fn issue(verifier: &Verifier<'_>, proven: &Proven<'_>) -> Result<Respo
         // An integration's own tokens are exchanged at `/oauth/token/access`.
         return Err(Cause::TokenRejected.into());
     };
+    // Withdrawn since the flow began: what it would get opens nothing.
+    if !proven.credential.is_active() {
+        return Err(Cause::IntegrationInactive.into());
+    }
     let mut row = Delegated::clone(found);
     let named = row.token.clone();
     for _ in 0..TRIES {
         let next = step(&row, verifier, proven)?;
+        if let Step::Exchange(_, user) = &next
+            && !stands(verifier, &row, *user).await?
+        {
+            return Err(Cause::TokenRevoked.into());
+        }
         match (verifier.store.replace_delegated(&named, next.row()).await?, next) {
             (Put::Done(_), Step::Exchange(row, user)) => {
                 end_older(verifier, &row, user).await?;
@@ -61,6 +70,7 @@ fn step(row: &Delegated, verifier: &Verifier<'_>, proven: &Proven<'_>) -> Result
         DelegatedStage::Approved {
             callback,
             user,
+            revoked_before,
             verifier: expected,
             tries,
         } => {
@@ -79,6 +89,7 @@ fn step(row: &Delegated, verifier: &Verifier<'_>, proven: &Proven<'_>) -> Result
                 next.expires_at = None;
                 next.stage = DelegatedStage::Access {
                     user: *user,
+                    revoked_before: *revoked_before,
                     revoked: false,
                 };
                 Ok(Step::Exchange(next, *user))
@@ -86,6 +97,7 @@ fn step(row: &Delegated, verifier: &Verifier<'_>, proven: &Proven<'_>) -> Result
                 next.stage = DelegatedStage::Approved {
                     callback: callback.clone(),
                     user: *user,
+                    revoked_before: *revoked_before,
                     verifier: expected.clone(),
                     tries: tries + 1,
                 };
@@ -93,6 +105,12 @@ fn step(row: &Delegated, verifier: &Verifier<'_>, proven: &Proven<'_>) -> Result
             }
         }
     }
+}
+
+/// Whether all tokens of the user have not ended since they allowed it.
+async fn stands(verifier: &Verifier<'_>, row: &Delegated, user: User) -> Result<bool, Refusal> {
+    let ended = verifier.store.revoked_before(user).await?;
+    Ok(matches!(row.stage, DelegatedStage::Approved { revoked_before, .. } if revoked_before == ended))
 }
 
 /// One access token a user: the one before ends with the new one.

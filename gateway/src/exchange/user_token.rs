@@ -7,7 +7,7 @@ use bytes::Bytes;
 use http::header::{ACCEPT, CACHE_CONTROL, CONTENT_TYPE, PRAGMA};
 use http::{HeaderMap, HeaderValue, Response};
 use serde_json::Value;
-use token_store::{Account, Store, User, UserKind, UserToken};
+use token_store::{Account, Store, UnixSeconds, User, UserKind, UserToken};
 
 use super::password::{HashFailed, Passwords};
 pub use super::sign_in::Credentials;
@@ -78,9 +78,15 @@ impl UserTokens {
         Ok((signed_in.account.ok_or(Cause::Internal)?, token))
     }
 
-    /// Whoever signs in on a page of ours, without a token.
-    pub async fn sign_in(&self, kind: UserKind, credentials: &Credentials) -> Result<User, Refusal> {
-        Ok(self.check(kind, credentials).await?.user)
+    /// Whoever signs in on a page of ours, without a token; and when all their tokens last ended, under which stands what
+    /// they allow now.
+    pub async fn sign_in(&self, kind: UserKind, credentials: &Credentials) -> Result<(User, UnixSeconds), Refusal> {
+        let signed_in = self.check(kind, credentials).await?;
+        let revoked_before = self.store.revoked_before(signed_in.user).await?;
+        if !self.sign_ins.still_holds(&signed_in).await? {
+            return Err(Cause::SignInFailed.into());
+        }
+        Ok((signed_in.user, revoked_before))
     }
 
     /// `POST /rest/V1/integration/customer/token`

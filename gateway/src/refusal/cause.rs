@@ -254,7 +254,7 @@ impl Cause {
     }
 
     /// What the body says where the check gave no sentence of its own.
-    pub(super) fn sentence(self) -> &'static str {
+    pub fn sentence(self) -> &'static str {
         match self {
             Self::RequestMalformed => "The request is malformed.",
             Self::TargetRefused => {

@@ -87,7 +87,11 @@ pub fn serve(
                     realm: &local.live.realm,
                     uniform: local.live.oauth.uniform_errors,
                 };
-                render(&refusal, &answer)
+                let rendered = render(&refusal, &answer);
+                match exchange::Endpoint::of(&local.live.public.paths, &served.path) {
+                    Some(exchange::Endpoint::Authorize) => exchange::consent::refused(&refusal, rendered),
+                    Some(_) | None => rendered,
+                }
             }
         };
         response

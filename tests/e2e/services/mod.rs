@@ -38,7 +38,7 @@ pub(crate) async fn on_redis() -> &'static Shop {
 }
 
 /// A shop of the test's own, on a Redis of its own that outlives a kill.
-async fn new_on_redis() -> Shop {
+pub(crate) async fn new_on_redis() -> Shop {
     let options = Options {
         append_only: true,
         ..Options::default()

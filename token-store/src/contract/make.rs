@@ -124,6 +124,8 @@ pub(crate) fn delegated(consumer: ConsumerId, token: &str) -> Delegated {
         stage: DelegatedStage::Approved {
             callback: "oob".to_owned(),
             user: ALICE,
+            revoked_before: THEN - 1,
+            revoked_before: THEN - 1,
             verifier: Secret::new("verifier"),
             tries: 0,
         },

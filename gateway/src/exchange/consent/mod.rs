@@ -8,13 +8,13 @@ mod page;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use http::header::{COOKIE, LOCATION, SET_COOKIE};
+use http::header::{CONTENT_TYPE, COOKIE, LOCATION, SET_COOKIE};
 use http::request::Parts;
 use http::{HeaderMap, HeaderValue, Method, Response, StatusCode};
 use oauth1::Scheme;
 use sha2::Digest as _;
 use subtle::ConstantTimeEq as _;
-use token_store::{ConsumerRecord, Delegated, DelegatedStage, Put, User, UserKind};
+use token_store::{ConsumerRecord, Delegated, DelegatedStage, Put, Status, UnixSeconds, User, UserKind};
 
 use self::page::{Asked, Fault, Page};
 use super::initiate::OUT_OF_BAND;
@@ -35,6 +35,23 @@ pub async fn serve(exchange: &Exchange<'_>, parts: &Parts, form: &Bytes) -> Resu
         return Ok(Page::no_request().respond(StatusCode::BAD_REQUEST));
     };
     show(exchange, &parts.headers, &request, None)
+}
+
+/// A refusal on the page's path as a page, with the same status and headers: a browser asked. Others can ask for
+/// `application/problem+json`.
+pub fn refused(refusal: &Refusal, rendered: Response<ResponseBody>) -> Response<ResponseBody> {
+    if rendered
+        .headers()
+        .get(CONTENT_TYPE)
+        .is_some_and(|kind| kind == "application/problem+json")
+    {
+        return rendered;
+    }
+    let mut response = Page::refused(refusal.cause()).respond(rendered.status());
+    for (name, value) in rendered.headers() {
+        response.headers_mut().entry(name).or_insert_with(|| value.clone());
+    }
+    response
 }
 
 /// A request token that waits for a decision, and who asks.
@@ -65,6 +82,17 @@ async fn find(exchange: &Exchange<'_>, token: Option<&str>) -> Result<Option<Req
     let Some(record) = worker.store.consumer(consumer).await? else {
         return Ok(None);
     };
+    let Some(integration) = record.integration.as_ref() else {
+        return Ok(None);
+    };
+    // One that was withdrawn since must not get a verifier any more.
+    let is_registered = callback == OUT_OF_BAND || integration.definition.callback_urls.contains(callback);
+    if !is_registered {
+        return Ok(None);
+    }
+    if integration.status != Status::Active {
+        return Err(Cause::IntegrationInactive.into());
+    }
     Ok(Some(Request {
         callback: callback.clone(),
         row,
@@ -136,14 +164,8 @@ async fn decide(exchange: &Exchange<'_>, headers: &HeaderMap, form: &Bytes) -> R
                 Err(refusal) if refusal.cause() == Cause::ParameterAbsent => return again(Fault::Incomplete),
                 Err(_) => return again(Fault::SignIn),
             };
-            // Customers sign in by their e-mail address, admins by a name.
-            let kind = if username.contains('@') {
-                UserKind::Customer
-            } else {
-                UserKind::Admin
-            };
-            match exchange.served.worker.users.sign_in(kind, &credentials).await {
-                Ok(user) => allow(exchange, &request, user).await,
+            match sign_in(exchange, &username, &credentials).await {
+                Ok(consent) => allow(exchange, &request, consent).await,
                 Err(refusal) if refusal.asks_for_code() => again(Fault::Code),
                 Err(refusal) if refusal.cause() == Cause::SignInFailed => again(Fault::SignIn),
                 Err(refusal) => Err(refusal),
@@ -153,12 +175,34 @@ async fn decide(exchange: &Exchange<'_>, headers: &HeaderMap, form: &Bytes) -> R
     }
 }
 
-async fn allow(exchange: &Exchange<'_>, request: &Request, user: User) -> Result<Response<ResponseBody>, Refusal> {
+/// Customers sign in by their e-mail address, admins by a name; which may be an address, too. Whoever is not that customer
+/// is looked for among the admins, whether there is one of that name or not: a failure always is the same work.
+async fn sign_in(
+    exchange: &Exchange<'_>,
+    username: &str,
+    credentials: &Credentials,
+) -> Result<(User, UnixSeconds), Refusal> {
+    let users = &exchange.served.worker.users;
+    if username.contains('@') {
+        match users.sign_in(UserKind::Customer, credentials).await {
+            Err(refusal) if refusal.cause() == Cause::SignInFailed && !refusal.asks_for_code() => {}
+            told => return told,
+        }
+    }
+    users.sign_in(UserKind::Admin, credentials).await
+}
+
+async fn allow(
+    exchange: &Exchange<'_>,
+    request: &Request,
+    (user, revoked_before): (User, UnixSeconds),
+) -> Result<Response<ResponseBody>, Refusal> {
     let verifier = random::secret()?;
     let mut row = Delegated::clone(&request.row);
     row.stage = DelegatedStage::Approved {
         callback: request.callback.clone(),
         user,
+        revoked_before,
         verifier: verifier.clone(),
         tries: 0,
     };

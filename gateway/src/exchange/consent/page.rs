@@ -9,6 +9,7 @@ use maud::{DOCTYPE, Markup, PreEscaped, html};
 use sha2::Digest as _;
 
 use crate::body::ResponseBody;
+use crate::refusal::Cause;
 
 /// A page, and where its form may lead.
 pub(super) struct Page {
@@ -136,6 +137,20 @@ impl Page {
                 p.dim { "It has expired, was decided already, or never existed. Go back to the application and start anew." }
             },
         )
+    }
+
+    /// The request could not be served.
+    pub(super) fn refused(cause: Cause) -> Self {
+        let (title, text) = if cause == Cause::IntegrationInactive {
+            let text = "Its access was withdrawn. Nobody can authorize it until it is active again.";
+            ("The application is not active", text)
+        } else if cause.status().is_server_error() || cause == Cause::RateLimited {
+            let text = "This could not be answered just now. Go back and try again in a moment.";
+            ("Please try again", text)
+        } else {
+            ("The request was refused", cause.sentence())
+        };
+        Self::plain(title, &html! { h1 { (title) } p.dim { (text) } })
     }
 
     /// For clients that don't follow a redirect.

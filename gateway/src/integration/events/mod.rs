@@ -218,7 +218,9 @@ fn integration(record: &ConsumerRecord) -> Value {
 
 fn of_delegated(before: &Delegated, after: Option<&Delegated>) -> Vec<(EventKind, Value)> {
     let user = |row: &Delegated| match &row.stage {
-        DelegatedStage::Access { user, revoked: false } => Some(*user),
+        DelegatedStage::Access {
+            user, revoked: false, ..
+        } => Some(*user),
         DelegatedStage::Access { revoked: true, .. }
         | DelegatedStage::Pending { .. }
         | DelegatedStage::Approved { .. }
