@@ -165,6 +165,51 @@ async fn a_grant_that_is_given_counts_at_once() {
 }
 
 #[tokio::test]
+async fn what_was_read_of_grants_can_be_sent_back() {
+    let shop = Shop::shared().await;
+    for integration in [
+        shop.integration().granted(&["Magento_Catalog::products"]),
+        shop.integration().granted_all(),
+        shop.integration(),
+    ] {
+        let path = format!("/integrations/{}/resources", integration.created().await);
+        let before = shop.admin.get(&path).await.json();
+
+        let answer = shop.admin.put(&path, &before).await;
+
+        assert_eq!((answer.status, answer.json()), (200, before), "{}", answer.text());
+    }
+}
+
+#[tokio::test]
+async fn grants_are_replaced_only_by_what_says_which() {
+    let shop = Shop::shared().await;
+    let integration = shop.integration().granted(&["Magento_Catalog::products"]);
+    let path = format!("/integrations/{}/resources", integration.created().await);
+    let before = shop.admin.get(&path).await.json();
+
+    for body in [
+        json!({}),
+        json!({ "all": false }),
+        json!({ "all": false, "resource": [] }),
+    ] {
+        let refused = shop.admin.put(&path, &body).await;
+        assert_eq!(refused.status, 400, "{body}");
+        assert_eq!(shop.admin.get(&path).await.json(), before);
+    }
+    let listed = shop
+        .admin
+        .put(&path, &json!({ "resources": ["Magento_Sales::sales"] }))
+        .await;
+    assert_eq!(listed.json()["resources"], json!(["Magento_Sales::sales"]));
+    let words = shop.admin.put(&path, &json!({ "resources": "all" })).await;
+    assert_eq!(
+        words.json()["parameters"],
+        json!({ "fieldName": "resources", "expected": "a list" })
+    );
+}
+
+#[tokio::test]
 async fn a_guest_is_refused_where_a_resource_is_needed() {
     let shop = Shop::shared().await;
 

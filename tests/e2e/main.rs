@@ -12,6 +12,7 @@ mod accounts;
 mod activation;
 mod admin_access;
 mod admin_api;
+mod admin_bodies;
 mod admin_roles;
 mod assertion;
 mod base_strings;

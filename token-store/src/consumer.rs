@@ -33,7 +33,7 @@ pub struct Consumer {
     /// When it last changed.
     pub updated_at: UnixSeconds,
     /// When the credentials were last posted to the integration's endpoint: opens the window in which a request token may
-    /// be asked for. `None`: never posted, which counts as expired (magento.md 2.7).
+    /// be asked for. `None`: never posted, which counts as expired (magento.md 2.7), or the tokens were made by hand since.
     pub posted_at: Option<UnixSeconds>,
 }
 

@@ -2,9 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use axum::Json;
 use axum::extract::State;
-use axum::extract::rejection::JsonRejection;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::Response;
 use serde::Deserialize;
@@ -15,7 +13,7 @@ use token_store::{AccountId, Role, Secret, User, UserKind};
 use super::Context;
 use super::access::{Act, Caller};
 use super::answer::{ApiError, json_of, json_of_version};
-use super::ask::{Id, Precondition};
+use super::ask::{Id, Precondition, Sent};
 use crate::exchange::account::{Changed, Creation, shown};
 use crate::exchange::totp;
 
@@ -44,10 +42,10 @@ pub async fn list(State(context): State<Context>, caller: Caller) -> Result<Resp
 pub async fn create(
     State(context): State<Context>,
     caller: Caller,
-    body: Result<Json<New>, JsonRejection>,
+    body: Result<Sent<New>, ApiError>,
 ) -> Result<Response, ApiError> {
     caller.may(Act::Administer)?;
-    let Json(new) = body?;
+    let Sent(new) = body?;
     let new = Creation {
         username: new
             .username
@@ -120,12 +118,12 @@ pub async fn update(
     caller: Caller,
     Id(id): Id,
     headers: HeaderMap,
-    body: Result<Json<Change>, JsonRejection>,
+    body: Result<Sent<Change>, ApiError>,
 ) -> Result<Response, ApiError> {
     caller.may(Act::Administer)?;
     let before = context.accounts().get(AccountId(id)).await?;
     let version = Precondition::of(&headers)?.version(before.version)?;
-    let Json(change) = body?;
+    let Sent(change) = body?;
     if let Opens::Listed(ids) = &change.resources {
         let known = context.parts.live.load().tree.check(ids);
         known.map_err(|unknown| ApiError::new(StatusCode::BAD_REQUEST, &format!("resources: {unknown}")))?;
@@ -176,10 +174,10 @@ pub async fn set_password(
     State(context): State<Context>,
     caller: Caller,
     Id(id): Id,
-    body: Result<Json<NewPassword>, JsonRejection>,
+    body: Result<Sent<NewPassword>, ApiError>,
 ) -> Result<Response, ApiError> {
     caller.may(Act::Administer)?;
-    let Json(new) = body?;
+    let Sent(new) = body?;
     let password = new.password.filter(|text| !text.is_empty()).map(Secret::new);
     let password = password.ok_or_else(|| ApiError::required("password"))?;
     let changed = context.accounts().set_password(AccountId(id), &password).await?;
@@ -212,10 +210,10 @@ pub async fn confirm(
     State(context): State<Context>,
     caller: Caller,
     Id(id): Id,
-    body: Result<Json<Code>, JsonRejection>,
+    body: Result<Sent<Code>, ApiError>,
 ) -> Result<Response, ApiError> {
     caller.may_for(id)?;
-    let Json(Code { code }) = body?;
+    let Sent(Code { code }) = body?;
     let code = code.filter(|code| !code.is_empty());
     let code = code.ok_or_else(|| ApiError::required("code"))?;
     let changed = context.accounts().confirm(AccountId(id), &code).await?;

@@ -1,8 +1,8 @@
 //! The admin API's answers: JSON, never cached; errors carry Magento's sentence in `message` with `parameters`.
 
 use axum::Json;
-use axum::extract::rejection::{BytesRejection, JsonRejection};
-use axum::http::header::{CACHE_CONTROL, ETAG, WWW_AUTHENTICATE};
+use axum::extract::rejection::BytesRejection;
+use axum::http::header::{CACHE_CONTROL, ETAG, RETRY_AFTER, WWW_AUTHENTICATE};
 use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
@@ -47,6 +47,24 @@ impl ApiError {
         }
     }
 
+    /// A field that can't be accepted: a sentence with `%fieldName` and `%expected`.
+    pub fn field(field: &str, message: &str, expected: &str) -> Self {
+        Self {
+            status: StatusCode::BAD_REQUEST,
+            body: json!({ "message": message, "parameters": { "fieldName": field, "expected": expected } }),
+        }
+    }
+
+    /// What it says, its placeholders filled in.
+    #[cfg(test)]
+    pub fn sentence(&self) -> String {
+        let mut sentence = self.body["message"].as_str().unwrap_or_default().to_owned();
+        for (name, value) in self.body["parameters"].as_object().into_iter().flatten() {
+            sentence = sentence.replace(&format!("%{name}"), value.as_str().unwrap_or_default());
+        }
+        sentence
+    }
+
     /// What a path names doesn't exist (magento.md 5.4).
     pub fn no_such(id: &str) -> Self {
         let message = "No such entity with %fieldName = %fieldValue";
@@ -71,6 +89,11 @@ impl IntoResponse for ApiError {
         response
             .headers_mut()
             .insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+        if status == StatusCode::SERVICE_UNAVAILABLE {
+            response
+                .headers_mut()
+                .insert(RETRY_AFTER, HeaderValue::from_static("1"));
+        }
         if status == StatusCode::UNAUTHORIZED {
             response.headers_mut().insert(
                 WWW_AUTHENTICATE,
@@ -89,17 +112,6 @@ impl From<StoreError> for ApiError {
             "store_unavailable",
             "The credential store is not available. Try again later.",
         )
-    }
-}
-
-impl From<JsonRejection> for ApiError {
-    fn from(rejection: JsonRejection) -> Self {
-        let status = match rejection.status() {
-            StatusCode::PAYLOAD_TOO_LARGE => StatusCode::PAYLOAD_TOO_LARGE,
-            StatusCode::UNSUPPORTED_MEDIA_TYPE => StatusCode::UNSUPPORTED_MEDIA_TYPE,
-            _ => StatusCode::BAD_REQUEST,
-        };
-        Self::new(status, &rejection.body_text())
     }
 }
 
@@ -127,9 +139,10 @@ impl From<AccountError> for ApiError {
                 Self::with(StatusCode::CONFLICT, "An account with the name \"%1\" exists.", &name)
             }
             AccountError::Changed => Self::new(StatusCode::PRECONDITION_FAILED, &sentence),
-            AccountError::LastAdmin | AccountError::Enrolled | AccountError::NothingToConfirm => {
-                Self::new(StatusCode::CONFLICT, &sentence)
-            }
+            AccountError::CustomerExists
+            | AccountError::LastAdmin
+            | AccountError::Enrolled
+            | AccountError::NothingToConfirm => Self::new(StatusCode::CONFLICT, &sentence),
             AccountError::WrongCode | AccountError::Invalid(_) => Self::new(StatusCode::BAD_REQUEST, &sentence),
         }
     }
@@ -148,6 +161,7 @@ impl From<Failure> for ApiError {
                 Self::new(StatusCode::BAD_REQUEST, &sentence)
             }
             Failure::Changed => Self::new(StatusCode::PRECONDITION_FAILED, &sentence),
+            Failure::HasAccessToken => Self::new(StatusCode::CONFLICT, &sentence),
             Failure::FromConfig => Self::new(StatusCode::BAD_REQUEST, &sentence),
             Failure::FromConfigDelete(name) => Self::with(
                 StatusCode::BAD_REQUEST,

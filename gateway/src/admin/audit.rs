@@ -1,5 +1,7 @@
 //! `/api/v1/audit`: who changed what, as it was chained.
 
+use std::num::NonZeroUsize;
+
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
@@ -17,7 +19,7 @@ use super::page::size;
 #[serde(deny_unknown_fields)]
 pub struct Listing {
     after: Option<u64>,
-    limit: Option<usize>,
+    limit: Option<NonZeroUsize>,
 }
 
 /// Entries after a number, in order; `next` is the number to go on from.

@@ -1,9 +1,6 @@
 //! `/api/v1/consumers`: the OAuth service, method by method (magento.md 4.7).
 
-use axum::Json;
-use axum::body::Bytes;
 use axum::extract::State;
-use axum::extract::rejection::{BytesRejection, JsonRejection};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::Response;
 use serde::Deserialize;
@@ -13,7 +10,7 @@ use token_store::{ConsumerId, ConsumerRecord, OwnToken};
 use super::Context;
 use super::access::{Act, Caller};
 use super::answer::{ApiError, json_of, json_of_version};
-use super::ask::{Asked, Id, Precondition};
+use super::ask::{Asked, Id, Precondition, Sent};
 
 /// A new consumer.
 #[derive(Deserialize)]
@@ -28,10 +25,10 @@ pub struct New {
 pub async fn create(
     State(context): State<Context>,
     caller: Caller,
-    body: Result<Json<New>, JsonRejection>,
+    body: Result<Sent<New>, ApiError>,
 ) -> Result<Response, ApiError> {
     caller.may(Act::Administer)?;
-    let Json(new) = body?;
+    let Sent(new) = body?;
     let filled = |url: Option<String>| url.filter(|url| !url.is_empty());
     let name = new.name.ok_or_else(|| ApiError::required("name"))?;
     let (callback, rejected) = (filled(new.callback_url), filled(new.rejected_callback_url));
@@ -134,7 +131,7 @@ pub async fn access_token(State(context): State<Context>, caller: Caller, Id(id)
 }
 
 /// What to do with a token that is there.
-#[derive(Default, Deserialize)]
+#[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Making {
     #[serde(default)]
@@ -146,15 +143,10 @@ pub async fn create_access_token(
     State(context): State<Context>,
     caller: Caller,
     Id(id): Id,
-    body: Result<Bytes, BytesRejection>,
+    body: Result<Sent<Making>, ApiError>,
 ) -> Result<Response, ApiError> {
     caller.may(Act::Administer)?;
-    let body = body?;
-    let making: Making = if body.is_empty() {
-        Making::default()
-    } else {
-        serde_json::from_slice(&body).map_err(|bad| ApiError::new(StatusCode::BAD_REQUEST, &bad.to_string()))?
-    };
+    let Sent(making) = body?;
     let made = context
         .integrations
         .create_access_token(ConsumerId(id), making.clear)
@@ -200,7 +192,7 @@ pub async fn delete_access_token(
     Ok(json_of(StatusCode::OK, &existed))
 }
 
-/// Where to post.
+/// Where to post; its integration's endpoint unless given.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Posting {
@@ -212,13 +204,16 @@ pub async fn post_verifier(
     State(context): State<Context>,
     caller: Caller,
     Id(id): Id,
-    body: Result<Json<Posting>, JsonRejection>,
+    body: Result<Sent<Posting>, ApiError>,
 ) -> Result<Response, ApiError> {
     caller.may(Act::Administer)?;
-    let Json(posting) = body?;
+    let Sent(posting) = body?;
+    let record = context.integrations.consumer(ConsumerId(id)).await?;
+    let integration = record.integration.as_ref();
     let endpoint = posting
         .endpoint
         .filter(|url| !url.is_empty())
+        .or_else(|| integration?.definition.endpoint.clone())
         .ok_or_else(|| ApiError::required("endpoint"))?;
     let of = format!("consumer/{id}");
     let posted = context.integrations.post_to_endpoint(ConsumerId(id), &endpoint).await;

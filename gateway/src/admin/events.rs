@@ -1,6 +1,7 @@
 //! `/api/v1/events`: the live stream; what could not be delivered, and another try.
 
 use std::fmt::Write as _;
+use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
@@ -123,7 +124,7 @@ impl Listening {
 #[serde(deny_unknown_fields)]
 pub struct Listing {
     after: Option<String>,
-    limit: Option<usize>,
+    limit: Option<NonZeroUsize>,
 }
 
 /// Deliveries that were given up, the oldest first.

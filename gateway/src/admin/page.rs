@@ -1,5 +1,7 @@
 //! Pages of lists: how long they are, and those of lists that are held in memory.
 
+use std::num::NonZeroUsize;
+
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -8,7 +10,7 @@ use serde_json::{Value, json};
 #[serde(deny_unknown_fields)]
 pub struct Paging {
     after: Option<usize>,
-    limit: Option<usize>,
+    limit: Option<NonZeroUsize>,
 }
 
 impl Paging {
@@ -19,12 +21,12 @@ impl Paging {
 }
 
 /// How many items a page has, where so many were asked for.
-pub fn size(limit: Option<usize>) -> usize {
-    limit.unwrap_or(USUAL).clamp(1, MOST)
+pub fn size(limit: Option<NonZeroUsize>) -> usize {
+    limit.map_or(USUAL, NonZeroUsize::get).min(MOST)
 }
 
 /// At most `limit` of `items` after the first `after`; `next` is what to go on after.
-pub fn page(items: Vec<Value>, after: Option<usize>, limit: Option<usize>) -> Value {
+pub fn page(items: Vec<Value>, after: Option<usize>, limit: Option<NonZeroUsize>) -> Value {
     let (after, limit) = (after.unwrap_or(0), size(limit));
     let total = items.len();
     let items: Vec<Value> = items.into_iter().skip(after).take(limit).collect();
@@ -42,7 +44,11 @@ mod tests {
     use super::*;
 
     fn of(after: Option<usize>, limit: usize) -> Value {
-        page((0..5).map(|number| json!(number)).collect(), after, Some(limit))
+        page(
+            (0..5).map(|number| json!(number)).collect(),
+            after,
+            NonZeroUsize::new(limit),
+        )
     }
 
     #[test]

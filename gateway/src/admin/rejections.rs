@@ -1,5 +1,7 @@
 //! `/api/v1/rejections`: the signed requests that this gateway refused of late, and why one of them was.
 
+use std::num::NonZeroUsize;
+
 use axum::extract::{Path, State};
 use axum::http::header::RETRY_AFTER;
 use axum::http::{HeaderValue, StatusCode};
@@ -22,7 +24,7 @@ use crate::explain::rejections::Rejection;
 pub struct Listing {
     cause: Option<String>,
     consumer_key: Option<String>,
-    limit: Option<usize>,
+    limit: Option<NonZeroUsize>,
 }
 
 /// The latest first. What a client chose to send is not among it: that shows with the explanation.

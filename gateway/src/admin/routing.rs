@@ -1,8 +1,8 @@
 //! `/api/v1/routes`, `/upstreams`, `/limits`: the configuration at work.
 
-use axum::Json;
+use std::num::NonZeroUsize;
+
 use axum::extract::State;
-use axum::extract::rejection::JsonRejection;
 use axum::http::StatusCode;
 use axum::response::Response;
 use serde::Deserialize;
@@ -12,7 +12,7 @@ use token_store::{IntegrationId, Status};
 use super::Context;
 use super::access::{Act, Caller};
 use super::answer::{ApiError, json_of};
-use super::ask::Asked;
+use super::ask::{Asked, Sent};
 use super::page::{Paging, page};
 use crate::config::{self, Balance, Credentials, Per, RateLimit, Requirement};
 use crate::live::Live;
@@ -28,7 +28,7 @@ pub struct Listing {
     method: Option<String>,
     resource: Option<String>,
     after: Option<usize>,
-    limit: Option<usize>,
+    limit: Option<NonZeroUsize>,
 }
 
 /// The routes at work, in the configuration's order.
@@ -65,10 +65,10 @@ pub struct Question {
 pub async fn test(
     State(context): State<Context>,
     caller: Caller,
-    body: Result<Json<Question>, JsonRejection>,
+    body: Result<Sent<Question>, ApiError>,
 ) -> Result<Response, ApiError> {
     caller.may(Act::Operate)?;
-    let Json(question) = body?;
+    let Sent(question) = body?;
     let filled = |text: Option<String>| text.filter(|text| !text.is_empty());
     let method = filled(question.method).ok_or_else(|| ApiError::required("method"))?;
     let url = filled(question.url).ok_or_else(|| ApiError::required("url"))?;

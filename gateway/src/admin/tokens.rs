@@ -1,8 +1,8 @@
 //! `/api/v1/tokens`: an admin signs in; which tokens there are, and the end of one. A token's string is never shown: who
 //! has it knows it, and nobody else needs it.
 
-use axum::Json;
-use axum::extract::rejection::JsonRejection;
+use std::num::NonZeroUsize;
+
 use axum::extract::{Path, State};
 use axum::http::header::AUTHORIZATION;
 use axum::http::{HeaderMap, StatusCode};
@@ -18,7 +18,7 @@ use token_store::{
 use super::Context;
 use super::access::{Act, Caller};
 use super::answer::{ApiError, json_of};
-use super::ask::Asked;
+use super::ask::{Asked, Sent};
 use super::page::size;
 use crate::authenticate::bearer;
 use crate::exchange::user_token::Credentials;
@@ -35,9 +35,9 @@ pub struct SignIn {
 /// Answers a bearer token and the account's role.
 pub async fn sign_in(
     State(context): State<Context>,
-    body: Result<Json<SignIn>, JsonRejection>,
+    body: Result<Sent<SignIn>, ApiError>,
 ) -> Result<Response, ApiError> {
-    let Json(SignIn {
+    let Sent(SignIn {
         username,
         password,
         code,
@@ -67,7 +67,7 @@ pub struct Listing {
     user_id: Option<u64>,
     integration_id: Option<u64>,
     after: Option<String>,
-    limit: Option<usize>,
+    limit: Option<NonZeroUsize>,
 }
 
 /// A page of the tokens that open something now. Pages of users' tokens come first, then those of integrations; a page may

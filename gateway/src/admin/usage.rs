@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
+use std::num::NonZeroUsize;
 
 use axum::extract::State;
 use axum::http::StatusCode;
@@ -23,7 +24,7 @@ pub struct Listing {
     integration_id: Option<u64>,
     resource: Option<String>,
     after: Option<usize>,
-    limit: Option<usize>,
+    limit: Option<NonZeroUsize>,
 }
 
 /// By integration and resource.

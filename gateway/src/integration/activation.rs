@@ -184,6 +184,7 @@ impl Integrations {
                     created_at: now,
                     exchanged: None,
                 });
+                record.consumer.posted_at = None;
                 set_status(record, Status::Active, now);
                 Ok(Next::Write)
             })

@@ -2,10 +2,10 @@
 
 use std::sync::Arc;
 
-use token_store::{ConsumerId, ConsumerRecord, NewConsumer, OwnToken, Put, Secret, Setup, Status};
+use token_store::{ConsumerId, ConsumerRecord, NewConsumer, OwnToken, Put, Secret, Status};
 
 use super::activation::IssuedCredentials;
-use super::definition::Invalid;
+use super::definition::{self, Invalid, is_name};
 use super::{Failure, Integrations, Next, Of};
 use crate::random;
 
@@ -19,6 +19,10 @@ impl Integrations {
     ) -> Result<ConsumerRecord, Failure> {
         if name.trim().is_empty() {
             return Err(Invalid::Required("name").into());
+        }
+        if !is_name(&name) {
+            let what = definition::NAME;
+            return Err(Invalid::Field { field: "name", what }.into());
         }
         for (field, what, url) in [
             ("callback_url", "Invalid Callback URL", &callback_url),
@@ -56,7 +60,7 @@ impl Integrations {
         if let Some(integration) = record
             .integration
             .as_ref()
-            .filter(|one| one.definition.setup == Setup::Config)
+            .filter(|one| self.is_configured(&one.definition))
         {
             return Err(Failure::FromConfigDelete(integration.definition.name.clone()));
         }
@@ -84,6 +88,7 @@ impl Integrations {
                     created_at: now,
                     exchanged: None,
                 });
+                record.consumer.posted_at = None;
                 super::activation::set_status(record, Status::Active, now);
                 Ok(Next::Write)
             })
@@ -114,12 +119,16 @@ impl Integrations {
     }
 
     /// Posts key, secret, address and verifier to `endpoint`, and answers the verifier (magento.md 3.2). A verifier that is
-    /// there already is posted again.
+    /// there already is posted again; a consumer with an access token is left as it is.
     pub async fn post_to_endpoint(&self, id: ConsumerId, endpoint: &str) -> Result<Secret, Failure> {
         let way = self.poster(endpoint)?;
         let fresh = random::secret()?;
         let record = self
             .change_consumer(id, |record, now| {
+                // Its owner signs with it: whoever wants it ended deletes it first.
+                if matches!(record.token, Some(OwnToken::Access { revoked: false, .. })) {
+                    return Err(Failure::HasAccessToken);
+                }
                 let verifier = match &record.token {
                     Some(OwnToken::Verifier { verifier, .. } | OwnToken::Request { verifier, .. }) => verifier.clone(),
                     Some(OwnToken::Access { .. }) | None => fresh.clone(),

@@ -27,84 +27,95 @@ pub enum Invalid {
     EndpointRefused(String),
 }
 
-/// Checks every field; the first that can't be accepted is the error.
+/// Checks every field.
 pub fn check(new: &NewIntegration, tree: &ResourceTree) -> Result<(), Invalid> {
     faults(new, tree).into_iter().next().map_or(Ok(()), Err)
 }
 
-/// Every field that can't be accepted.
+/// All that can't be accepted, in the order of the fields.
 pub fn faults(new: &NewIntegration, tree: &ResourceTree) -> Vec<Invalid> {
-    let name = new.name.trim().is_empty().then_some(Invalid::Required("name"));
-    let fields = wrong_fields(new).into_iter();
-    let fields = fields.map(|(field, what)| Invalid::Field { field, what });
-    let grant = match &new.grant {
-        Grant::All => None,
-        Grant::Listed(ids) => tree.check(ids).err().map(Invalid::Resource),
+    let mut faults = Vec::new();
+    if new.name.trim().is_empty() {
+        faults.push(Invalid::Required("name"));
+    }
+    let mut unless = |is_right: bool, field, what| {
+        if !is_right {
+            faults.push(Invalid::Field { field, what });
+        }
     };
-    name.into_iter().chain(fields).chain(grant).collect()
+    let is_some_url = |url: &Option<String>| url.as_ref().is_none_or(|url| url.len() <= 255 && is_url(url));
+    unless(new.name.trim().is_empty() || is_name(&new.name), "name", NAME);
+    unless(
+        new.email.is_empty() || is_email(&new.email),
+        "email",
+        "an e-mail address of at most 254 characters, as name@example.com",
+    );
+    unless(
+        is_some_url(&new.endpoint),
+        "endpoint",
+        "Invalid Callback URL: an absolute http:// or https:// URL of at most 255 characters, without user name, fragment or a \
+         character that must be percent-encoded",
+    );
+    unless(
+        is_some_url(&new.identity_link_url),
+        "identity_link_url",
+        "Invalid Identity Link URL: an absolute http:// or https:// URL of at most 255 characters",
+    );
+    let is_method = |name: &String| SignatureMethod::from_name(name).is_some();
+    unless(
+        new.signature_methods
+            .as_ref()
+            .is_none_or(|names| !names.is_empty() && names.iter().all(is_method)),
+        "signature_methods",
+        "names of signature methods, as HMAC-SHA256, one at least; null: the configured ones",
+    );
+    unless(
+        new.rsa_public_key
+            .as_ref()
+            .is_none_or(|pem| RsaPublicKey::from_pem(pem).is_some()),
+        "rsa_public_key",
+        "a PEM public key or certificate, RSA of at least 2048 bits",
+    );
+    let is_placement = |name: &String| ["header", "query", "form"].contains(&name.as_str());
+    unless(
+        new.placements
+            .as_ref()
+            .is_none_or(|names| !names.is_empty() && names.iter().all(is_placement)),
+        "placements",
+        "of header, query and form, one at least; null: the configured ones",
+    );
+    unless(
+        new.callback_urls.len() <= MOST_CALLBACKS && new.callback_urls.iter().all(|url| is_url(url)),
+        "callback_urls",
+        "at most 20 absolute URLs without user name, fragment or a character that must be percent-encoded",
+    );
+    unless(
+        new.flags.iter().all(|flag| FLAGS.contains(&flag.as_str())),
+        "flags",
+        "accept_version_1_0A, collapse_identical_pairs, mastercard or require_body_hash",
+    );
+    if let Grant::Listed(ids) = &new.grant {
+        faults.extend(tree.check(ids).err().map(Invalid::Resource));
+    }
+    faults
 }
 
-/// Fields that are too long or of another form, with what they must be.
-fn wrong_fields(new: &NewIntegration) -> Vec<(&'static str, &'static str)> {
-    let is_long = new.name.chars().count() > 255 || new.name.chars().any(char::is_control);
-    let is_wrong = |url: &Option<String>| url.as_ref().is_some_and(|url| !is_url(url));
-    let names_methods = |names: &Vec<String>| names.iter().all(|name| SignatureMethod::from_name(name).is_some());
-    let is_key = |pem: &String| RsaPublicKey::from_pem(pem).is_some();
-    let names_places = |names: &Vec<String>| names.iter().all(|name| PLACEMENTS.contains(&name.as_str()));
-    let many = new.callback_urls.len() > MOST_CALLBACKS;
-    let fields = [
-        (
-            is_long,
-            "name",
-            "at most 255 characters, none of them a control character",
-        ),
-        (
-            !new.email.is_empty() && !is_email(&new.email),
-            "email",
-            "an e-mail address of at most 254 characters, as name@example.com",
-        ),
-        (
-            is_wrong(&new.endpoint),
-            "endpoint",
-            "Invalid Callback URL: an absolute http:// or https:// URL without user name or fragment",
-        ),
-        (
-            is_wrong(&new.identity_link_url),
-            "identity_link_url",
-            "Invalid Identity Link URL",
-        ),
-        (
-            !new.signature_methods.as_ref().is_none_or(names_methods),
-            "signature_methods",
-            "names of signature methods, as HMAC-SHA256",
-        ),
-        (
-            !new.rsa_public_key.as_ref().is_none_or(is_key),
-            "rsa_public_key",
-            "a PEM public key or certificate, RSA of at least 2048 bits",
-        ),
-        (
-            !new.placements.as_ref().is_none_or(names_places),
-            "placements",
-            "of header, query and form",
-        ),
-        (
-            many || !new.callback_urls.iter().all(|url| is_url(url)),
-            "callback_urls",
-            "at most 20 absolute URLs without user name or fragment",
-        ),
-        (
-            !new.flags.iter().all(|flag| FLAGS.contains(&flag.as_str())),
-            "flags",
-            "accept_version_1_0A, collapse_identical_pairs, mastercard or require_body_hash",
-        ),
-    ];
-    let wrong = fields.into_iter().filter(|(is_wrong, ..)| *is_wrong);
-    wrong.map(|(_, field, what)| (field, what)).collect()
+/// Two names never look the same because of what nobody sees: spaces round them, or what turns the writing's direction.
+pub(crate) fn is_name(name: &str) -> bool {
+    name.trim() == name && name.chars().count() <= 255 && !name.chars().any(is_unseen)
 }
+
+/// A control character, or one that overrides the direction of what follows.
+pub(crate) fn is_unseen(one: char) -> bool {
+    one.is_control() || matches!(one, '\u{202A}'..='\u{202E}' | '\u{2066}'..='\u{2069}')
+}
+
+/// What [`is_name`] wants.
+pub(crate) const NAME: &str =
+    "at most 255 characters, no control characters (nor those of writing direction), and no space at either end";
 
 /// One @ with something on either side and a dot behind it: what a mail server decides isn't ours to know.
-fn is_email(text: &str) -> bool {
+pub(crate) fn is_email(text: &str) -> bool {
     let plain = text.len() <= 254
         && !text
             .chars()
@@ -125,6 +136,7 @@ pub(crate) fn is_url(text: &str) -> bool {
     };
     matches!(parsed.scheme(), "http" | "https")
         && parsed.has_host()
+        && parsed.port() != Some(0)
         && parsed.username().is_empty()
         && parsed.password().is_none()
         && parsed.fragment().is_none()
@@ -133,7 +145,6 @@ pub(crate) fn is_url(text: &str) -> bool {
             .is_some_and(|(scheme, rest)| scheme.eq_ignore_ascii_case(parsed.scheme()) && !rest.starts_with('/'))
 }
 
-const PLACEMENTS: [&str; 3] = ["header", "query", "form"];
 const FLAGS: [&str; 4] = [
     "accept_version_1_0A",
     "collapse_identical_pairs",
@@ -161,8 +172,60 @@ mod tests {
             "https://",
             "ftp://partner.example/",
             "https://partner.example/\r\nX: y",
+            "https://partner.example:0/",
         ] {
             assert!(!is_url(bad), "{bad}");
+        }
+    }
+
+    #[test]
+    fn all_that_is_wrong_is_told_in_the_order_of_the_fields() {
+        let new = NewIntegration {
+            name: " ".to_owned(),
+            email: "nonsense".to_owned(),
+            endpoint: Some("partner.example".to_owned()),
+            identity_link_url: None,
+            setup: token_store::Setup::Manual,
+            grant: Grant::Listed([String::from("Gone::x")].into()),
+            signature_methods: None,
+            rsa_public_key: None,
+            two_legged: false,
+            placements: None,
+            callback_urls: vec!["https://a.example/?b=<i>".to_owned()],
+            flags: [String::from("lax")].into(),
+        };
+        let tree = ResourceTree::new(&[]);
+
+        let told: Vec<String> = faults(&new, &tree).iter().map(Invalid::to_string).collect();
+
+        let fields = [
+            "\"%fieldName\"",
+            "email: ",
+            "endpoint: ",
+            "callback_urls: ",
+            "flags: ",
+            "resources: ",
+        ];
+        assert_eq!(told.len(), fields.len(), "{told:?}");
+        assert!(
+            told.iter().zip(fields).all(|(told, field)| told.starts_with(field)),
+            "{told:?}"
+        );
+        assert_eq!(check(&new, &tree), Err(Invalid::Required("name")));
+    }
+
+    #[test]
+    fn a_name_has_nothing_that_nobody_sees() {
+        assert!(is_name("Courier & Söhne"));
+        for bad in [
+            " Courier",
+            "Courier ",
+            "Cou\trier",
+            "Cou\u{202E}reir",
+            "Cou\u{2066}rier",
+            &"x".repeat(256),
+        ] {
+            assert!(!is_name(bad), "{bad:?}");
         }
     }
 

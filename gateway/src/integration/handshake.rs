@@ -157,9 +157,11 @@ fn told_by(record: &ConsumerRecord) -> Vec<Event> {
             created_at, exchanged, ..
         }) => Some(Event {
             at: *created_at,
-            step: match exchanged {
-                Some(_) => Step::AccessToken { refused: None },
-                None => Step::TokensMade,
+            // Once it was used nothing is left of the exchange but that the verifier was posted.
+            step: if exchanged.is_some() || posted.is_some() {
+                Step::AccessToken { refused: None }
+            } else {
+                Step::TokensMade
             },
         }),
     };

@@ -10,6 +10,7 @@ pub(crate) mod double;
 pub mod events;
 pub mod handshake;
 pub mod identity_link;
+pub mod shown;
 pub mod sweep;
 #[cfg(test)]
 mod tests;
@@ -66,6 +67,9 @@ pub enum Failure {
     /// Defined by the configuration, asked to be deleted.
     #[error("Uninstall the extension to remove integration '%1'.")]
     FromConfigDelete(String),
+    /// An access token is there, which a verifier would end.
+    #[error("This consumer has an access token. Delete it first: posting a verifier would end it.")]
+    HasAccessToken,
     /// Activation by exchange needs to say where the store is.
     #[error("Set public.base_url: activation by exchange tells the integration the store's address.")]
     NoBaseUrl,
@@ -155,7 +159,7 @@ impl Integrations {
             let Some(integration) = &mut record.integration else {
                 return Err(Failure::Unknown(id));
             };
-            if integration.definition.setup == Setup::Config {
+            if self.is_configured(&integration.definition) {
                 return Err(Failure::FromConfig);
             }
             integration.definition.clone_from(&new);
@@ -179,7 +183,7 @@ impl Integrations {
             let Some(integration) = &mut record.integration else {
                 return Err(Failure::Unknown(id));
             };
-            if integration.definition.setup == Setup::Config {
+            if self.is_configured(&integration.definition) {
                 return Err(Failure::FromConfig);
             }
             integration.definition.grant = grant.clone();
@@ -193,7 +197,7 @@ impl Integrations {
     pub async fn delete(&self, id: IntegrationId, version: Option<u64>) -> Result<Arc<ConsumerRecord>, Failure> {
         let record = self.get(id).await?;
         let integration = record.integration.as_ref().ok_or(Failure::Unknown(id))?;
-        if integration.definition.setup == Setup::Config {
+        if self.is_configured(&integration.definition) {
             return Err(Failure::FromConfigDelete(integration.definition.name.clone()));
         }
         match self.store.delete_consumer(record.consumer.id, version).await? {
@@ -266,6 +270,13 @@ impl Integrations {
             Of::Integration(id) => self.get(id).await,
             Of::Consumer(id) => self.consumer(id).await,
         }
+    }
+
+    /// Whether the configuration at work defines it: then it is changed there. One that the configuration no longer names
+    /// is anybody's who manages integrations.
+    fn is_configured(&self, definition: &NewIntegration) -> bool {
+        let is_named = |one: &NewIntegration| one.name == definition.name;
+        definition.setup == Setup::Config && self.live.load().integrations.iter().any(is_named)
     }
 
     fn check(&self, new: &NewIntegration) -> Result<(), Failure> {

@@ -16,6 +16,7 @@ over_both_stores!(
     oauth_post_to_consumer,
     oauth_post_to_consumer_refused,
     oauth_post_to_consumer_unreachable,
+    oauth_post_to_consumer_with_an_access_token,
     oauth_delete_consumer,
     oauth_delete_integration_token,
 );
@@ -228,6 +229,21 @@ async fn oauth_post_to_consumer_unreachable(shop: &Shop) {
     assert_eq!(delivered.status, 200);
     let posts = shop.partner.posts(&endpoint);
     assert_eq!(posts[0].field("oauth_verifier"), delivered.field("verifier"));
+}
+
+async fn oauth_post_to_consumer_with_an_access_token(shop: &Shop) {
+    let one = shop.integration().granted(&[PRODUCTS]).active().await;
+    let integration = format!("/integrations/{}", one.id);
+    let before = shop.admin.get(&integration).await.json();
+    let path = format!("/consumers/{}/verifier", before["consumer_id"]);
+    let endpoint = shop.partner.endpoint();
+
+    let refused = shop.admin.post(&path, &json!({ "endpoint": endpoint })).await;
+
+    assert_eq!(refused.status, 409, "{}", refused.text());
+    assert!(shop.partner.posts(&endpoint).is_empty());
+    assert_eq!(shop.admin.get(&integration).await.json(), before);
+    assert!(is_served(shop, &one.credentials).await);
 }
 
 async fn oauth_delete_consumer(shop: &Shop) {

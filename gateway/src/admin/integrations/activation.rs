@@ -1,9 +1,8 @@
 //! Activation and what undoes it; rotation; the handshake.
 
-use axum::Json;
-use axum::body::Bytes;
+use std::time::Duration;
+
 use axum::extract::State;
-use axum::extract::rejection::{BytesRejection, JsonRejection};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::Response;
 use serde::Deserialize;
@@ -13,14 +12,14 @@ use token_store::{ConsumerRecord, IntegrationId, OwnToken};
 use super::super::Context;
 use super::super::access::{Act, Caller};
 use super::super::answer::{ApiError, json_of, json_of_version};
-use super::super::ask::Id;
+use super::super::ask::{Id, Sent};
 use super::super::login_success;
 use super::{shown, subject};
 use crate::integration::activation::{Activated, Renewal};
 use crate::integration::{Failure, identity_link};
 
 /// How to activate.
-#[derive(Default, Deserialize)]
+#[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Activation {
     exchange: Option<bool>,
@@ -32,7 +31,7 @@ pub async fn activate(
     caller: Caller,
     Id(id): Id,
     headers: HeaderMap,
-    body: Result<Bytes, BytesRejection>,
+    body: Result<Sent<Activation>, ApiError>,
 ) -> Result<Response, ApiError> {
     renew(&context, &caller, IntegrationId(id), (&headers, body), Renewal::Keep).await
 }
@@ -43,7 +42,7 @@ pub async fn reauthorize(
     caller: Caller,
     Id(id): Id,
     headers: HeaderMap,
-    body: Result<Bytes, BytesRejection>,
+    body: Result<Sent<Activation>, ApiError>,
 ) -> Result<Response, ApiError> {
     renew(&context, &caller, IntegrationId(id), (&headers, body), Renewal::Replace).await
 }
@@ -52,16 +51,11 @@ async fn renew(
     context: &Context,
     caller: &Caller,
     id: IntegrationId,
-    (headers, body): (&HeaderMap, Result<Bytes, BytesRejection>),
+    (headers, body): (&HeaderMap, Result<Sent<Activation>, ApiError>),
     renewal: Renewal,
 ) -> Result<Response, ApiError> {
     caller.may(Act::Operate)?;
-    let body = body?;
-    let wanted: Activation = if body.is_empty() {
-        Activation::default()
-    } else {
-        serde_json::from_slice(&body).map_err(|bad| ApiError::new(StatusCode::BAD_REQUEST, &bad.to_string()))?
-    };
+    let Sent(wanted) = body?;
     let before = context.integrations.get(id).await?;
     let mut activated = context.integrations.activate(id, wanted.exchange, renewal).await?;
     let action = match renewal {
@@ -151,12 +145,18 @@ pub async fn rotate_secret(
     State(context): State<Context>,
     caller: Caller,
     Id(id): Id,
-    body: Result<Json<Rotation>, JsonRejection>,
+    body: Result<Sent<Rotation>, ApiError>,
 ) -> Result<Response, ApiError> {
     caller.may(Act::Administer)?;
-    let Json(Rotation { grace }) = body?;
+    let Sent(Rotation { grace }) = body?;
     let grace = crate::config::parse_duration(grace.as_deref().unwrap_or("24h"))
         .map_err(|what| ApiError::new(StatusCode::BAD_REQUEST, &format!("grace: {what}")))?;
+    if grace > LONGEST_GRACE {
+        return Err(ApiError::new(
+            StatusCode::BAD_REQUEST,
+            "grace: at most 90d. Then the old secret ends.",
+        ));
+    }
     let record = context.integrations.rotate_secret(IntegrationId(id), grace).await?;
     let valid_until = record.consumer.previous_secret.as_ref().map(|one| one.valid_until);
     let after = json!({ "previous_valid_until": valid_until });
@@ -205,3 +205,6 @@ fn deadline(record: &ConsumerRecord, expiry_secs: u64) -> Option<u64> {
         Some(OwnToken::Access { .. }) | None => None,
     }
 }
+
+/// How long a secret that was replaced is accepted at most: whoever rotates it wants it to end.
+const LONGEST_GRACE: Duration = Duration::from_secs(90 * 24 * 60 * 60);

@@ -2,9 +2,7 @@
 
 use std::time::Duration;
 
-use axum::body::Bytes;
 use axum::extract::State;
-use axum::extract::rejection::BytesRejection;
 use axum::http::StatusCode;
 use axum::response::Response;
 use serde::Deserialize;
@@ -14,12 +12,12 @@ use token_store::IntegrationId;
 use super::super::Context;
 use super::super::access::{Act, Caller};
 use super::super::answer::{ApiError, json_of};
-use super::super::ask::Id;
+use super::super::ask::{Id, Sent};
 use super::subject;
 use crate::config::parse_duration;
 
 /// How long it holds.
-#[derive(Default, Deserialize)]
+#[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Wanted {
     lifetime: Option<String>,
@@ -30,15 +28,10 @@ pub async fn issue(
     State(context): State<Context>,
     caller: Caller,
     Id(id): Id,
-    body: Result<Bytes, BytesRejection>,
+    body: Result<Sent<Wanted>, ApiError>,
 ) -> Result<Response, ApiError> {
     caller.may(Act::Administer)?;
-    let body = body?;
-    let wanted: Wanted = if body.is_empty() {
-        Wanted::default()
-    } else {
-        serde_json::from_slice(&body).map_err(|bad| ApiError::new(StatusCode::BAD_REQUEST, &bad.to_string()))?
-    };
+    let Sent(wanted) = body?;
     let lifetime = lifetime(wanted.lifetime.as_deref())?;
     let integration = context.integrations.get(IntegrationId(id)).await?;
     let expires_at = context.parts.clock.now() + lifetime.as_secs();

@@ -5,10 +5,9 @@ pub mod debug_token;
 pub mod resources;
 
 use std::collections::BTreeSet;
+use std::num::NonZeroUsize;
 
-use axum::Json;
 use axum::extract::State;
-use axum::extract::rejection::JsonRejection;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::Response;
 use serde::Deserialize;
@@ -23,9 +22,10 @@ use token_store::secret_use::fingerprint;
 use super::Context;
 use super::access::{Act, Caller};
 use super::answer::{ApiError, json_of, json_of_version};
-use super::ask::{Asked, Id, Precondition};
+use super::ask::{Asked, Id, Precondition, Sent};
 use super::page::size;
 use crate::authorize::resources::ALL;
+pub use crate::integration::shown::shown;
 
 /// What an integration is created from or replaced by. What the server gives may be sent back; it is not read.
 #[derive(Deserialize)]
@@ -106,7 +106,7 @@ pub struct Listing {
     secure: Option<bool>,
     sort: Option<String>,
     after: Option<String>,
-    limit: Option<usize>,
+    limit: Option<NonZeroUsize>,
 }
 
 /// A page of integrations.
@@ -161,10 +161,10 @@ pub async fn list(
 pub async fn create(
     State(context): State<Context>,
     caller: Caller,
-    body: Result<Json<Body>, JsonRejection>,
+    body: Result<Sent<Body>, ApiError>,
 ) -> Result<Response, ApiError> {
     caller.may(Act::Administer)?;
-    let Json(body) = body?;
+    let Sent(body) = body?;
     let made = context.integrations.create(body.definition()).await?;
     caller
         .record(
@@ -202,13 +202,13 @@ pub async fn update(
     caller: Caller,
     Id(id): Id,
     headers: HeaderMap,
-    body: Result<Json<Body>, JsonRejection>,
+    body: Result<Sent<Body>, ApiError>,
 ) -> Result<Response, ApiError> {
     caller.may(Act::Administer)?;
     let id = IntegrationId(id);
     let before = context.integrations.get(id).await?;
     let version = Precondition::of(&headers)?.version(before.version)?;
-    let Json(body) = body?;
+    let Sent(body) = body?;
     let after = context.integrations.update(id, version, body.definition()).await?;
     caller
         .record(
@@ -246,37 +246,4 @@ pub async fn remove(
 
 fn subject(record: &ConsumerRecord) -> String {
     format!("integration/{}", record.integration.as_ref().map_or(0, |one| one.id.0))
-}
-
-/// Integration JSON (product.md 5): no secret, no token.
-pub fn shown(record: &ConsumerRecord) -> Value {
-    let Some(integration) = &record.integration else {
-        return Value::Null;
-    };
-    let definition = &integration.definition;
-    let (all, listed) = match &definition.grant {
-        Grant::All => (true, Vec::new()),
-        Grant::Listed(ids) => (false, ids.iter().collect()),
-    };
-    json!({
-        "id": integration.id,
-        "name": definition.name,
-        "email": definition.email,
-        "endpoint": definition.endpoint,
-        "identity_link_url": definition.identity_link_url,
-        "status": integration.status,
-        "setup": definition.setup,
-        "consumer_id": record.consumer.id,
-        "consumer_key": record.consumer.key,
-        "all_resources": all,
-        "resources": listed,
-        "signature_methods": definition.signature_methods,
-        "rsa_public_key": definition.rsa_public_key,
-        "two_legged": definition.two_legged,
-        "placements": definition.placements,
-        "callback_urls": definition.callback_urls,
-        "flags": definition.flags,
-        "created_at": integration.created_at,
-        "updated_at": integration.updated_at,
-    })
 }

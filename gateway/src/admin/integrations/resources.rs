@@ -2,9 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use axum::Json;
 use axum::extract::State;
-use axum::extract::rejection::JsonRejection;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::Response;
 use serde::Deserialize;
@@ -14,7 +12,7 @@ use token_store::{ConsumerRecord, Grant, IntegrationId};
 use super::super::Context;
 use super::super::access::{Act, Caller};
 use super::super::answer::{ApiError, json_of_version};
-use super::super::ask::{Id, Precondition};
+use super::super::ask::{Id, Octets, Precondition};
 use super::subject;
 use crate::authorize::resources::ALL;
 
@@ -29,35 +27,43 @@ pub async fn show(State(context): State<Context>, caller: Caller, Id(id): Id) ->
     ))
 }
 
-/// A list of ids, or `{"all": true}`.
+/// As an object: `{"all": true}`, or with `resources`. What [`show`] answers may be sent back.
 #[derive(Deserialize)]
-#[serde(untagged)]
-pub enum Granted {
-    /// Just these.
-    Listed(BTreeSet<String>),
-    /// Everything, or nothing.
-    All {
-        /// `true`
-        all: bool,
-    },
+#[serde(deny_unknown_fields)]
+pub struct Granted {
+    #[serde(default)]
+    all: bool,
+    resources: Option<BTreeSet<String>>,
 }
 
-/// Replaces what it may use.
+/// What a body grants. Without a word on resources it takes nothing away: that is [`ungrant`].
+fn grant_of(body: &Octets) -> Result<Grant, ApiError> {
+    let listed = if body.is_list() {
+        body.parse()?
+    } else {
+        let Granted { all, resources } = body.parse()?;
+        if all {
+            return Ok(Grant::All);
+        }
+        resources.ok_or_else(|| ApiError::required("resources"))?
+    };
+    Ok(if listed.contains(ALL) {
+        Grant::All
+    } else {
+        Grant::Listed(listed)
+    })
+}
+
+/// Replaces what it may use: a list of ids, or an object.
 pub async fn grant(
     State(context): State<Context>,
     caller: Caller,
     Id(id): Id,
     headers: HeaderMap,
-    body: Result<Json<Granted>, JsonRejection>,
+    body: Result<Octets, ApiError>,
 ) -> Result<Response, ApiError> {
     caller.may(Act::Administer)?;
-    let Json(body) = body?;
-    let grant = match body {
-        Granted::Listed(ids) if ids.contains(ALL) => Grant::All,
-        Granted::Listed(ids) => Grant::Listed(ids),
-        Granted::All { all: true } => Grant::All,
-        Granted::All { all: false } => Grant::Listed(BTreeSet::new()),
-    };
+    let grant = grant_of(&body?)?;
     set_grant(&context, &caller, IntegrationId(id), &headers, grant).await
 }
 

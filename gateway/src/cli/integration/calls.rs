@@ -87,11 +87,15 @@ async fn change(api: &Api, update: &Update) -> Result<Value, CallError> {
     api.call(Method::PUT, &path, Some(&body)).await
 }
 
-/// The path of one, found by its name where it isn't a number.
+/// The path of one: its number or, where that is nobody's, its name.
 async fn path(api: &Api, one: &One, verb: &str) -> Result<String, CallError> {
     let named = &one.integration;
     if named.parse::<u64>().is_ok() {
-        return Ok(format!("{INTEGRATIONS}/{named}{verb}"));
+        match api.call(Method::GET, &format!("{INTEGRATIONS}/{named}"), None).await {
+            Ok(_) => return Ok(format!("{INTEGRATIONS}/{named}{verb}")),
+            Err(CallError::Refused { status: 404, .. }) => {}
+            Err(error) => return Err(error),
+        }
     }
     let all = list(api, Some(named), None).await?;
     let mut found = all.as_array().into_iter().flatten();

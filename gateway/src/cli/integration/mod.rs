@@ -27,7 +27,7 @@ pub(super) struct Arguments {
 
 const EXAMPLES: &str = "\
 It signs in with the token in COUNTERSIGN_TOKEN, with COUNTERSIGN_ADMIN_USER and COUNTERSIGN_ADMIN_PASSWORD, or at a prompt.
-INTEGRATION is a number or a name.
+INTEGRATION is a number or a name; a name that is a number, too, counts where nobody has that number.
 
 Examples:
   countersign integration create --name Courier --resource Magento_Catalog::products
@@ -93,7 +93,7 @@ enum Command {
     RotateSecret {
         #[command(flatten)]
         one: One,
-        /// How long the old one is accepted
+        /// How long the old one is accepted, at most 90d
         #[arg(long, default_value = "24h", value_name = "DURATION")]
         grace: String,
     },

@@ -411,6 +411,35 @@ async fn another_gateway_knows_the_steps_from_the_record() {
     );
 }
 
+#[tokio::test]
+async fn a_token_that_is_in_use_was_exchanged_where_its_verifier_was_posted() {
+    let bench = Bench::new().await;
+    let callback = Callback::friendly().await;
+    let exchanged = bench.create(Some(callback.url())).await;
+    bench
+        .integrations
+        .activate(exchanged, None, Renewal::Keep)
+        .await
+        .unwrap();
+    bench
+        .partner_makes(exchanged, access("in use", false), Status::Active)
+        .await;
+    let told = async || {
+        let record = bench.integrations.get(exchanged).await.unwrap();
+        let events = Handshakes::default().of(&record);
+        events.into_iter().map(|event| event.step).collect::<Vec<_>>()
+    };
+
+    assert!(told().await.contains(&Step::AccessToken { refused: None }));
+
+    bench
+        .integrations
+        .activate(exchanged, Some(false), Renewal::Replace)
+        .await
+        .unwrap();
+    assert_eq!(told().await, [Step::TokensMade]);
+}
+
 #[test]
 fn what_is_remembered_of_handshakes_is_bounded() {
     let handshakes = Handshakes::default();
