@@ -42,6 +42,51 @@ async fn nobody_edits_or_deletes_it_by_hand() {
 }
 
 #[tokio::test]
+async fn what_the_configuration_does_is_audited() {
+    let redis = Server::start(Options::default()).await;
+    let shop = defining(&redis, &["Shop::a"]).start().await;
+    let made = only(&shop, |_| true).await;
+    redefine(&shop.gateway, &definition(&["Shop::b"]), "").await;
+    let anew = only(&shop, |one| one["status"] == "recreated").await;
+
+    let entries = eventually("both are audited", async || {
+        let of_configuration = |entry: &Value| entry["actor"] == "configuration";
+        let entries: Vec<Value> = shop.admin.audit().await.into_iter().filter(of_configuration).collect();
+        (entries.len() == 2).then_some(entries)
+    })
+    .await;
+
+    assert_eq!(
+        (&entries[0]["action"], &entries[0]["after"]),
+        (&json!("integration.created"), &made)
+    );
+    assert_eq!(
+        (&entries[1]["action"], &entries[1]["before"], &entries[1]["after"]),
+        (&json!("integration.recreated"), &made, &anew)
+    );
+}
+
+#[tokio::test]
+async fn what_the_configuration_no_longer_names_can_be_edited_and_deleted() {
+    let redis = Server::start(Options::default()).await;
+    let shop = defining(&redis, &["Shop::a"]).start().await;
+    let made = only(&shop, |_| true).await;
+    let path = format!("/integrations/{}", made["id"]);
+
+    redefine(
+        &shop.gateway,
+        &definition(&["Shop::a"]).replace("Courier", "Another"),
+        "",
+    )
+    .await;
+
+    let granted = shop.admin.put(&format!("{path}/resources"), &json!(["Shop::b"])).await;
+    let deleted = shop.admin.delete(&path).await;
+    assert_eq!((granted.status, deleted.status), (200, 200), "{}", deleted.text());
+    assert_eq!(shop.admin.get(&path).await.status, 404);
+}
+
+#[tokio::test]
 async fn a_changed_definition_makes_it_anew_and_ends_its_tokens_on_both_gateways() {
     let redis = Server::start(Options::default()).await;
     let shop = defining(&redis, &["Shop::a"]).start().await;

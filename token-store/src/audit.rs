@@ -9,7 +9,7 @@ use crate::UnixSeconds;
 pub struct NewAuditEntry {
     /// When.
     pub at: UnixSeconds,
-    /// Who: an account's name, `cli`, or `system`.
+    /// Who: an account's name, `cli`, or `configuration`.
     pub actor: String,
     /// From where: an address, or empty.
     pub origin: String,
@@ -33,6 +33,29 @@ pub struct AuditEntry {
     /// What happened.
     #[serde(flatten)]
     pub entry: NewAuditEntry,
+}
+
+/// What is kept beside the log: which entry was the last. The next one is numbered and bound by it, whatever became of the
+/// entries since, and that the last one is gone shows.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Last {
+    pub(crate) number: u64,
+    pub(crate) hash: String,
+}
+
+impl Last {
+    pub(crate) fn of(entry: &AuditEntry) -> Self {
+        Self {
+            number: entry.number,
+            hash: entry.hash.clone(),
+        }
+    }
+
+    /// The entry after `last`, which may be none.
+    pub(crate) fn then(last: Option<&Self>, entry: NewAuditEntry) -> AuditEntry {
+        let number = last.map_or(0, |last| last.number) + 1;
+        chained(last.map(|last| last.hash.as_str()), number, entry)
+    }
 }
 
 /// Numbers an entry and binds it to the one before.

@@ -240,10 +240,10 @@ pub trait Store: Send + Sync + 'static {
     /// Numbers, chains and appends.
     async fn append_audit(&self, entry: NewAuditEntry) -> Result<AuditEntry, StoreError>;
 
-    /// Entries with a number above `after`, in order, up to `limit`.
+    /// Entries with a number above `after`, in order, up to `limit`. One that is missing or can't be opened is left out.
     async fn audit(&self, after: u64, limit: usize) -> Result<Vec<AuditEntry>, StoreError>;
 
-    /// How many entries there are: the number of the last.
+    /// How many entries there are: the number of the last that was appended, whether it still stands or not.
     async fn audit_length(&self) -> Result<u64, StoreError>;
 
     // ---- events ----

@@ -44,12 +44,16 @@ pub(super) enum CallError {
     Connect { place: String, error: std::io::Error },
     #[error("the exchange broke: {0}")]
     Broken(String),
+    #[error("{0}")]
+    Audit(String),
     #[error("the admin API did not answer within {} s", TIMEOUT.as_secs())]
     Late,
     #[error("{message} ({status})")]
     Refused { status: u16, message: String },
     #[error("there is no integration with the name {0:?}")]
     NoSuchName(String),
+    #[error("there is no consumer with the key {0:?}")]
+    NoSuchConsumer(String),
     #[error("there is no admin account with the name or number {0:?}")]
     NoSuchAccount(String),
     #[error("nobody is signed in: {0}")]

@@ -5,8 +5,10 @@
 
 use std::time::Duration;
 
-use token_store::{ConsumerRecord, Grant, NewIntegration, Setup, Status};
+use serde_json::Value;
+use token_store::{ConsumerRecord, Grant, NewAuditEntry, NewIntegration, Setup, Status};
 
+use super::shown::shown;
 use super::{Failure, Integrations, Next};
 use crate::live::Live;
 use crate::random;
@@ -88,7 +90,8 @@ impl Integrations {
     pub async fn configure(&self, definition: NewIntegration) -> Result<Configured, Failure> {
         let definition = self.normalised(definition);
         let Some(record) = self.store.consumer_by_name(&definition.name).await? else {
-            self.create(definition).await?;
+            let made = self.create(definition).await?;
+            self.note("integration.created", Value::Null, &made).await?;
             return Ok(Configured::Made);
         };
         let Some(integration) = &record.integration else {
@@ -105,7 +108,8 @@ impl Integrations {
             .delete_consumer(record.consumer.id, Some(record.version))
             .await?;
         let made = self.create(definition).await?;
-        self.mark_recreated(&made).await?;
+        let made = self.mark_recreated(made).await?;
+        self.note("integration.recreated", shown(&record), &made).await?;
         Ok(Configured::Recreated)
     }
 
@@ -117,15 +121,30 @@ impl Integrations {
         definition
     }
 
-    async fn mark_recreated(&self, made: &ConsumerRecord) -> Result<(), Failure> {
+    async fn mark_recreated(&self, made: ConsumerRecord) -> Result<ConsumerRecord, Failure> {
         let Some(id) = made.integration.as_ref().map(|one| one.id) else {
-            return Ok(());
+            return Ok(made);
         };
         self.change(id, None, |record, now| {
             super::activation::set_status(record, Status::Recreated, now);
             Ok(Next::Write)
         })
-        .await?;
+        .await
+    }
+
+    /// Nobody called: the configuration did it.
+    async fn note(&self, action: &str, before: Value, made: &ConsumerRecord) -> Result<(), Failure> {
+        let id = made.integration.as_ref().map_or(0, |one| one.id.0);
+        let entry = NewAuditEntry {
+            at: self.clock.now(),
+            actor: "configuration".to_owned(),
+            origin: String::new(),
+            action: action.to_owned(),
+            subject: format!("integration/{id}"),
+            before,
+            after: shown(made),
+        };
+        self.store.append_audit(entry).await?;
         Ok(())
     }
 }

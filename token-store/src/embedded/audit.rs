@@ -1,11 +1,11 @@
 //! The audit log.
 
-use redb::{ReadTransaction, ReadableTable as _, ReadableTableMetadata as _, WriteTransaction};
+use redb::{ReadTransaction, ReadableTable, WriteTransaction};
 
-use super::tables::AUDIT;
+use super::Fault;
+use super::tables::{AUDIT, META};
 use super::writer::Changes;
-use super::{Fault, next_number};
-use crate::audit::chained;
+use crate::audit::Last;
 use crate::codec::{decode, encode};
 use crate::seal::Sealer;
 use crate::{AuditEntry, NewAuditEntry, StoreError};
@@ -19,22 +19,39 @@ pub(super) fn append(
     sealer: &Sealer,
     entry: NewAuditEntry,
 ) -> Result<(AuditEntry, Changes), StoreError> {
-    let number = next_number(transaction, "audit")?;
     let mut table = transaction.open_table(AUDIT).fault()?;
-    let before: Option<AuditEntry> = match number - 1 {
-        0 => None,
-        last => {
-            let row = table.get(last).fault()?;
-            row.map(|row| decode(sealer, &row_name(last), row.value()))
-                .transpose()?
-        }
-    };
-    let entry = chained(before.as_ref().map(|one| one.hash.as_str()), number, entry);
-    let row = encode(sealer, &row_name(number), &entry)?;
-    table.insert(number, row.as_slice()).fault()?;
+    let mut meta = transaction.open_table(META).fault()?;
+    let last = last(&meta, &table, sealer)?;
+    let entry = Last::then(last.as_ref(), entry);
+    let row = encode(sealer, &row_name(entry.number), &entry)?;
+    table.insert(entry.number, row.as_slice()).fault()?;
+    let row = encode(sealer, LAST, &Last::of(&entry))?;
+    meta.insert(LAST, row.as_slice()).fault()?;
     Ok((entry, Vec::new()))
 }
 
+/// Which entry was the last. Where that is not kept or damaged, what stands has to do, or nobody could change anything any
+/// more.
+fn last(
+    meta: &impl ReadableTable<&'static str, &'static [u8]>,
+    entries: &impl ReadableTable<u64, &'static [u8]>,
+    sealer: &Sealer,
+) -> Result<Option<Last>, StoreError> {
+    if let Some(row) = meta.get(LAST).fault()?
+        && let Ok(last) = decode(sealer, LAST, row.value())
+    {
+        return Ok(Some(last));
+    }
+    let Some((number, row)) = entries.last().fault()? else {
+        return Ok(None);
+    };
+    let number = number.value();
+    let entry: Result<AuditEntry, StoreError> = decode(sealer, &row_name(number), row.value());
+    let hash = entry.map(|entry| entry.hash).unwrap_or_default();
+    Ok(Some(Last { number, hash }))
+}
+
+/// An entry that can't be opened is left out: its number shows that.
 pub(super) fn read(
     transaction: &ReadTransaction,
     sealer: &Sealer,
@@ -42,16 +59,62 @@ pub(super) fn read(
     limit: usize,
 ) -> Result<Vec<AuditEntry>, StoreError> {
     let table = transaction.open_table(AUDIT).fault()?;
-    let range = table.range(after.saturating_add(1)..).fault()?;
-    range
-        .take(limit)
-        .map(|row| {
-            let (number, row) = row.fault()?;
-            decode(sealer, &row_name(number.value()), row.value())
-        })
-        .collect()
+    let mut entries = Vec::new();
+    for row in table.range(after.saturating_add(1)..).fault()? {
+        if entries.len() >= limit {
+            break;
+        }
+        let (number, row) = row.fault()?;
+        let number = number.value();
+        if let Ok(entry) = decode(sealer, &row_name(number), row.value()) {
+            entries.push(entry);
+        } else {
+            tracing::warn!(number, "an audit entry can't be opened");
+        }
+    }
+    Ok(entries)
 }
 
-pub(super) fn length(transaction: &ReadTransaction) -> Result<u64, StoreError> {
-    transaction.open_table(AUDIT).fault()?.len().fault()
+pub(super) fn length(transaction: &ReadTransaction, sealer: &Sealer) -> Result<u64, StoreError> {
+    let meta = transaction.open_table(META).fault()?;
+    let table = transaction.open_table(AUDIT).fault()?;
+    Ok(last(&meta, &table, sealer)?.map_or(0, |last| last.number))
+}
+
+/// The row of [`META`] that tells which entry was the last.
+const LAST: &str = "audit:last";
+
+#[cfg(test)]
+mod tests {
+    use super::super::Embedded;
+    use super::*;
+    use crate::Store as _;
+    use crate::audit::follows;
+    use crate::contract::make::{THEN, entry};
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn an_entry_that_went_or_was_damaged_is_left_out_and_the_log_goes_on() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Embedded::open(folder.path(), &[], THEN).unwrap();
+        for turn in 0..4 {
+            store.append_audit(entry(&turn.to_string())).await.unwrap();
+        }
+        let whole = store.audit(0, 10).await.unwrap();
+
+        let damage = store.write(|transaction, _| {
+            let mut table = transaction.open_table(AUDIT).fault()?;
+            table.remove(2).fault()?;
+            table.insert(3, b"damaged".as_slice()).fault()?;
+            table.remove(4).fault()?;
+            Ok(((), Vec::new()))
+        });
+        damage.await.unwrap();
+
+        assert_eq!(store.audit(0, 10).await.unwrap(), whole[..1]);
+        assert_eq!(store.audit_length().await.unwrap(), 4);
+        let next = store.append_audit(entry("next")).await.unwrap();
+        assert_eq!(next.number, 5);
+        assert!(follows(Some(&whole[3].hash), &next));
+        assert_eq!(store.audit(0, 2).await.unwrap(), [whole[0].clone(), next]);
+    }
 }

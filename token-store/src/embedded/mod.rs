@@ -355,7 +355,7 @@ impl Store for Embedded {
     }
 
     async fn audit_length(&self) -> Result<u64, StoreError> {
-        self.read(|transaction, _| audit::length(transaction))
+        self.read(audit::length)
     }
 
     async fn tell_user_token(&self, token: &UserToken) -> Result<(), StoreError> {

@@ -20,7 +20,7 @@
 //! | `{countersign}:secrets` | hash: name → sealed secret that all gateways share |
 //! | `{countersign}:accounts:KIND`, `:account-names:KIND` | hashes: number → sealed account; name → number |
 //! | `{countersign}:lockouts`, `:lockouts-until` | hash: kind and name → `count:expiry`; sorted set of the same by expiry |
-//! | `{countersign}:audit` | hash: number → sealed entry |
+//! | `{countersign}:audit` | hash: number → sealed entry; `last` → sealed number and hash of the last |
 //! | `{countersign}:events` | stream: `id`, `event`, `at`, `data` (JSON) of what happened, cut to about `events.log` entries |
 //! | `{countersign}:outbox:WEBHOOK`, `:outbox-order:WEBHOOK`, `:outbox-due:WEBHOOK` | hash: event id → sealed delivery; sorted sets of ids: by themselves, and by when they are due |
 //! | `{countersign}:dead`, `:dead-order` | hash: event id and webhook → sealed delivery that was given up; sorted set of the same |

@@ -1,5 +1,6 @@
-//! What only Redis promises: set-up, outages, and that nothing is served twice whatever happens to the server.
+//! What only Redis promises: set-up, outages, damage, and that nothing is served twice whatever happens to the server.
 
+mod audit;
 mod loss;
 mod outage;
 mod setup;
