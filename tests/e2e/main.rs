@@ -23,6 +23,7 @@ mod conformance;
 mod console;
 mod console_forms;
 mod console_sessions;
+mod customers;
 mod delegation;
 mod events;
 mod events_faults;

@@ -198,6 +198,18 @@ pub trait Store: Send + Sync + 'static {
     /// Makes an account. `None`: the name is taken.
     async fn create_account(&self, new: NewAccount, now: UnixSeconds) -> Result<Option<Account>, StoreError>;
 
+    /// Makes an account with a number that somebody else gave it, as a customer's is the storefront's. `None`: the name or
+    /// the number is taken. Numbers that are given later by [`Store::create_account`] are greater.
+    async fn create_account_as(
+        &self,
+        id: AccountId,
+        new: NewAccount,
+        now: UnixSeconds,
+    ) -> Result<Option<Account>, StoreError>;
+
+    /// Deletes an account; `version` compares unless `None`. Its tokens stand: [`Store::revoke_user_tokens`].
+    async fn delete_account(&self, kind: UserKind, id: AccountId, version: Option<u64>) -> Result<Put, StoreError>;
+
     /// By number.
     async fn account(&self, kind: UserKind, id: AccountId) -> Result<Option<Arc<Account>>, StoreError>;
 

@@ -9,6 +9,7 @@ pub mod answer;
 pub mod ask;
 pub mod audit;
 pub mod consumers;
+pub mod customers;
 pub mod events;
 pub mod explain;
 pub mod integrations;
@@ -189,6 +190,8 @@ fn api() -> Router<Context> {
         .route("/admins/{id}/totp", post(accounts::enrol).delete(accounts::remove_totp))
         .route("/admins/{id}/totp/confirm", post(accounts::confirm))
         .route("/admins/{id}/tokens", delete(accounts::revoke))
+        .route("/customers", get(customers::list).post(customers::create))
+        .route("/customers/{id}", get(customers::show).delete(customers::remove))
         .route("/customers/{id}/tokens", delete(accounts::revoke_customer))
         .route("/resources", get(status::resources))
         .route("/routes", get(routing::routes))

@@ -148,7 +148,7 @@ fn build(Read { root, is_whole }: Read, environment: &Environment, faults: Vec<F
 const PREFIX: &str = "COUNTERSIGN_";
 
 /// Variables that commands read, not the configuration.
-const OF_COMMANDS: [&str; 8] = [
+const OF_COMMANDS: [&str; 9] = [
     "COUNTERSIGN_TOKEN",
     "COUNTERSIGN_CONSUMER_KEY",
     "COUNTERSIGN_CONSUMER_SECRET",
@@ -156,5 +156,6 @@ const OF_COMMANDS: [&str; 8] = [
     "COUNTERSIGN_TOKEN_SECRET",
     "COUNTERSIGN_ADMIN_USER",
     "COUNTERSIGN_ADMIN_PASSWORD",
+    "COUNTERSIGN_CUSTOMER_PASSWORD",
     "COUNTERSIGN_CONFIG",
 ];

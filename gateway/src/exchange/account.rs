@@ -1,4 +1,4 @@
-//! Admin accounts: made, changed, withdrawn. The admin API works through this, and the command line where no gateway runs.
+//! Accounts: made, changed, withdrawn; admins', and those of customers where their passwords are kept here. The admin API works through this, and the command line where no gateway runs.
 //!
 //! Whatever ends an account's use ends its tokens, too, everywhere at once: the account first, so that no sign-in that is
 //! under way can leave a token behind.
@@ -14,6 +14,7 @@ use token_store::{
 use super::password::{HashFailed, Passwords};
 use super::{recovery, totp};
 use crate::clock::Clock;
+use crate::integration::definition::{is_email, is_unseen};
 use crate::random::NoRandomness;
 
 /// Makes and changes admin accounts.
@@ -34,6 +35,16 @@ pub struct Creation {
     pub role: Role,
     /// Its e-mail address, may be empty.
     pub email: String,
+}
+
+/// What a new customer account is made from.
+pub struct Customer {
+    /// The storefront's number.
+    pub id: AccountId,
+    /// The e-mail address, by which customers sign in.
+    pub username: String,
+    /// What they sign in with.
+    pub password: Secret,
 }
 
 /// What is handed out for a second factor, once.
@@ -68,6 +79,9 @@ pub enum AccountError {
     /// Another one has that name.
     #[error("An account with the name \"{0}\" exists.")]
     Exists(String),
+    /// Another customer has that name or that number.
+    #[error("A customer with this number or e-mail address exists.")]
+    CustomerExists,
     /// It changed since it was read.
     #[error("It was changed meanwhile. Read it again and repeat the change.")]
     Changed,
@@ -119,6 +133,60 @@ impl Accounts {
         let username = new.username.clone();
         let made = self.store.create_account(new, self.clock.now()).await?;
         made.ok_or(AccountError::Exists(username))
+    }
+
+    /// Makes a customer's, with the storefront's number: what `[tokens.customer] credentials = "local"` asks.
+    pub async fn create_customer(&self, new: Customer) -> Result<Account, AccountError> {
+        if !(1..=u64::from(u32::MAX)).contains(&new.id.0) {
+            return Err(AccountError::Invalid(
+                "id: the storefront's number, from 1 to 4294967295",
+            ));
+        }
+        if !is_email(&new.username) {
+            return Err(AccountError::Invalid(
+                "username: an e-mail address of at most 254 characters, as name@example.com",
+            ));
+        }
+        check_password(&new.password)?;
+        let account = NewAccount {
+            kind: UserKind::Customer,
+            email: new.username.clone(),
+            username: new.username,
+            password_hash: self.passwords.hash(&new.password).await?,
+            role: Role::Viewer,
+            active: true,
+            resources: None,
+            totp: None,
+        };
+        let made = self.store.create_account_as(new.id, account, self.clock.now()).await?;
+        made.ok_or(AccountError::CustomerExists)
+    }
+
+    /// A customer's, by number.
+    pub async fn customer(&self, id: AccountId) -> Result<Arc<Account>, AccountError> {
+        let found = self.store.account(UserKind::Customer, id).await?;
+        found.ok_or(AccountError::Unknown)
+    }
+
+    /// All customers', by number.
+    pub async fn customers(&self) -> Result<Vec<Account>, AccountError> {
+        Ok(self.store.accounts(UserKind::Customer).await?)
+    }
+
+    /// Deletes a customer's; their tokens end.
+    pub async fn delete_customer(&self, id: AccountId, version: Option<u64>) -> Result<(), AccountError> {
+        match self.store.delete_account(UserKind::Customer, id, version).await? {
+            Put::Done(_) => {}
+            Put::Changed | Put::NameTaken => {
+                self.customer(id).await?;
+                return Err(AccountError::Changed);
+            }
+        }
+        let (kind, id) = (UserKind::Customer, id.0);
+        self.store
+            .revoke_user_tokens(User { kind, id }, self.clock.now())
+            .await?;
+        Ok(())
     }
 
     /// By number.
@@ -281,13 +349,23 @@ pub fn shown(account: &Account) -> Value {
     })
 }
 
+/// A customer's account without its password.
+pub fn shown_customer(account: &Account) -> Value {
+    json!({
+        "id": account.id,
+        "username": account.definition.username,
+        "created_at": account.created_at,
+        "updated_at": account.updated_at,
+    })
+}
+
 /// What a name must be.
 pub fn check_name(username: &str) -> Result<(), AccountError> {
     let plain = !username.is_empty()
         && username.chars().count() <= 255
-        && !username.chars().any(|one| one.is_control() || one.is_whitespace());
+        && !username.chars().any(|one| is_unseen(one) || one.is_whitespace());
     plain.then_some(()).ok_or(AccountError::Invalid(
-        "username: from 1 to 255 characters, none of them white space",
+        "username: from 1 to 255 characters, none of them white space or a control character (nor of writing direction)",
     ))
 }
 
@@ -300,10 +378,11 @@ pub fn check_password(password: &Secret) -> Result<(), AccountError> {
 }
 
 fn check_email(email: &str) -> Result<(), AccountError> {
-    let plain = email.chars().count() <= 254 && !email.chars().any(|one| one.is_control() || one.is_whitespace());
-    plain.then_some(()).ok_or(AccountError::Invalid(
-        "email: at most 254 characters, none of them white space",
-    ))
+    (email.is_empty() || is_email(email))
+        .then_some(())
+        .ok_or(AccountError::Invalid(
+            "email: an e-mail address of at most 254 characters, as name@example.com",
+        ))
 }
 
 const TRIES: u32 = 20;

@@ -195,8 +195,12 @@ impl SignIns {
             return Ok(true);
         };
         let before = &account.definition;
-        let now = self.store.account_by_name(before.kind, &before.username).await?;
-        Ok(now.is_none_or(|now| {
+        let now = match self.store.account_by_name(before.kind, &before.username).await? {
+            Some(now) => Some(now),
+            // Renamed, or deleted.
+            None => self.store.account(before.kind, account.id).await?,
+        };
+        Ok(now.is_some_and(|now| {
             let now = &now.definition;
             now.active && now.password_hash == before.password_hash
         }))

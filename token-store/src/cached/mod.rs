@@ -343,6 +343,19 @@ impl Store for Cached {
         self.inner.create_account(new, now).await
     }
 
+    async fn create_account_as(
+        &self,
+        id: AccountId,
+        new: NewAccount,
+        now: UnixSeconds,
+    ) -> Result<Option<Account>, StoreError> {
+        self.inner.create_account_as(id, new, now).await
+    }
+
+    async fn delete_account(&self, kind: UserKind, id: AccountId, version: Option<u64>) -> Result<Put, StoreError> {
+        self.inner.delete_account(kind, id, version).await
+    }
+
     async fn account(&self, kind: UserKind, id: AccountId) -> Result<Option<Arc<Account>>, StoreError> {
         if let Some(found) = self.in_memory(&self.kept.accounts, &(kind, id.0)) {
             return Ok(Some(found));

@@ -4,6 +4,7 @@
 //! A property is given two handles to one store, as two gateways have them. Where one process has only one store
 //! (embedded), the handles are that store, or two caches in front of it.
 
+mod accounts;
 mod changes;
 mod consumers;
 mod delegated;
@@ -186,6 +187,12 @@ macro_rules! whole_contract {
                 an_account_s_update_is_read_whole
                 a_renamed_account_is_found_by_its_new_name_only
                 of_racing_updates_of_an_account_one_is_done
+            }
+            accounts {
+                an_account_is_made_with_the_number_that_was_brought
+                neither_name_nor_number_is_taken_twice
+                of_many_with_one_number_one_is_made
+                a_deleted_account_is_gone_everywhere_and_its_name_free
             }
             revocations {
                 every_token_is_met_in_the_pages_of_a_list

@@ -291,7 +291,22 @@ impl Store for Embedded {
     }
 
     async fn create_account(&self, new: NewAccount, now: UnixSeconds) -> Result<Option<Account>, StoreError> {
-        self.write(move |transaction, sealer| users::create_account(transaction, sealer, new, now))
+        self.write(move |transaction, sealer| users::create_account(transaction, sealer, (None, new), now))
+            .await
+    }
+
+    async fn create_account_as(
+        &self,
+        id: AccountId,
+        new: NewAccount,
+        now: UnixSeconds,
+    ) -> Result<Option<Account>, StoreError> {
+        self.write(move |transaction, sealer| users::create_account(transaction, sealer, (Some(id.0), new), now))
+            .await
+    }
+
+    async fn delete_account(&self, kind: UserKind, id: AccountId, version: Option<u64>) -> Result<Put, StoreError> {
+        self.write(move |transaction, sealer| users::delete_account(transaction, sealer, (kind, id.0), version))
             .await
     }
 

@@ -6,8 +6,8 @@ use redb::{ReadTransaction, ReadableTable as _, Table, WriteTransaction};
 
 use super::events::Pen;
 use super::tables::{
-    ACCOUNT_NAMES, ACCOUNTS, AFTER_ALL_DIGESTS, LOCKOUTS, LOCKOUTS_UNTIL, REVOKED_BEFORE, USER_TOKENS, USER_TOKENS_OF,
-    USER_TOKENS_UNTIL,
+    ACCOUNT_NAMES, ACCOUNTS, AFTER_ALL_DIGESTS, COUNTERS, LOCKOUTS, LOCKOUTS_UNTIL, REVOKED_BEFORE, USER_TOKENS,
+    USER_TOKENS_OF, USER_TOKENS_UNTIL,
 };
 use super::writer::Changes;
 use super::{Fault, next_number};
@@ -237,7 +237,7 @@ pub(super) fn sweep_tokens(
 pub(super) fn create_account(
     transaction: &WriteTransaction,
     sealer: &Sealer,
-    new: NewAccount,
+    (id, new): (Option<u64>, NewAccount),
     now: UnixSeconds,
 ) -> Result<(Option<Account>, Changes), StoreError> {
     let kind = new.kind;
@@ -245,7 +245,17 @@ pub(super) fn create_account(
     if names.get((kind_number(kind), new.username.as_str())).fault()?.is_some() {
         return Ok((None, Vec::new()));
     }
-    let id = next_number(transaction, kind_name(kind))?;
+    let mut table = transaction.open_table(ACCOUNTS).fault()?;
+    let id = match id {
+        None => next_number(transaction, kind_name(kind))?,
+        Some(id) => {
+            if table.get((kind_number(kind), id)).fault()?.is_some() {
+                return Ok((None, Vec::new()));
+            }
+            passed(transaction, kind_name(kind), id)?;
+            id
+        }
+    };
     names.insert((kind_number(kind), new.username.as_str()), id).fault()?;
     let account = Account {
         id: AccountId(id),
@@ -255,13 +265,40 @@ pub(super) fn create_account(
         definition: new,
     };
     let row = encode(sealer, &account_row(kind, id), &account)?;
-    transaction
-        .open_table(ACCOUNTS)
-        .fault()?
-        .insert((kind_number(kind), id), row.as_slice())
-        .fault()?;
+    table.insert((kind_number(kind), id), row.as_slice()).fault()?;
     let change = changed(&account);
     Ok((Some(account), vec![change]))
+}
+
+/// A number that was brought along is not given again.
+fn passed(transaction: &WriteTransaction, of: &str, number: u64) -> Result<(), StoreError> {
+    let mut counters = transaction.open_table(COUNTERS).fault()?;
+    let last = counters.get(of).fault()?.map_or(0, |last| last.value());
+    counters.insert(of, last.max(number)).fault()?;
+    Ok(())
+}
+
+pub(super) fn delete_account(
+    transaction: &WriteTransaction,
+    sealer: &Sealer,
+    (kind, id): (UserKind, u64),
+    version: Option<u64>,
+) -> Result<(Put, Changes), StoreError> {
+    let mut table = transaction.open_table(ACCOUNTS).fault()?;
+    let before: Option<Account> = table
+        .get((kind_number(kind), id))
+        .fault()?
+        .map(|row| decode(sealer, &account_row(kind, id), row.value()))
+        .transpose()?;
+    let Some(before) = before.filter(|before| version.is_none_or(|version| version == before.version)) else {
+        return Ok((Put::Changed, Vec::new()));
+    };
+    table.remove((kind_number(kind), id)).fault()?;
+    let mut names = transaction.open_table(ACCOUNT_NAMES).fault()?;
+    names
+        .remove((kind_number(kind), before.definition.username.as_str()))
+        .fault()?;
+    Ok((Put::Done(before.version + 1), vec![changed(&before)]))
 }
 
 pub(super) fn account(

@@ -246,6 +246,19 @@ impl Store for Redis {
         users::create_account(&self.records, new, now).await
     }
 
+    async fn create_account_as(
+        &self,
+        id: AccountId,
+        new: NewAccount,
+        now: UnixSeconds,
+    ) -> Result<Option<Account>, StoreError> {
+        users::create_account_as(&self.records, id, new, now).await
+    }
+
+    async fn delete_account(&self, kind: UserKind, id: AccountId, version: Option<u64>) -> Result<Put, StoreError> {
+        users::delete_account(&self.records, (kind, id.0), version).await
+    }
+
     async fn account(&self, kind: UserKind, id: AccountId) -> Result<Option<Arc<Account>>, StoreError> {
         Ok(users::account(&self.records, kind, id.0).await?.map(Arc::new))
     }

@@ -222,6 +222,64 @@ pub(super) async fn create_account(
     Ok(done.then_some(account))
 }
 
+pub(super) async fn create_account_as(
+    records: &Records,
+    id: AccountId,
+    new: NewAccount,
+    now: UnixSeconds,
+) -> Result<Option<Account>, StoreError> {
+    let kind = new.kind;
+    let account = Account {
+        id,
+        version: 1,
+        created_at: now,
+        updated_at: now,
+        definition: new,
+    };
+    loop {
+        let calls = Calls::default().add("HGET", keys::COUNTERS, &[kind_name(kind).as_bytes()]);
+        let last: Option<u64> = records.call_one(&calls).await?;
+        let mut commit = Commit::default();
+        commit.expect(&keys::account_names(kind), &account.definition.username, None);
+        commit.expect(&keys::accounts(kind), &id.0.to_string(), None);
+        let counter = commit.expect(keys::COUNTERS, kind_name(kind), last.map(number).as_deref());
+        write_account(records, &mut commit, &account)?;
+        if last.unwrap_or_default() < id.0 {
+            // A number that was brought along is not given again.
+            let words: [&[u8]; 2] = [kind_name(kind).as_bytes(), &number(id.0)];
+            commit.write("HSET", keys::COUNTERS, &words);
+        }
+        match records.commit(&commit, &[changed(&account)]).await? {
+            Committed::Done => return Ok(Some(account)),
+            Committed::Refused(place) if place == counter => {}
+            Committed::Refused(_) => return Ok(None),
+        }
+    }
+}
+
+pub(super) async fn delete_account(
+    records: &Records,
+    (kind, id): (UserKind, u64),
+    version: Option<u64>,
+) -> Result<Put, StoreError> {
+    let (table, name) = (keys::accounts(kind), account_row(kind, id));
+    loop {
+        let before = records.row::<Account>(&table, &id.to_string(), &name).await?;
+        let is_meant = |before: &Account| version.is_none_or(|version| version == before.version);
+        let Some((row, before)) = before.filter(|(_, before)| is_meant(before)) else {
+            return Ok(Put::Changed);
+        };
+        let mut commit = Commit::default();
+        commit.expect(&table, &id.to_string(), Some(&row));
+        commit.write("HDEL", &table, &[&number(id)]);
+        let username = before.definition.username.as_bytes();
+        commit.write("HDEL", &keys::account_names(kind), &[username]);
+        if records.commit(&commit, &[changed(&before)]).await? == Committed::Done {
+            return Ok(Put::Done(before.version + 1));
+        }
+    }
+}
+
 fn write_account(records: &Records, commit: &mut Commit, account: &Account) -> Result<(), StoreError> {
     let (kind, id) = (account.definition.kind, account.id.0);
     let row = records.seal(&account_row(kind, id), account)?;

@@ -75,10 +75,10 @@ pub(super) const CALLS: &[Call] = &[
     .answers(200, "Integration"),
     Call::post(
         "/integrations/{id}/rotate-secret",
-        "A new consumer secret; the old one is accepted for the grace.",
+        "A new consumer secret; the old one is accepted for the grace, 24h unless given, at most 90d.",
     )
     .admin()
-    .takes("Rotation")
+    .may_take("Rotation")
     .answers(200, "Rotated"),
     Call::get(
         "/integrations/{id}/handshake",
@@ -123,10 +123,10 @@ pub(super) const CALLS: &[Call] = &[
         .answers(200, "Existed"),
     Call::post(
         "/consumers/{id}/verifier",
-        "Post keys and verifier to an endpoint; answers the verifier.",
+        "Post keys and verifier to an endpoint; answers the verifier. 409 where an access token stands.",
     )
     .admin()
-    .takes("Posting")
+    .may_take("Posting")
     .answers(200, "Verifier"),
     // Accounts and users.
     Call::get("/admins", "Admin accounts.").listing("Admin"),
@@ -168,6 +168,24 @@ pub(super) const CALLS: &[Call] = &[
     Call::delete("/admins/{id}/tokens", "End all tokens of an admin.")
         .operator()
         .answers(200, "Revoked"),
+    Call::get("/customers", "Customer accounts that are kept here.")
+        .listing("Customer")
+        .asks(&["after", "limit"]),
+    Call::post(
+        "/customers",
+        "Create a customer account with the storefront's number; 409 where number or e-mail address is taken.",
+    )
+    .admin()
+    .takes("CustomerInput")
+    .answers(201, "Customer"),
+    Call::get("/customers/{id}", "One account, with its version as ETag.").answers(200, "Customer"),
+    Call::delete(
+        "/customers/{id}",
+        "Delete it, and end the customer's tokens; answers what it was.",
+    )
+    .admin()
+    .if_match()
+    .answers(200, "Customer"),
     Call::delete("/customers/{id}/tokens", "End all tokens of a customer.")
         .operator()
         .answers(200, "Revoked"),

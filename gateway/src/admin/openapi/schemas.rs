@@ -7,6 +7,7 @@ pub(super) fn all() -> Value {
     let groups = [
         integrations(),
         consumers(),
+        customers(),
         users(),
         routing(),
         configuration(),
@@ -136,7 +137,7 @@ fn integrations() -> Group {
             ("identity_link_url?", text()),
         ],
     );
-    let all = json!({ "type": "object", "required": ["all"], "properties": { "all": flag() } });
+    let all = json!({ "type": "object", "properties": { "all": flag(), "resources": texts() } });
     vec![
         object("Integration", &answered),
         object("IntegrationInput", &input),
@@ -193,9 +194,20 @@ fn consumers() -> Group {
         object("Credentials", &shown),
         object("Making", &[("clear?", flag())]),
         ("Existed".to_owned(), flag()),
-        object("Posting", &[("endpoint", text())]),
+        object("Posting", &[("endpoint?", maybe_text())]),
         object("Verifier", &[("verifier", credential())]),
     ]
+}
+
+fn customers() -> Group {
+    let customer = [
+        ("id", number()),
+        ("username", text()),
+        ("created_at", number()),
+        ("updated_at", number()),
+    ];
+    let input = [("id", number()), ("username", text()), ("password", text())];
+    vec![object("Customer", &customer), object("CustomerInput", &input)]
 }
 
 fn users() -> Group {
