@@ -264,6 +264,81 @@ async fn accounts_are_managed_beside_a_running_gateway_and_where_none_runs() {
 }
 
 #[tokio::test]
+async fn a_consumer_lives_its_life_by_command() {
+    let shop = Shop::new().start().await;
+    let told = |arguments: &[&str]| {
+        let told = tell(&shop, arguments);
+        assert_eq!(told.code, Some(0), "{arguments:?}: {}", told.err);
+        told.out
+    };
+    let made = told(&["consumer", "create", "--name", "Probe", "--format", "json"]);
+    let made: serde_json::Value = serde_json::from_str(&made).unwrap();
+    let (id, key) = (made["id"].to_string(), made["key"].as_str().unwrap());
+
+    assert!(told(&["consumer", "show", &id]).contains(key));
+    assert!(told(&["consumer", "show", key]).contains("Probe"));
+    let endpoint = shop.partner.endpoint();
+    assert!(told(&["consumer", "verifier", &id, "--endpoint", &endpoint]).starts_with("verifier"));
+    assert_eq!(shop.partner.posts(&endpoint).len(), 1);
+    let refused = tell(&shop, &["consumer", "access-token", &id, "--make"]);
+    assert_eq!(refused.code, Some(1), "{}", refused.err);
+    let credentials = told(&["consumer", "access-token", &id, "--make", "--replace"]);
+    assert!(credentials.contains("access_token_secret"), "{credentials}");
+    assert!(told(&["consumer", "access-token", key]).contains("access_token_secret"));
+    assert_eq!(told(&["consumer", "access-token", &id, "--end"]), "its token ended\n");
+    assert_eq!(told(&["consumer", "access-token", &id, "--end"]), "it had no token\n");
+    told(&["consumer", "delete", &id]);
+    let gone = tell(&shop, &["consumer", "show", key]);
+    assert_eq!(
+        (gone.code, gone.err.contains("no consumer")),
+        (Some(1), true),
+        "{}",
+        gone.err
+    );
+}
+
+#[tokio::test]
+async fn a_customer_is_made_by_command_with_a_password_from_stdin() {
+    let shop = Shop::new().start().await;
+    let create = |input| {
+        let run = Run::within(shop.gateway.folder()).given(input);
+        let who = ["--id", "7", "--username", "roni@example.com"];
+        run.told(&[&["customer", "create", "-c", "countersign.toml"][..], &who].concat())
+    };
+
+    let (short, made, again) = (
+        create("short\n"),
+        create("a long password\n"),
+        create("a long password\n"),
+    );
+
+    assert_eq!(
+        (short.code, made.code, again.code),
+        (Some(2), Some(0), Some(1)),
+        "{}",
+        made.err
+    );
+    assert!(made.out.contains("number 7"), "{}", made.out);
+    let body = serde_json::json!({ "username": "roni@example.com", "password": "a long password" });
+    let call = Call::post("/rest/V1/integration/customer/token").json(&body);
+    assert_eq!(call.send(&shop.gateway).await.status, 200);
+    assert_eq!(tell(&shop, &["customer", "delete", "7"]).code, Some(0));
+    let call = Call::post("/rest/V1/integration/customer/token").json(&body);
+    assert_eq!(call.send(&shop.gateway).await.status, 401);
+}
+
+#[tokio::test]
+async fn an_integration_whose_name_is_a_number_is_found_by_it() {
+    let shop = Shop::new().start().await;
+    shop.integration().with("name", "2024").created().await;
+
+    let shown = tell(&shop, &["integration", "show", "2024", "--format", "json"]);
+
+    assert_eq!(shown.code, Some(0), "{}", shown.err);
+    assert!(shown.out.contains("\"name\": \"2024\""), "{}", shown.out);
+}
+
+#[tokio::test]
 async fn tokens_are_listed_and_ended_by_command() {
     let shop = Shop::new().start().await;
     let holds = async || shop.admin.get("/admins").await.status == 200;

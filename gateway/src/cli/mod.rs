@@ -5,6 +5,7 @@ mod api;
 mod audit;
 mod check;
 mod config;
+mod consumer;
 mod customer;
 mod doctor;
 mod event;
@@ -55,6 +56,7 @@ enum Command {
     #[command(subcommand)]
     Admin(admin::Command),
     Integration(integration::Arguments),
+    Consumer(consumer::Arguments),
     Token(token::Arguments),
     #[command(subcommand)]
     Customer(customer::Command),
@@ -97,6 +99,7 @@ pub fn run() -> ExitCode {
         Command::Route(command) => route::run(&command),
         Command::Admin(command) => admin::run(&command),
         Command::Integration(arguments) => integration::run(&arguments),
+        Command::Consumer(arguments) => consumer::run(&arguments),
         Command::Token(arguments) => token::run(&arguments),
         Command::Customer(command) => customer::run(&command),
         Command::Import(command) => import::run(&command),
