@@ -1,28 +1,22 @@
-//! Consumers, integrations, own and delegated tokens.
+//! Consumers, integrations, own tokens.
 
 use std::collections::BTreeSet;
-use std::ops::Range;
 
 use redb::{ReadTransaction, ReadableTable as _, ReadableTableMetadata as _, WriteTransaction};
 
+use super::delegated::digests_of;
 use super::events::Pen;
 use super::secret_uses;
-use super::tables::{AFTER_ALL_DIGESTS, CONSUMER_KEYS, CONSUMERS, COUNTERS, DELEGATED, INTEGRATIONS, NAMES, TOKENS};
+use super::tables::{CONSUMER_KEYS, CONSUMERS, COUNTERS, DELEGATED, INTEGRATIONS, NAMES, TOKENS};
 use super::writer::Changes;
 use super::{Fault, next_number};
 use crate::codec::{decode, encode, token_digest};
 use crate::event::Happening;
 use crate::seal::Sealer;
-use crate::{
-    Change, ConsumerId, ConsumerRecord, Delegated, IntegrationId, NewConsumer, OwnToken, Put, StoreError, UnixSeconds,
-};
+use crate::{Change, ConsumerId, ConsumerRecord, IntegrationId, NewConsumer, OwnToken, Put, StoreError, UnixSeconds};
 
 pub(super) fn row_name(id: u64) -> String {
     format!("consumer:{id}")
-}
-
-fn delegated_name(consumer: u64, digest: &str) -> String {
-    format!("delegated:{consumer}:{digest}")
 }
 
 pub(super) fn create(
@@ -58,12 +52,15 @@ pub(super) fn create(
 }
 
 /// Who has that name, key or token digest.
-fn owner(index: &impl redb::ReadableTable<&'static str, u64>, entry: &str) -> Result<Option<u64>, StoreError> {
+pub(super) fn owner(
+    index: &impl redb::ReadableTable<&'static str, u64>,
+    entry: &str,
+) -> Result<Option<u64>, StoreError> {
     Ok(index.get(entry).fault()?.map(|id| id.value()))
 }
 
 /// Keys and tokens are random, or checked by who brings them along: a collision is nobody's request to answer with a no.
-fn taken(what: &str) -> StoreError {
+pub(super) fn taken(what: &str) -> StoreError {
     StoreError::Corrupt(format!("another record has that {what}"))
 }
 
@@ -316,19 +313,6 @@ pub(super) fn delete(pen: Pen<'_>, id: u64, version: Option<u64>) -> Result<(Put
     Ok((Put::Done(record.version + 1), changes))
 }
 
-/// The rows of a consumer.
-fn of_consumer(consumer: u64) -> Range<(u64, &'static str)> {
-    (consumer, "")..(consumer, AFTER_ALL_DIGESTS)
-}
-
-fn digests_of(
-    table: &impl redb::ReadableTable<(u64, &'static str), &'static [u8]>,
-    consumer: u64,
-) -> Result<Vec<String>, StoreError> {
-    let range = table.range(of_consumer(consumer)).fault()?;
-    range.map(|row| Ok(row.fault()?.0.value().1.to_owned())).collect()
-}
-
 pub(super) fn integrations(transaction: &ReadTransaction, sealer: &Sealer) -> Result<Vec<ConsumerRecord>, StoreError> {
     let table = transaction.open_table(CONSUMERS).fault()?;
     let mut all = Vec::with_capacity(usize::try_from(table.len().fault()?).unwrap_or_default());
@@ -340,127 +324,4 @@ pub(super) fn integrations(transaction: &ReadTransaction, sealer: &Sealer) -> Re
         }
     }
     Ok(all)
-}
-
-pub(super) fn put_delegated(
-    transaction: &WriteTransaction,
-    sealer: &Sealer,
-    row: &Delegated,
-) -> Result<((), Changes), StoreError> {
-    let id = row.consumer_id.0;
-    // A consumer deleted meanwhile took its tokens along.
-    if transaction.open_table(CONSUMERS).fault()?.get(id).fault()?.is_none() {
-        return Err(StoreError::Corrupt(row_name(id)));
-    }
-    let digest = token_digest(&row.token);
-    if owner(&transaction.open_table(TOKENS).fault()?, &digest)?.is_some() {
-        return Err(taken("token"));
-    }
-    let sealed = encode(sealer, &delegated_name(id, &digest), row)?;
-    transaction
-        .open_table(DELEGATED)
-        .fault()?
-        .insert((id, digest.as_str()), sealed.as_slice())
-        .fault()?;
-    transaction
-        .open_table(TOKENS)
-        .fault()?
-        .insert(digest.as_str(), id)
-        .fault()?;
-    Ok((
-        (),
-        vec![Change::Delegated {
-            consumer: row.consumer_id,
-            digest,
-        }],
-    ))
-}
-
-pub(super) fn delegated(
-    transaction: &ReadTransaction,
-    sealer: &Sealer,
-    consumer: u64,
-    token: &str,
-) -> Result<Option<Delegated>, StoreError> {
-    let digest = token_digest(token);
-    let table = transaction.open_table(DELEGATED).fault()?;
-    let row = table.get((consumer, digest.as_str())).fault()?;
-    row.map(|row| decode(sealer, &delegated_name(consumer, &digest), row.value()))
-        .transpose()
-}
-
-pub(super) fn delegated_of(
-    transaction: &ReadTransaction,
-    sealer: &Sealer,
-    consumer: u64,
-) -> Result<Vec<Delegated>, StoreError> {
-    let table = transaction.open_table(DELEGATED).fault()?;
-    let range = table.range(of_consumer(consumer)).fault()?;
-    range
-        .map(|row| {
-            let (key, row) = row.fault()?;
-            decode(sealer, &delegated_name(consumer, key.value().1), row.value())
-        })
-        .collect()
-}
-
-pub(super) fn replace_delegated(pen: Pen<'_>, token: &str, mut row: Delegated) -> Result<(Put, Changes), StoreError> {
-    let (transaction, sealer) = (pen.transaction, pen.sealer);
-    let id = row.consumer_id.0;
-    let digest = token_digest(token);
-    let mut table = transaction.open_table(DELEGATED).fault()?;
-    let before: Option<Delegated> = table
-        .get((id, digest.as_str()))
-        .fault()?
-        .map(|old| decode(sealer, &delegated_name(id, &digest), old.value()))
-        .transpose()?;
-    let Some(before) = before.filter(|before| before.version == row.version) else {
-        return Ok((Put::Changed, Vec::new()));
-    };
-    let mut tokens = transaction.open_table(TOKENS).fault()?;
-    if token != row.token && owner(&tokens, &token_digest(&row.token))?.is_some() {
-        return Err(taken("token"));
-    }
-    table.remove((id, digest.as_str())).fault()?;
-    tokens.remove(digest.as_str()).fault()?;
-    drop((table, tokens));
-    row.version += 1;
-    let ((), mut changes) = put_delegated(transaction, sealer, &row)?;
-    pen.record(&Happening::Delegated {
-        before: &before,
-        after: Some(&row),
-    })?;
-    changes.push(Change::Delegated {
-        consumer: row.consumer_id,
-        digest,
-    });
-    Ok((Put::Done(row.version), changes))
-}
-
-pub(super) fn delete_delegated(pen: Pen<'_>, consumer: u64, token: &str) -> Result<(bool, Changes), StoreError> {
-    let digest = token_digest(token);
-    let removed: Option<Option<Delegated>> = {
-        let mut table = pen.transaction.open_table(DELEGATED).fault()?;
-        let row = table.remove((consumer, digest.as_str())).fault()?;
-        // Also one that no key opens any more: revoking must not depend on reading.
-        row.map(|row| decode(pen.sealer, &delegated_name(consumer, &digest), row.value()).ok())
-    };
-    let existed = removed.is_some();
-    if existed {
-        let mut tokens = pen.transaction.open_table(TOKENS).fault()?;
-        tokens.remove(digest.as_str()).fault()?;
-    }
-    if let Some(before) = removed.flatten() {
-        pen.record(&Happening::Delegated {
-            before: &before,
-            after: None,
-        })?;
-    }
-    Ok((
-        existed,
-        vec![Change::Delegated {
-            consumer: ConsumerId(consumer),
-            digest,
-        }],
-    ))
 }

@@ -5,6 +5,7 @@
 mod ahead;
 mod audit;
 mod consumers;
+mod delegated;
 mod events;
 mod file;
 mod nonces;
@@ -211,28 +212,26 @@ impl Store for Embedded {
 
     async fn put_delegated(&self, new: &Delegated) -> Result<(), StoreError> {
         let new = new.clone();
-        self.write(move |transaction, sealer| consumers::put_delegated(transaction, sealer, &new))
+        self.write(move |transaction, sealer| delegated::put(transaction, sealer, &new))
             .await
     }
 
     async fn delegated(&self, consumer: ConsumerId, token: &str) -> Result<Option<Arc<Delegated>>, StoreError> {
-        self.read(|transaction, sealer| Ok(consumers::delegated(transaction, sealer, consumer.0, token)?.map(Arc::new)))
+        self.read(|transaction, sealer| Ok(delegated::one(transaction, sealer, consumer.0, token)?.map(Arc::new)))
     }
 
     async fn delegated_of(&self, consumer: ConsumerId) -> Result<Vec<Delegated>, StoreError> {
-        self.read(|transaction, sealer| consumers::delegated_of(transaction, sealer, consumer.0))
+        self.read(|transaction, sealer| delegated::of(transaction, sealer, consumer.0))
     }
 
     async fn replace_delegated(&self, token: &str, row: &Delegated) -> Result<Put, StoreError> {
         let (token, row) = (token.to_owned(), row.clone());
-        self.tell(move |pen| consumers::replace_delegated(pen, &token, row))
-            .await
+        self.tell(move |pen| delegated::replace(pen, &token, row)).await
     }
 
     async fn delete_delegated(&self, consumer: ConsumerId, token: &str) -> Result<bool, StoreError> {
         let token = token.to_owned();
-        self.tell(move |pen| consumers::delete_delegated(pen, consumer.0, &token))
-            .await
+        self.tell(move |pen| delegated::delete(pen, consumer.0, &token)).await
     }
 
     async fn claim_nonce(&self, claim: NonceClaim<'_>) -> Result<Claim, StoreError> {

@@ -1,0 +1,151 @@
+//! Tokens that users delegate.
+
+use std::ops::Range;
+
+use redb::{ReadTransaction, ReadableTable as _, WriteTransaction};
+
+use super::Fault;
+use super::consumers::{owner, row_name, taken};
+use super::events::Pen;
+use super::tables::{AFTER_ALL_DIGESTS, CONSUMERS, DELEGATED, TOKENS};
+use super::writer::Changes;
+use crate::codec::{decode, encode, token_digest};
+use crate::event::Happening;
+use crate::seal::Sealer;
+use crate::{Change, ConsumerId, Delegated, Put, StoreError};
+
+fn delegated_name(consumer: u64, digest: &str) -> String {
+    format!("delegated:{consumer}:{digest}")
+}
+
+/// The rows of a consumer.
+fn of_consumer(consumer: u64) -> Range<(u64, &'static str)> {
+    (consumer, "")..(consumer, AFTER_ALL_DIGESTS)
+}
+
+pub(super) fn digests_of(
+    table: &impl redb::ReadableTable<(u64, &'static str), &'static [u8]>,
+    consumer: u64,
+) -> Result<Vec<String>, StoreError> {
+    let range = table.range(of_consumer(consumer)).fault()?;
+    range.map(|row| Ok(row.fault()?.0.value().1.to_owned())).collect()
+}
+
+pub(super) fn put(
+    transaction: &WriteTransaction,
+    sealer: &Sealer,
+    row: &Delegated,
+) -> Result<((), Changes), StoreError> {
+    let id = row.consumer_id.0;
+    // A consumer deleted meanwhile took its tokens along.
+    if transaction.open_table(CONSUMERS).fault()?.get(id).fault()?.is_none() {
+        return Err(StoreError::Corrupt(row_name(id)));
+    }
+    let digest = token_digest(&row.token);
+    if owner(&transaction.open_table(TOKENS).fault()?, &digest)?.is_some() {
+        return Err(taken("token"));
+    }
+    let sealed = encode(sealer, &delegated_name(id, &digest), row)?;
+    transaction
+        .open_table(DELEGATED)
+        .fault()?
+        .insert((id, digest.as_str()), sealed.as_slice())
+        .fault()?;
+    transaction
+        .open_table(TOKENS)
+        .fault()?
+        .insert(digest.as_str(), id)
+        .fault()?;
+    Ok((
+        (),
+        vec![Change::Delegated {
+            consumer: row.consumer_id,
+            digest,
+        }],
+    ))
+}
+
+pub(super) fn one(
+    transaction: &ReadTransaction,
+    sealer: &Sealer,
+    consumer: u64,
+    token: &str,
+) -> Result<Option<Delegated>, StoreError> {
+    let digest = token_digest(token);
+    let table = transaction.open_table(DELEGATED).fault()?;
+    let row = table.get((consumer, digest.as_str())).fault()?;
+    row.map(|row| decode(sealer, &delegated_name(consumer, &digest), row.value()))
+        .transpose()
+}
+
+pub(super) fn of(transaction: &ReadTransaction, sealer: &Sealer, consumer: u64) -> Result<Vec<Delegated>, StoreError> {
+    let table = transaction.open_table(DELEGATED).fault()?;
+    let range = table.range(of_consumer(consumer)).fault()?;
+    range
+        .map(|row| {
+            let (key, row) = row.fault()?;
+            decode(sealer, &delegated_name(consumer, key.value().1), row.value())
+        })
+        .collect()
+}
+
+pub(super) fn replace(pen: Pen<'_>, token: &str, mut row: Delegated) -> Result<(Put, Changes), StoreError> {
+    let (transaction, sealer) = (pen.transaction, pen.sealer);
+    let id = row.consumer_id.0;
+    let digest = token_digest(token);
+    let mut table = transaction.open_table(DELEGATED).fault()?;
+    let before: Option<Delegated> = table
+        .get((id, digest.as_str()))
+        .fault()?
+        .map(|old| decode(sealer, &delegated_name(id, &digest), old.value()))
+        .transpose()?;
+    let Some(before) = before.filter(|before| before.version == row.version) else {
+        return Ok((Put::Changed, Vec::new()));
+    };
+    let mut tokens = transaction.open_table(TOKENS).fault()?;
+    if token != row.token && owner(&tokens, &token_digest(&row.token))?.is_some() {
+        return Err(taken("token"));
+    }
+    table.remove((id, digest.as_str())).fault()?;
+    tokens.remove(digest.as_str()).fault()?;
+    drop((table, tokens));
+    row.version += 1;
+    let ((), mut changes) = put(transaction, sealer, &row)?;
+    pen.record(&Happening::Delegated {
+        before: &before,
+        after: Some(&row),
+    })?;
+    changes.push(Change::Delegated {
+        consumer: row.consumer_id,
+        digest,
+    });
+    Ok((Put::Done(row.version), changes))
+}
+
+pub(super) fn delete(pen: Pen<'_>, consumer: u64, token: &str) -> Result<(bool, Changes), StoreError> {
+    let digest = token_digest(token);
+    let removed: Option<Option<Delegated>> = {
+        let mut table = pen.transaction.open_table(DELEGATED).fault()?;
+        let row = table.remove((consumer, digest.as_str())).fault()?;
+        // Also one that no key opens any more: revoking must not depend on reading.
+        row.map(|row| decode(pen.sealer, &delegated_name(consumer, &digest), row.value()).ok())
+    };
+    let existed = removed.is_some();
+    if existed {
+        let mut tokens = pen.transaction.open_table(TOKENS).fault()?;
+        tokens.remove(digest.as_str()).fault()?;
+    }
+    if let Some(before) = removed.flatten() {
+        pen.record(&Happening::Delegated {
+            before: &before,
+            after: None,
+        })?;
+    }
+    Ok((
+        existed,
+        vec![Change::Delegated {
+            consumer: ConsumerId(consumer),
+            digest,
+        }],
+    ))
+}
