@@ -34,7 +34,14 @@ pub async fn pasted(
     body: Result<Bytes, BytesRejection>,
 ) -> Result<Response, ApiError> {
     caller.may(Act::Operate)?;
-    let wanted: Wanted = serde_json::from_slice(&body?).map_err(|error| {
+    let body = body?;
+    if !body.trim_ascii_start().starts_with(b"{") {
+        return Err(ApiError::new(
+            StatusCode::BAD_REQUEST,
+            "The body must be a JSON object.",
+        ));
+    }
+    let wanted: Wanted = serde_json::from_slice(&body).map_err(|error| {
         // Not in the parser's own words, which may quote a secret.
         let what = format!("{}: not as the call takes it", place(&error));
         ApiError::new(StatusCode::BAD_REQUEST, &what)
