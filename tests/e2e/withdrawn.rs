@@ -29,8 +29,14 @@ async fn what_a_customer_delegated_ends_with_their_tokens(shop: Shop) {
     let (_, app) = app(&shop).await;
     let first = shop.gateway.delegated_by(CUSTOMER, &app).await;
 
-    shop.admin.delete(&format!("/customers/{customer}/tokens")).await;
+    let path = format!("/tokens?kind=customer&user_id={customer}");
+    let listed = shop.admin.get(&path).await.json();
+    assert_eq!(listed["items"][0]["on_behalf_of"]["id"], customer, "{listed}");
 
+    let ended = shop.admin.delete(&format!("/customers/{customer}/tokens")).await;
+
+    assert_eq!(ended.json()["revoked"], 1);
+    assert_eq!(shop.admin.get(&path).await.json()["total"], 0);
     assert_eq!(me(&shop, &first).await.refusal(), (401, "token_revoked"));
     // Within the same second, too.
     let second = shop.gateway.delegated_by(CUSTOMER, &app).await;

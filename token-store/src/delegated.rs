@@ -23,6 +23,26 @@ pub struct Delegated {
     pub stage: DelegatedStage,
 }
 
+impl Delegated {
+    /// Whose access token it is that has not ended, when all of that user's last ended in the second `revoked_before`.
+    pub(crate) fn is_of(&self, user: User, revoked_before: UnixSeconds) -> bool {
+        let access = DelegatedStage::Access {
+            user,
+            revoked_before,
+            revoked: false,
+        };
+        self.stage == access
+    }
+
+    /// Whose access token it is.
+    pub(crate) fn user(&self) -> Option<User> {
+        match &self.stage {
+            DelegatedStage::Access { user, .. } => Some(*user),
+            DelegatedStage::Pending { .. } | DelegatedStage::Approved { .. } | DelegatedStage::Rejected => None,
+        }
+    }
+}
+
 /// How far a delegation came.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "stage", rename_all = "snake_case")]

@@ -148,6 +148,9 @@ pub trait Store: Send + Sync + 'static {
     /// All delegated tokens of a consumer.
     async fn delegated_of(&self, consumer: ConsumerId) -> Result<Vec<Delegated>, StoreError>;
 
+    /// The access tokens that a user delegated and that have not ended, in no order.
+    async fn delegated_by(&self, user: User) -> Result<Vec<Delegated>, StoreError>;
+
     /// Compare-and-set: replaces the row named `token` by `row` (which may carry another token string), if the stored
     /// version is still `row.version`. At most one of any number of racing calls is [`Put::Done`].
     async fn replace_delegated(&self, token: &str, row: &Delegated) -> Result<Put, StoreError>;
@@ -182,8 +185,8 @@ pub trait Store: Send + Sync + 'static {
     /// Deletes one token; `false`: there was none.
     async fn delete_user_token(&self, digest: &str) -> Result<bool, StoreError>;
 
-    /// Ends all tokens of a user, in one change: the kept ones are deleted (answers how many), and `revoked_before` moves on,
-    /// so that those that are not kept count no more.
+    /// Ends all tokens of a user, in one change: the kept ones are deleted, and `revoked_before` moves on, so that those that
+    /// are not kept and those that were delegated count no more. Answers how many there were of the kept and the delegated.
     async fn revoke_user_tokens(&self, user: User, now: UnixSeconds) -> Result<u64, StoreError>;
 
     /// When all tokens of the user last ended; 0: never. Each revocation moves it up, by a second at least: which it was

@@ -106,8 +106,15 @@ pub async fn list(
 type Page = (Vec<Value>, Option<String>);
 
 async fn of_user(context: &Context, kind: UserKind, id: u64) -> Result<Vec<Value>, ApiError> {
-    let tokens = context.parts.store.user_tokens_of(User { kind, id }).await?;
-    shown_of_users(context, None, &tokens).await
+    let user = User { kind, id };
+    let tokens = context.parts.store.user_tokens_of(user).await?;
+    let mut items = shown_of_users(context, None, &tokens).await?;
+    for row in context.parts.store.delegated_by(user).await? {
+        if let Some(record) = context.parts.store.consumer(row.consumer_id).await? {
+            items.push(shown_delegated(&record, &row, user));
+        }
+    }
+    Ok(items)
 }
 
 async fn of_users(
@@ -213,18 +220,23 @@ async fn of_consumer(context: &Context, record: &ConsumerRecord) -> Result<Vec<V
         if row.expires_at.is_some_and(|at| at <= now) {
             continue;
         }
-        items.push(json!({
-            "id": format!("{}-{}", consumer.0, token_digest(&row.token)),
-            "kind": Kind::Integration.as_str(),
-            "integration_id": integration,
-            "name": name,
-            "on_behalf_of": user,
-            "token": beginning(&row.token),
-            "created_at": row.created_at,
-            "expires_at": row.expires_at,
-        }));
+        items.push(shown_delegated(record, &row, *user));
     }
     Ok(items)
+}
+
+fn shown_delegated(record: &ConsumerRecord, row: &Delegated, user: User) -> Value {
+    let integration = record.integration.as_ref();
+    json!({
+        "id": format!("{}-{}", row.consumer_id.0, token_digest(&row.token)),
+        "kind": Kind::Integration.as_str(),
+        "integration_id": integration.map(|one| one.id),
+        "name": integration.map(|one| one.definition.name.as_str()),
+        "on_behalf_of": user,
+        "token": beginning(&row.token),
+        "created_at": row.created_at,
+        "expires_at": row.expires_at,
+    })
 }
 
 /// Enough to tell which it is, far from enough to use or guess it.

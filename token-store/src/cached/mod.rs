@@ -266,6 +266,10 @@ impl Store for Cached {
         self.inner.delegated_of(consumer).await
     }
 
+    async fn delegated_by(&self, user: User) -> Result<Vec<Delegated>, StoreError> {
+        self.inner.delegated_by(user).await
+    }
+
     async fn replace_delegated(&self, token: &str, row: &Delegated) -> Result<Put, StoreError> {
         self.inner.replace_delegated(token, row).await
     }

@@ -1,8 +1,10 @@
 //! Tokens that users delegate.
 
+use std::collections::BTreeSet;
+
 use super::Stores;
-use super::make::{THEN, consumer, delegated, exchanged};
-use crate::{ConsumerId, Delegated, Put};
+use super::make::{ALICE, BOB, THEN, consumer, delegated, exchanged, user_token};
+use crate::{ConsumerId, Delegated, DelegatedStage, Put, Store, UnixSeconds, User};
 
 async fn made(stores: &Stores, name: &str) -> ConsumerId {
     let made = stores.one.create_consumer(consumer(name), THEN).await.unwrap();
@@ -175,6 +177,53 @@ pub(crate) async fn a_deleted_token_is_gone_and_deleted_once(stores: &Stores) {
     assert_eq!(stores.one.delegated(own, "token").await.unwrap(), None);
     assert_eq!(stores.one.consumer_of_token("token").await.unwrap(), None);
     assert_eq!(stores.one.delegated_of(own).await.unwrap(), []);
+}
+
+pub(crate) async fn what_a_user_delegated_is_listed_until_it_ends(stores: &Stores) {
+    let (one, other) = (made(stores, "One").await, made(stores, "Other").await);
+    let tokens = async |store: &dyn Store, user: User| {
+        let rows = store.delegated_by(user).await.unwrap();
+        rows.into_iter().map(|row| row.token).collect::<BTreeSet<_>>()
+    };
+    let access = async |consumer, request: &str, token: &str| {
+        let row = put(stores, consumer, request).await;
+        let wanted = allowed_under(exchanged(&row, token), 0);
+        stores.one.replace_delegated(request, &wanted).await.unwrap();
+    };
+    put(stores, one, "waits").await;
+    access(one, "r1", "a").await;
+    access(one, "r2", "b").await;
+    access(other, "r3", "c").await;
+    access(other, "r4", "d").await;
+    assert_eq!(tokens(&*stores.other, ALICE).await, names(&["a", "b", "c", "d"]));
+    assert_eq!(tokens(&*stores.one, BOB).await, names(&[]));
+
+    stores.one.delete_delegated(one, "a").await.unwrap();
+    assert_eq!(tokens(&*stores.one, ALICE).await, names(&["b", "c", "d"]));
+    stores.one.delete_consumer(other, None).await.unwrap();
+    assert_eq!(tokens(&*stores.one, ALICE).await, names(&["b"]));
+    stores
+        .one
+        .put_user_token(&user_token("bearer", ALICE, None))
+        .await
+        .unwrap();
+
+    let ended = stores.one.revoke_user_tokens(ALICE, THEN).await.unwrap();
+    let again = stores.one.revoke_user_tokens(ALICE, THEN).await.unwrap();
+
+    assert_eq!((ended, again), (2, 0));
+    assert_eq!(tokens(&*stores.one, ALICE).await, names(&[]));
+}
+
+fn allowed_under(mut row: Delegated, second: UnixSeconds) -> Delegated {
+    if let DelegatedStage::Access { revoked_before, .. } = &mut row.stage {
+        *revoked_before = second;
+    }
+    row
+}
+
+fn names(names: &[&str]) -> BTreeSet<String> {
+    names.iter().map(|name| (*name).to_owned()).collect()
 }
 
 pub(crate) async fn of_a_deletion_and_an_exchange_that_race_one_wins(stores: &Stores) {

@@ -125,7 +125,6 @@ pub(crate) fn delegated(consumer: ConsumerId, token: &str) -> Delegated {
             callback: "oob".to_owned(),
             user: ALICE,
             revoked_before: THEN - 1,
-            revoked_before: THEN - 1,
             verifier: Secret::new("verifier"),
             tries: 0,
         },
@@ -139,6 +138,7 @@ pub(crate) fn exchanged(row: &Delegated, token: &str) -> Delegated {
         expires_at: None,
         stage: DelegatedStage::Access {
             user: ALICE,
+            revoked_before: THEN - 1,
             revoked: false,
         },
         ..row.clone()

@@ -156,6 +156,7 @@ macro_rules! whole_contract {
                 an_exchange_of_what_changed_or_went_writes_nothing
                 an_exchange_takes_no_token_that_stands_already
                 a_deleted_token_is_gone_and_deleted_once
+                what_a_user_delegated_is_listed_until_it_ends
                 of_a_deletion_and_an_exchange_that_race_one_wins
             }
             nonces {

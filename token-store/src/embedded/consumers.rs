@@ -4,10 +4,10 @@ use std::collections::BTreeSet;
 
 use redb::{ReadTransaction, ReadableTable as _, ReadableTableMetadata as _, WriteTransaction};
 
-use super::delegated::digests_of;
+use super::delegated;
 use super::events::Pen;
 use super::secret_uses;
-use super::tables::{CONSUMER_KEYS, CONSUMERS, COUNTERS, DELEGATED, INTEGRATIONS, NAMES, TOKENS};
+use super::tables::{CONSUMER_KEYS, CONSUMERS, COUNTERS, INTEGRATIONS, NAMES, TOKENS};
 use super::writer::Changes;
 use super::{Fault, next_number};
 use crate::codec::{decode, encode, token_digest};
@@ -288,17 +288,12 @@ pub(super) fn delete(pen: Pen<'_>, id: u64, version: Option<u64>) -> Result<(Put
         id: ConsumerId(id),
         key: record.consumer.key.clone(),
     }];
-    {
-        let mut delegated = transaction.open_table(DELEGATED).fault()?;
-        let of_consumer = digests_of(&delegated, id)?;
-        for digest in &of_consumer {
-            delegated.remove((id, digest.as_str())).fault()?;
-            changes.push(Change::Delegated {
-                consumer: ConsumerId(id),
-                digest: digest.clone(),
-            });
-        }
-        digests.extend(of_consumer);
+    for digest in delegated::delete_all(transaction, pen.sealer, id)? {
+        changes.push(Change::Delegated {
+            consumer: ConsumerId(id),
+            digest: digest.clone(),
+        });
+        digests.push(digest);
     }
     let mut tokens = transaction.open_table(TOKENS).fault()?;
     for digest in digests {

@@ -224,6 +224,10 @@ impl Store for Embedded {
         self.read(|transaction, sealer| delegated::of(transaction, sealer, consumer.0))
     }
 
+    async fn delegated_by(&self, user: User) -> Result<Vec<Delegated>, StoreError> {
+        self.read(|transaction, sealer| delegated::by(transaction, sealer, user))
+    }
+
     async fn replace_delegated(&self, token: &str, row: &Delegated) -> Result<Put, StoreError> {
         let (token, row) = (token.to_owned(), row.clone());
         self.tell(move |pen| delegated::replace(pen, &token, row)).await

@@ -160,6 +160,7 @@ fn touch_tables(transaction: &WriteTransaction) -> Result<(), StoreError> {
     transaction.open_table(tables::NAMES).fault()?;
     transaction.open_table(tables::TOKENS).fault()?;
     transaction.open_table(tables::DELEGATED).fault()?;
+    transaction.open_table(tables::DELEGATED_BY).fault()?;
     transaction.open_table(tables::USER_TOKENS).fault()?;
     transaction.open_table(tables::USER_TOKENS_OF).fault()?;
     transaction.open_table(tables::USER_TOKENS_UNTIL).fault()?;

@@ -14,6 +14,8 @@ pub(super) const NAMES: TableDefinition<'_, &str, u64> = TableDefinition::new("n
 pub(super) const TOKENS: TableDefinition<'_, &str, u64> = TableDefinition::new("tokens");
 /// (consumer number, token digest) → sealed delegated token.
 pub(super) const DELEGATED: TableDefinition<'_, (u64, &str), &[u8]> = TableDefinition::new("delegated");
+/// (kind, user number, token digest) → consumer number: the access tokens that a user delegated.
+pub(super) const DELEGATED_BY: TableDefinition<'_, (u8, u64, &str), u64> = TableDefinition::new("delegated_by");
 /// Digest → sealed bearer token.
 pub(super) const USER_TOKENS: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("user_tokens");
 /// (kind, user number, digest) → expiry: a user's bearer tokens.

@@ -4,6 +4,7 @@ use std::ops::Bound::{Excluded, Unbounded};
 
 use redb::{ReadTransaction, ReadableTable as _, Table, WriteTransaction};
 
+use super::delegated;
 use super::events::Pen;
 use super::tables::{
     ACCOUNT_NAMES, ACCOUNTS, AFTER_ALL_DIGESTS, COUNTERS, LOCKOUTS, LOCKOUTS_UNTIL, REVOKED_BEFORE, USER_TOKENS,
@@ -19,7 +20,7 @@ use crate::{
     UserToken,
 };
 
-fn kind_number(kind: UserKind) -> u8 {
+pub(super) fn kind_number(kind: UserKind) -> u8 {
     match kind {
         UserKind::Admin => 2,
         UserKind::Customer => 3,
@@ -174,7 +175,8 @@ pub(super) fn revoke_tokens_of(pen: Pen<'_>, user: User, now: UnixSeconds) -> Re
     for (digest, end) in &found {
         tokens.delete(user, *end, digest)?;
     }
-    let ended = u64::try_from(found.len()).unwrap_or(u64::MAX);
+    let delegated = delegated::standing(transaction, pen.sealer, user, before)?.len();
+    let ended = u64::try_from(found.len().saturating_add(delegated)).unwrap_or(u64::MAX);
     pen.record(&Happening::UserTokensOf(user, ended))?;
     Ok((ended, vec![Change::UserTokensOf { user }]))
 }

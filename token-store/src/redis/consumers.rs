@@ -9,7 +9,7 @@ use super::script::{Calls, Commit};
 use crate::codec::token_digest;
 use crate::event::Happening;
 use crate::secret_use::{SecretUses, merged};
-use crate::{Change, ConsumerId, ConsumerRecord, Delegated, NewConsumer, OwnToken, Put, StoreError, UnixSeconds};
+use crate::{Change, ConsumerId, ConsumerRecord, Delegated, NewConsumer, OwnToken, Put, StoreError, UnixSeconds, User};
 
 fn row_name(id: u64) -> String {
     format!("consumer:{id}")
@@ -311,6 +311,9 @@ pub(super) async fn put_delegated(records: &Records, row: &Delegated) -> Result<
     let token = commit.expect(TOKENS, &digest, None);
     commit.write("HSET", &keys::delegated(id), &[digest.as_bytes(), &sealed]);
     commit.write("HSET", TOKENS, &[digest.as_bytes(), &number(id)]);
+    if let Some(user) = row.user() {
+        commit.write("SADD", &keys::delegated_by(user), &[&member(id, &digest)]);
+    }
     let change = Change::Delegated {
         consumer: row.consumer_id,
         digest,
@@ -339,6 +342,52 @@ pub(super) async fn delegated_of(records: &Records, consumer: u64) -> Result<Vec
     rows.into_iter().map(open).collect()
 }
 
+/// The access tokens that a user delegated and that have not ended, where all of theirs last ended in that second.
+pub(super) async fn delegated_by(
+    records: &Records,
+    user: User,
+    revoked_before: UnixSeconds,
+) -> Result<Vec<Delegated>, StoreError> {
+    let calls = Calls::default().add("SMEMBERS", &keys::delegated_by(user), &[]);
+    let members: Vec<String> = records.call_one(&calls).await?;
+    let mut found = Vec::new();
+    for member in members {
+        let Some((consumer, digest)) = member
+            .split_once(':')
+            .and_then(|(id, digest)| Some((id.parse().ok()?, digest)))
+        else {
+            continue;
+        };
+        let name = delegated_name(consumer, digest);
+        match records
+            .row::<Delegated>(&keys::delegated(consumer), digest, &name)
+            .await
+        {
+            Ok(row) => found.extend(row.map(|(_, row)| row).filter(|row| row.is_of(user, revoked_before))),
+            // One that no key opens any more is of no use: revoking must not depend on reading.
+            Err(StoreError::Corrupt(_)) => {}
+            Err(error @ (StoreError::Unavailable(_) | StoreError::IdentityLost)) => return Err(error),
+        }
+    }
+    Ok(found)
+}
+
+/// A member of [`keys::delegated_by`].
+fn member(consumer: u64, digest: &str) -> Vec<u8> {
+    format!("{consumer}:{digest}").into_bytes()
+}
+
+/// The token goes, or another takes its place.
+fn no_longer_by(commit: &mut Commit, before: &Delegated, digest: &str) {
+    if let Some(user) = before.user() {
+        commit.write(
+            "SREM",
+            &keys::delegated_by(user),
+            &[&member(before.consumer_id.0, digest)],
+        );
+    }
+}
+
 pub(super) async fn replace_delegated(records: &Records, token: &str, row: &Delegated) -> Result<Put, StoreError> {
     let id = row.consumer_id.0;
     let digest = token_digest(token);
@@ -359,9 +408,13 @@ pub(super) async fn replace_delegated(records: &Records, token: &str, row: &Dele
     }
     commit.write("HDEL", &table, &[digest.as_bytes()]);
     commit.write("HDEL", TOKENS, &[digest.as_bytes()]);
+    no_longer_by(&mut commit, &before, &digest);
     let resealed = records.seal(&delegated_name(id, &new_digest), &row)?;
     commit.write("HSET", &table, &[new_digest.as_bytes(), &resealed]);
     commit.write("HSET", TOKENS, &[new_digest.as_bytes(), &number(id)]);
+    if let Some(user) = row.user() {
+        commit.write("SADD", &keys::delegated_by(user), &[&member(id, &new_digest)]);
+    }
     let happening = Happening::Delegated {
         before: &before,
         after: Some(&row),
@@ -397,6 +450,7 @@ pub(super) async fn delete_delegated(records: &Records, consumer: u64, token: &s
     commit.write("HDEL", &table, &[digest.as_bytes()]);
     commit.write("HDEL", TOKENS, &[digest.as_bytes()]);
     if let Some(before) = &before {
+        no_longer_by(&mut commit, before, &digest);
         events::record(records, &mut commit, &Happening::Delegated { before, after: None })?;
     }
     let change = Change::Delegated {

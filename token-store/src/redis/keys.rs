@@ -14,6 +14,7 @@
 //! | `{countersign}:consumer-keys`, `:names`, `:integrations`, `:tokens` | hashes: key, name, integration number, token digest → consumer number |
 //! | `{countersign}:secret-uses` | hash: consumer number → when its secrets were last used, by their fingerprint (JSON) |
 //! | `{countersign}:delegated:N` | hash of consumer N: token digest → sealed delegated token |
+//! | `{countersign}:delegated-by:KIND:N` | set of the access tokens that a user delegated: consumer number, `:`, digest; may name one that is gone |
 //! | `{countersign}:user-tokens` | hash: digest → sealed bearer token |
 //! | `{countersign}:user-tokens-of:KIND:N`, `:user-tokens-until:KIND` | set of a user's digests; sorted set of digests by expiry |
 //! | `{countersign}:revoked-before:KIND` | hash: user number → when all tokens of that user last ended |
@@ -30,7 +31,7 @@
 //!
 //! Changes are published on the channel `{countersign}:changes:DB`.
 
-use crate::{LockoutKind, UserKind};
+use crate::{LockoutKind, User, UserKind};
 
 pub(super) const STORE: &str = "{countersign}:store";
 pub(super) const SERVERS: &str = "{countersign}:servers";
@@ -60,6 +61,10 @@ pub(super) fn outbox(webhook: &str) -> [String; 3] {
 
 pub(super) fn delegated(consumer: u64) -> String {
     format!("{{countersign}}:delegated:{consumer}")
+}
+
+pub(super) fn delegated_by(user: User) -> String {
+    format!("{{countersign}}:delegated-by:{}:{}", kind_name(user.kind), user.id)
 }
 
 pub(super) fn user_tokens_of(kind: UserKind, id: u64) -> String {

@@ -194,6 +194,11 @@ impl Store for Redis {
         consumers::delegated_of(&self.records, consumer.0).await
     }
 
+    async fn delegated_by(&self, user: User) -> Result<Vec<Delegated>, StoreError> {
+        let revoked_before = users::revoked_before(&self.records, user).await?;
+        consumers::delegated_by(&self.records, user, revoked_before).await
+    }
+
     async fn replace_delegated(&self, token: &str, row: &Delegated) -> Result<Put, StoreError> {
         consumers::replace_delegated(&self.records, token, row).await
     }

@@ -3,10 +3,10 @@
 use std::collections::BTreeMap;
 use std::slice;
 
-use super::events;
 use super::keys::{self, LOCKOUTS, LOCKOUTS_UNTIL, SECRETS, USER_TOKENS, kind_name};
 use super::records::{Committed, Records};
 use super::script::{Calls, Commit, FAILURE};
+use super::{consumers, events};
 use crate::codec::decode;
 use crate::event::Happening;
 use crate::{
@@ -137,7 +137,8 @@ pub(super) async fn revoke_tokens_of(records: &Records, user: User, now: UnixSec
             &[&number(user.id), &number(now.max(before.saturating_add(1)))],
         );
         delete(&mut commit, user, &digests);
-        let ended = u64::try_from(digests.len()).unwrap_or(u64::MAX);
+        let delegated = consumers::delegated_by(records, user, before).await?.len();
+        let ended = u64::try_from(digests.len().saturating_add(delegated)).unwrap_or(u64::MAX);
         events::record(records, &mut commit, &Happening::UserTokensOf(user, ended))?;
         if records.commit(&commit, &[Change::UserTokensOf { user }]).await? == Committed::Done {
             return Ok(ended);
