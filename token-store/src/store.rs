@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 
@@ -48,6 +48,8 @@ pub struct Freshness {
     started: Instant,
     generation: AtomicU64,
     live_until: AtomicU64,
+    beats: AtomicU64,
+    beats_micros: AtomicU64,
 }
 
 impl Default for Freshness {
@@ -60,6 +62,8 @@ impl Default for Freshness {
             started: Instant::now(),
             generation: AtomicU64::new(0),
             live_until: AtomicU64::new(0),
+            beats: AtomicU64::new(0),
+            beats_micros: AtomicU64::new(0),
         }
     }
 }
@@ -89,6 +93,19 @@ impl Freshness {
     /// The feed was heard; memory may be believed until `until_millis` of [`Freshness::millis`] (`u64::MAX`: for ever, as with one process only).
     pub fn heard(&self, until_millis: u64) {
         self.live_until.store(until_millis, Ordering::Release);
+    }
+
+    /// A heartbeat was answered, after that time.
+    pub fn beat(&self, took: Duration) {
+        let micros = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
+        self.beats_micros.fetch_add(micros, Ordering::Relaxed);
+        self.beats.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Heartbeats that were answered, and how long they took in all; none where the store is in the process.
+    pub fn beats(&self) -> (u64, Duration) {
+        let micros = self.beats_micros.load(Ordering::Relaxed);
+        (self.beats.load(Ordering::Relaxed), Duration::from_micros(micros))
     }
 }
 

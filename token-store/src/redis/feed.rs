@@ -1,6 +1,7 @@
 //! The feed: one connection to the records' primary that hears every change, shows four times a second that it still does,
 //! and meets servers: who they are, whether nonces were lost, from when on requests count again.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
@@ -11,7 +12,7 @@ use tokio::sync::mpsc;
 
 use super::keys;
 use super::memory::{Known, Server, Shared, State, StoreClock};
-use super::nodes::{Map, Node, server_info};
+use super::nodes::{Map, Node, ServerInfo, server_info};
 use super::script::{BEAT, GREET};
 use crate::codec::{decode, encode};
 use crate::nonce::LONGEST_WINDOW;
@@ -59,6 +60,7 @@ pub(super) struct Feed {
 pub(super) async fn run(shared: Arc<Shared>, first: Option<Feed>, mut identity: Option<String>) {
     let mut next = first;
     let mut said = String::new();
+    let mut tried_at = now();
     while !shared.closed.load(Ordering::Acquire) {
         if let Some(mut feed) = next.take() {
             identity.clone_from(&feed.identity);
@@ -68,6 +70,9 @@ pub(super) async fn run(shared: Arc<Shared>, first: Option<Feed>, mut identity: 
             }
             tracing::warn!(error = %ended, "the store's feed of changes broke; credentials are read from the store until it is back");
         }
+        // Whatever it is that ends: ten times a second at the most.
+        tokio::time::sleep((tried_at + AGAIN).saturating_duration_since(now())).await;
+        tried_at = now();
         let absent = if identity.is_some() { Absent::Find } else { Absent::Make };
         match Feed::meet(&shared, identity.clone(), absent).await {
             Ok(feed) => {
@@ -76,20 +81,21 @@ pub(super) async fn run(shared: Arc<Shared>, first: Option<Feed>, mut identity: 
                 next = Some(feed);
             }
             Err(error) => {
-                // What answers there now, if anything, is not a server that was met: a replica for instance.
-                shared.set(match error {
-                    MeetError::Lost => State::Lost,
-                    MeetError::Redis(_) | MeetError::WrongKey | MeetError::Evicts(_) | MeetError::Store(_) => {
-                        State::Unreached
-                    }
-                });
-                // Tried ten times a second, said when it is news.
                 let text = error.to_string();
+                // What answers there now, if anything, is not a server that was met: a replica for instance.
+                match error {
+                    MeetError::Lost => shared.set(State::Lost),
+                    // Who knows what it has evicted: it is met like a stranger.
+                    MeetError::Evicts(_) => shared.set_unreached(text.clone(), false),
+                    MeetError::Redis(_) | MeetError::WrongKey | MeetError::Store(_) => {
+                        shared.set_unreached(text.clone(), true);
+                    }
+                }
+                // Said when it is news.
                 if text != said {
                     tracing::warn!(error = text, "the store is not reached; trying again");
                     said = text;
                 }
-                tokio::time::sleep(AGAIN).await;
             }
         }
     }
@@ -137,6 +143,8 @@ impl Feed {
             servers.push(self.shared.server(&id));
         }
         let known = self.greet(map, servers, absent).await?;
+        // A greeting among acquaintances writes nothing: only a heartbeat shows that writes are taken.
+        pulse(&mut self.connection, &known.identity).await?;
         if !self
             .shared
             .load()
@@ -167,15 +175,24 @@ impl Feed {
         if let Some(known) = &self.identity
             && *known != met.identity
         {
-            // Also where it is said to be the new one: none of our marks is in it, so it is met like a stranger.
-            let was_believed = self.shared.load().known().is_ok();
-            if was_believed || met.origin != "init" {
+            // Also where it is said to be the new one: our marks were kept from a server that may have been emptied, so it is
+            // met once more, like a stranger, and is given them.
+            let were_withheld = self.shared.load().last_met().is_some();
+            if were_withheld || met.origin != "init" {
                 self.shared.set(State::Lost);
                 return Err(MeetError::Lost);
             }
         }
         let hash_key = decode(&self.shared.sealer, CANARY, &met.canary).map_err(|_| MeetError::WrongKey)?;
+        // What it holds is older than what was met: nothing of that says what it lacks.
+        let was_restored = |before: &Arc<Known>| before.version > met.version;
+        if self.shared.load().last_met().is_some_and(was_restored) {
+            let why = "the store holds an older state than it did";
+            self.shared.set_unreached(why.to_owned(), false);
+            return Err(client(why));
+        }
         let instant = now();
+        let unchanged = self.unchanged(&met, &servers);
         Ok(Known {
             identity: met.identity,
             hash_key,
@@ -184,8 +201,8 @@ impl Feed {
             version: met.version,
             floor: met.floor,
             settles_at: instant + SETTLING.saturating_sub(Duration::from_millis(met.since_floor_millis)),
-            settled: met.since_floor_millis > FORGOTTEN_MILLIS,
-            ahead_before: Arc::default(),
+            settled: met.since_floor_millis > FORGOTTEN_MILLIS || unchanged.is_some(),
+            ahead_before: unchanged.unwrap_or_default(),
             clock: StoreClock {
                 millis: met.millis,
                 at: instant,
@@ -194,13 +211,36 @@ impl Feed {
     }
 
     /// Only who met another server before can know of marks that this one lacks.
+    ///
+    /// The servers that were met last, the way to them broken off meanwhile or not, lack none of ours: each mark of before
+    /// that meeting was given to them in it, each later one stands beside its nonce there, and what is answered while the
+    /// store isn't reached serves nobody. A server that loses them is another one: by its id after a restart, a promotion
+    /// or a copy; by the store's identity, which is looked at next, after a flush. Marks that are sent make all gateways
+    /// read all marks anew, and refuse what those cast doubt on: sent without need, they would make a break of one
+    /// gateway's network everybody's.
     fn marks_unknown_to(&self, id: &str) -> Vec<(String, UnixSeconds)> {
         let state = self.shared.load();
-        match state.known() {
-            Ok(known) if known.servers.iter().any(|one| one.id == id) => Vec::new(),
-            Ok(known) => self.shared.marks(known.clock.now(now())),
-            Err(_) => self.shared.marks(0),
+        match (state.last_met(), state.known()) {
+            (Some(known), _) if known.servers.iter().any(|one| one.id == id) => Vec::new(),
+            (_, Ok(known)) => self.shared.marks(known.clock.now(now())),
+            (_, Err(_)) => self.shared.marks(0),
         }
+    }
+
+    /// The marks that counted when this store was last met, if nothing was lost since and all had been read.
+    ///
+    /// Whoever meets a server that it doesn't know, or brings marks to one, moves the version; that is how gateways hear
+    /// of a loss. Under the same version, floor and servers the marks that were read then are all that matter: what was
+    /// marked since has its nonce in these very servers.
+    fn unchanged(&self, met: &Met, servers: &[Arc<Server>]) -> Option<Arc<HashMap<String, UnixSeconds>>> {
+        let state = self.shared.load();
+        let before = state.last_met().filter(|before| before.settled)?;
+        let is_same = before.identity == met.identity && before.version == met.version && before.floor == met.floor;
+        let are_same = before.servers.len() == servers.len()
+            && servers
+                .iter()
+                .all(|one| before.servers.iter().any(|other| Arc::ptr_eq(one, other)));
+        (is_same && are_same).then(|| Arc::clone(&before.ahead_before))
     }
 
     /// Hears changes and beats, until the connection breaks.
@@ -248,9 +288,8 @@ impl Feed {
         let known = self.shared.known().map_err(MeetError::Store)?;
         let freshness = Arc::clone(&self.shared.freshness);
         let asked = now();
-        let mut beat = BEAT.prepare_invoke();
-        beat.key(keys::STORE).key(keys::BEAT).arg(&known.identity);
-        let (millis, version): (u64, u64) = beat.invoke_async(&mut self.connection).await.map_err(of_identity)?;
+        let (millis, version) = pulse(&mut self.connection, &known.identity).await?;
+        freshness.beat(now().saturating_duration_since(asked));
         while let Ok(info) = self.pushes.try_recv() {
             if info.kind == PushKind::Message {
                 self.shared.tell(&changes_of(&info));
@@ -264,6 +303,7 @@ impl Feed {
         }
         self.settle(&known, StoreClock { millis, at: now() }).await?;
         if count.is_multiple_of(TRIM_EVERY) {
+            self.look_at_memory(&known).await?;
             let before = millis / 1000;
             cmd("ZREMRANGEBYSCORE")
                 .arg(keys::AHEAD)
@@ -271,6 +311,24 @@ impl Feed {
                 .arg(format!("({before}"))
                 .exec_async(&mut self.connection)
                 .await?;
+        }
+        Ok(())
+    }
+
+    /// What a server was told to do when its memory is full may be changed at any time.
+    async fn look_at_memory(&mut self, known: &Known) -> Result<(), MeetError> {
+        for node in known.map.nodes() {
+            let is_home = known.map.home().is_some_and(|home| Arc::ptr_eq(home, node));
+            let info = if is_home {
+                server_info(&mut self.connection).await?
+            } else {
+                server_info(&mut self.shared.dialer.connect(node, |_| ()).await?).await?
+            };
+            if info.memory_limit > 0 && info.memory >= info.memory_limit / 100 * MUCH {
+                let (used, most) = (info.memory, info.memory_limit);
+                tracing::warn!(server = %node.host, port = node.port, used, most, "Redis is nearly full: at maxmemory it takes no more writes, and then nobody is served");
+            }
+            keeps_all(info)?;
         }
         Ok(())
     }
@@ -333,12 +391,25 @@ pub(super) async fn init(shared: &Shared) -> Result<(), MeetError> {
     Ok(())
 }
 
+/// One heartbeat: the server's time in milliseconds and the version. It is written, so it shows that writes are taken.
+async fn pulse(connection: &mut MultiplexedConnection, identity: &str) -> Result<(u64, u64), MeetError> {
+    let mut beat = BEAT.prepare_invoke();
+    beat.key(keys::STORE).key(keys::BEAT).arg(identity);
+    beat.invoke_async(connection).await.map_err(of_identity)
+}
+
+/// Only a server that never evicts.
+fn keeps_all(info: ServerInfo) -> Result<ServerInfo, MeetError> {
+    if info.eviction == KEEPS {
+        Ok(info)
+    } else {
+        Err(MeetError::Evicts(info.eviction))
+    }
+}
+
 /// Who a primary is.
 async fn visit(connection: &mut MultiplexedConnection, first_bucket: Option<u16>) -> Result<String, MeetError> {
-    let info = server_info(connection).await?;
-    if info.eviction != KEEPS {
-        return Err(MeetError::Evicts(info.eviction));
-    }
+    let info = keeps_all(server_info(connection).await?)?;
     if let Some(bucket) = first_bucket {
         let mut octets = [0_u8; 8];
         aws_lc_rs::rand::fill(&mut octets).map_err(no_randomness)?;
@@ -457,5 +528,7 @@ const SETTLING: Duration = Duration::from_secs(1);
 const FORGOTTEN_MILLIS: u64 = 2 * LONGEST_WINDOW * 1000;
 const AGAIN: Duration = Duration::from_millis(100);
 const LOOK_PAUSE: Duration = Duration::from_millis(20);
-/// In heartbeats: marks whose second has passed are dropped once a minute.
-const TRIM_EVERY: u64 = 240;
+/// In heartbeats: marks whose second has passed are dropped once a minute, and the server's memory is looked at.
+const TRIM_EVERY: u64 = if cfg!(test) { 4 } else { 240 };
+/// Per cent of maxmemory from which on it is said.
+const MUCH: u64 = 80;

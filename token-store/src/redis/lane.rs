@@ -14,7 +14,7 @@ use redis::{RedisError, cmd};
 use tokio::sync::{Notify, oneshot};
 
 use super::keys;
-use super::memory::{Known, Server, Shared, unavailable};
+use super::memory::{Known, Server, Shared, failed_before, reason, unavailable};
 use super::nodes::{Node, server_info};
 use super::wire::{Answer, Wire, push_bulk, push_words};
 use crate::nonce::KEPT_FOR;
@@ -48,7 +48,7 @@ pub(super) struct Lane {
 }
 
 enum Phase {
-    Down { retry_at: Instant },
+    Down { retry_at: Instant, why: String },
     Up(Arc<Up>),
 }
 
@@ -92,7 +92,7 @@ struct Lasting(BTreeMap<u64, Box<[u64; 64]>>);
 
 impl Lane {
     fn new(shared: Arc<Shared>, node: Arc<Node>) -> Self {
-        let phase = Mutex::new(Phase::Down { retry_at: now() });
+        let phase = Mutex::new(Phase::down_until(now(), String::new()));
         Self {
             shared,
             node,
@@ -137,7 +137,7 @@ impl Lane {
             None => Err(ended()),
         };
         match &outcome {
-            Err(StoreError::Unavailable(_)) => self.give_up(up),
+            Err(error @ StoreError::Unavailable(_)) => self.give_up(up, error),
             Ok(Claimed::Fresh | Claimed::Used) if !lasts => up.note_lasting(&member),
             Ok(_) | Err(_) => {}
         }
@@ -161,9 +161,7 @@ impl Lane {
         let mut phase = self.phase.lock().unwrap_or_else(PoisonError::into_inner);
         *phase = match &up {
             Ok(up) => Phase::Up(Arc::clone(up)),
-            Err(_) => Phase::Down {
-                retry_at: now() + RETRY,
-            },
+            Err(error) => Phase::down_until(now() + RETRY, reason(error)),
         };
         drop(phase);
         drop(dialing);
@@ -179,21 +177,19 @@ impl Lane {
         let mut phase = self.phase.lock().unwrap_or_else(PoisonError::into_inner);
         match &*phase {
             Phase::Up(up) if !Arc::ptr_eq(&up.server, wanted) || up.stale.load(Ordering::SeqCst) => {
-                *phase = Phase::Down { retry_at: now() };
+                *phase = Phase::down_until(now(), String::new());
                 Ok(None)
             }
             Phase::Up(up) => Ok(Some(Arc::clone(up))),
-            Phase::Down { retry_at } if *retry_at > now() => Err(unavailable("the server failed a moment ago")),
+            Phase::Down { retry_at, why } if *retry_at > now() => Err(failed_before(why)),
             Phase::Down { .. } => Ok(None),
         }
     }
 
-    fn give_up(&self, up: &Arc<Up>) {
+    fn give_up(&self, up: &Arc<Up>, error: &StoreError) {
         let mut phase = self.phase.lock().unwrap_or_else(PoisonError::into_inner);
         if matches!(&*phase, Phase::Up(current) if Arc::ptr_eq(current, up)) {
-            *phase = Phase::Down {
-                retry_at: now() + RETRY,
-            };
+            *phase = Phase::down_until(now() + RETRY, reason(error));
         }
         drop(phase);
         self.shared.look.notify_one();
@@ -242,6 +238,12 @@ impl Lane {
                 return Err(unavailable("the store is closed"));
             }
         }
+    }
+}
+
+impl Phase {
+    fn down_until(retry_at: Instant, why: String) -> Self {
+        Self::Down { retry_at, why }
     }
 }
 

@@ -37,7 +37,11 @@ pub(super) struct Shared {
 #[derive(Clone)]
 pub(super) enum State {
     /// Nothing yet, or it is not reached.
-    Unreached,
+    Unreached {
+        why: String,
+        /// As it was last met, if it was.
+        before: Option<Arc<Known>>,
+    },
     /// It is not the store that was known.
     Lost,
     /// Everything that counts.
@@ -103,7 +107,16 @@ impl State {
         match self {
             Self::Known(known) => Ok(known),
             Self::Lost => Err(StoreError::IdentityLost),
-            Self::Unreached => Err(unavailable("Redis is not reached")),
+            Self::Unreached { why, .. } => Err(unavailable(&format!("Redis is not reached: {why}"))),
+        }
+    }
+
+    /// The store as it was last met, reached now or not; nothing where another stands in its place.
+    pub(super) fn last_met(&self) -> Option<&Arc<Known>> {
+        match self {
+            Self::Known(known) => Some(known),
+            Self::Unreached { before, .. } => before.as_ref(),
+            Self::Lost => None,
         }
     }
 }
@@ -130,7 +143,10 @@ impl Shared {
             listeners: Listeners::default(),
             freshness: Arc::default(),
             closed: AtomicBool::new(false),
-            state: ArcSwap::from_pointee(State::Unreached),
+            state: ArcSwap::from_pointee(State::Unreached {
+                why: "nobody has tried yet".to_owned(),
+                before: None,
+            }),
             moved: watch::Sender::new(0),
             look: Notify::new(),
             servers: Mutex::default(),
@@ -151,6 +167,12 @@ impl Shared {
     pub(super) fn set(&self, state: State) {
         self.state.store(Arc::new(state));
         self.moved.send_modify(|count| *count += 1);
+    }
+
+    /// The store is not reached. Who it was is remembered, unless that says nothing of what it holds now.
+    pub(super) fn set_unreached(&self, why: String, remembers: bool) {
+        let before = self.load().last_met().filter(|_| remembers).cloned();
+        self.set(State::Unreached { why, before });
     }
 
     /// Resolves with each new state from now on.
@@ -224,6 +246,19 @@ impl Shared {
 /// A fault of the server or the way to it.
 pub(super) fn unavailable(why: &str) -> StoreError {
     StoreError::Unavailable(why.into())
+}
+
+/// A server that is left alone for a moment, and why.
+pub(super) fn failed_before(why: &str) -> StoreError {
+    unavailable(&format!("the server failed a moment ago: {why}"))
+}
+
+/// What such a fault was, without the words that all of them begin with.
+pub(super) fn reason(error: &StoreError) -> String {
+    match error {
+        StoreError::Unavailable(reason) => reason.to_string(),
+        StoreError::IdentityLost | StoreError::Corrupt(_) => error.to_string(),
+    }
 }
 
 /// Tokens that may be ahead of the store's clock at a time.

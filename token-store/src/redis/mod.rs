@@ -117,7 +117,7 @@ async fn wait_until_it_serves(shared: &Shared) {
     let serves = || match &**shared.load() {
         State::Known(known) => known.settled && known.clock.now(now()) > known.floor,
         // There is nothing to wait for.
-        State::Unreached | State::Lost => true,
+        State::Unreached { .. } | State::Lost => true,
     };
     let deadline = now() + START;
     while !serves() && now() < deadline {

@@ -207,6 +207,10 @@ pub(super) struct ServerInfo {
     /// Changes with every start and every promotion.
     pub(super) id: String,
     pub(super) eviction: String,
+    /// Octets that it uses.
+    pub(super) memory: u64,
+    /// Octets that it may use; 0: without a limit.
+    pub(super) memory_limit: u64,
 }
 
 impl ServerInfo {
@@ -241,6 +245,8 @@ pub(super) async fn server_info(connection: &mut impl ConnectionLike) -> RedisRe
     Ok(ServerInfo {
         id: format!("{}:{}", value("run_id"), value("master_replid")),
         eviction: value("maxmemory_policy"),
+        memory: value("used_memory").parse().unwrap_or_default(),
+        memory_limit: value("maxmemory").parse().unwrap_or_default(),
     })
 }
 

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use deadpool_redis::{Connection, Manager, Pool, PoolError, Runtime, Timeouts};
 use redis::{AsyncConnectionConfig, FromRedisValue, RedisError, ScriptInvocation};
 
-use super::memory::{Shared, unavailable};
+use super::memory::{Shared, failed_before, reason, unavailable};
 use super::nodes::Node;
 use crate::StoreError;
 
@@ -25,15 +25,15 @@ impl RedisPool {
         shared: &Shared,
         invocation: &ScriptInvocation<'_>,
     ) -> Result<T, StoreError> {
-        if !self.breaker.lets_through() {
-            return Err(unavailable("the server failed a moment ago"));
+        if let Some(why) = self.breaker.stops() {
+            return Err(failed_before(&why));
         }
         let limit = shared.dialer.connect_timeout + shared.dialer.timeout;
         let ran = tokio::time::timeout(limit, self.try_run(shared, invocation)).await;
         let ran = ran.unwrap_or_else(|_| Err(unavailable("the server took too long")));
         match &ran {
-            Err(StoreError::Unavailable(_)) => {
-                if self.breaker.failed() {
+            Err(error @ StoreError::Unavailable(_)) => {
+                if self.breaker.failed(error) {
                     shared.look.notify_one();
                 }
             }
@@ -126,28 +126,39 @@ pub(super) fn of_redis(error: RedisError) -> StoreError {
 #[derive(Default)]
 struct Breaker {
     failures: AtomicU32,
-    shut_until: Mutex<Option<Instant>>,
+    shut: Mutex<Shut>,
+}
+
+#[derive(Default)]
+struct Shut {
+    until: Option<Instant>,
+    /// The last failure.
+    why: String,
 }
 
 impl Breaker {
-    fn lets_through(&self) -> bool {
+    /// Why a call may not go through; `None`: it may.
+    fn stops(&self) -> Option<String> {
         if self.failures.load(Ordering::Relaxed) < MOST_FAILURES {
-            return true;
+            return None;
         }
         let now = now();
-        let mut shut_until = self.shut_until.lock().unwrap_or_else(PoisonError::into_inner);
-        let tries = shut_until.is_none_or(|until| until <= now);
-        if tries {
-            *shut_until = Some(now + PROBE);
+        let mut shut = self.shut.lock().unwrap_or_else(PoisonError::into_inner);
+        if shut.until.is_some_and(|until| until > now) {
+            return Some(shut.why.clone());
         }
-        tries
+        shut.until = Some(now + PROBE);
+        None
     }
 
     /// Whether it has opened.
-    fn failed(&self) -> bool {
+    fn failed(&self, error: &StoreError) -> bool {
         let opens = self.failures.fetch_add(1, Ordering::Relaxed) + 1 >= MOST_FAILURES;
         if opens {
-            *self.shut_until.lock().unwrap_or_else(PoisonError::into_inner) = Some(now() + PROBE);
+            *self.shut.lock().unwrap_or_else(PoisonError::into_inner) = Shut {
+                until: Some(now() + PROBE),
+                why: reason(error),
+            };
         }
         opens
     }

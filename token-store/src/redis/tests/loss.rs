@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 
-use super::{claim, fresh_nonce, gateway, is_lost, now, serves, wait_until_it_is, wait_until_it_serves};
+use super::{
+    claim, fresh_nonce, gateway, is_lost, is_unavailable, now, serves, wait_until_it_is, wait_until_it_serves,
+};
 use crate::contract::make::{THEN, consumer};
 use crate::servers::{Cluster, Options, Sentinels, Server};
 use crate::{Claim, Store, StoreError, UnixSeconds};
@@ -337,6 +339,88 @@ async fn after_a_node_of_a_cluster_was_flushed() {
     }
 
     nothing_is_served_again(&[&one, &other], &served).await;
+}
+
+/// A gateway that can be shut out, and its server: it comes as a user of its own.
+async fn gateway_of_a_user(server: &Server) -> Arc<dyn Store> {
+    server
+        .command(&["ACL", "SETUSER", "apart", "on", ">password", "~*", "&*", "+@all"])
+        .await;
+    gateway(&server.url().replace("redis://", "redis://apart:password@")).await
+}
+
+/// Breaks the user's connections off and takes no new ones, until the gateway has noticed.
+async fn shut_out(server: &Server, store: &Arc<dyn Store>) {
+    server.command(&["ACL", "SETUSER", "apart", "off"]).await;
+    server.command(&["CLIENT", "KILL", "USER", "apart"]).await;
+    wait_until_it_is(&**store, is_unavailable).await;
+    crate::servers::wait_until("the feed is shut out, too", async || {
+        let refused = store.claim_nonce(claim(1, now(), b"n")).await;
+        matches!(refused, Err(StoreError::Unavailable(why)) if why.to_string().contains("is not reached"))
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn after_a_gateway_was_cut_off_for_a_while_which_concerns_no_other() {
+    let server = Server::start(kept()).await;
+    let (one, other) = (gateway_of_a_user(&server).await, gateway(&server.url()).await);
+    let served = served(&[&one, &other]).await;
+    let version = async || server.command(&["HGET", "{countersign}:store", "version"]).await;
+    let before = version().await;
+
+    shut_out(&server, &one).await;
+    server.command(&["ACL", "SETUSER", "apart", "on"]).await;
+    wait_until_it_serves(&*one).await;
+
+    // What makes all gateways doubt what they know.
+    assert_eq!(version().await, before);
+    for (store, (consumer, timestamp, _)) in [&one, &other]
+        .into_iter()
+        .flat_map(|store| served.iter().map(move |one| (store, one)))
+    {
+        // As late as what the client, fast or not, was served with before.
+        let timestamp = (*timestamp).max(now());
+        let claimed = store.claim_nonce(claim(*consumer, timestamp, &fresh_nonce())).await;
+        assert_eq!(claimed.unwrap(), Claim::Fresh, "{consumer} at {timestamp}");
+    }
+    nothing_is_served_again(&[&one, &other], &served).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn after_a_flush_behind_the_back_of_a_gateway_that_was_cut_off() {
+    let server = Server::start(kept()).await;
+    let one = gateway_of_a_user(&server).await;
+    let served = served(&[&one]).await;
+
+    shut_out(&server, &one).await;
+    server.command(&["FLUSHALL"]).await;
+    // The same process under the same id: only the store's identity tells.
+    gateway(&server.url()).await.init().await.unwrap();
+    server.command(&["ACL", "SETUSER", "apart", "on"]).await;
+
+    wait_until_it_serves(&*one).await;
+    let later = gateway(&server.url()).await;
+    nothing_is_served_again(&[&one, &later], &served).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn after_a_restart_that_lost_the_tail_while_the_gateway_was_cut_off() {
+    let mut server = Server::start(Options::default()).await;
+    let one = gateway_of_a_user(&server).await;
+    let before = served(&[&one]).await;
+    server.command(&["SAVE"]).await;
+    let after = served(&[&one]).await;
+
+    shut_out(&server, &one).await;
+    server.kill();
+    server.start_again().await;
+    let user = ["ACL", "SETUSER", "apart", "on", ">password", "~*", "&*", "+@all"];
+    server.command(&user).await;
+
+    wait_until_it_serves(&*one).await;
+    let later = gateway(&server.url()).await;
+    nothing_is_served_again(&[&one, &later], &[before, after].concat()).await;
 }
 
 async fn holder_of_records(cluster: &Cluster) -> usize {

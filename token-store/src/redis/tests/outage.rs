@@ -362,3 +362,59 @@ async fn a_url_that_is_none_is_a_fault_of_the_configuration() {
         assert!(matches!(refused, crate::OpenError::BadUrl(..)), "{url}: {refused}");
     }
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_server_that_refuses_writes_is_unavailable_all_the_time_says_why_and_is_not_pestered() {
+    let server = Server::start(Options::default()).await;
+    let store = gateway(&server.url()).await;
+    wait_until_it_serves(&*store).await;
+    let connections = async || {
+        server
+            .info("total_connections_received")
+            .await
+            .unwrap()
+            .parse::<u64>()
+            .unwrap()
+    };
+
+    server.set("maxmemory", "1kb").await;
+    wait_until_it_is(&*store, is_unavailable).await;
+    wait_until("the feed has met it in vain", async || {
+        matches!(store.claim_nonce(claim(1, now(), b"n")).await, Err(error) if told(&error).contains("is not reached"))
+    })
+    .await;
+    let before = connections().await;
+    for turn in 0..100_u32 {
+        let claimed = store.claim_nonce(claim(1, now(), &turn.to_be_bytes())).await;
+        let error = claimed.expect_err("nobody can tell a replay");
+        assert!(told(&error).contains("OOM"), "{}", told(&error));
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    let made = connections().await - before;
+
+    // Ten times a second at the most, however long this second took; one is the test's own.
+    assert!(made < 60, "{made}");
+    server.set("maxmemory", "0").await;
+    wait_until_it_serves(&*store).await;
+}
+
+fn told(error: &StoreError) -> String {
+    let source = std::error::Error::source(error).map(ToString::to_string);
+    format!("{error}: {}", source.unwrap_or_default())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_server_that_begins_to_evict_serves_nobody_until_it_keeps_all_again() {
+    let server = Server::start(Options::default()).await;
+    let store = gateway(&server.url()).await;
+    wait_until_it_serves(&*store).await;
+
+    server.set("maxmemory-policy", "allkeys-lru").await;
+    wait_until("it is noticed", async || {
+        matches!(store.claim_nonce(claim(1, now(), b"n")).await, Err(error) if told(&error).contains("allkeys-lru"))
+    })
+    .await;
+    server.set("maxmemory-policy", "noeviction").await;
+
+    wait_until_it_serves(&*store).await;
+}
