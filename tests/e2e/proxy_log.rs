@@ -171,6 +171,76 @@ async fn a_sink_that_blocks_drops_lines_and_counts_them_and_stops_neither_servin
 }
 
 #[tokio::test]
+async fn an_application_log_that_nobody_reads_stops_neither_serving_nor_the_end() {
+    let shop = Shop::new().start().await;
+    assert!(shop.gateway.stop().await.success());
+    // The same gateway again, its stderr a pipe that nobody reads.
+    let mut blocked = Command::new(binary())
+        .args(["serve", "--config", "countersign.toml"])
+        .current_dir(shop.gateway.folder())
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    eventually("it serves", async || shop.gateway.is_ready().await.then_some(())).await;
+
+    // Each refused reload says all that is wrong in a line.
+    let wrong = "[[routes]]\nunknown = 1\n".repeat(2000);
+    shop.gateway.write_config(|config| config.append(&wrong));
+    let flooded = async || {
+        for _ in 0..5 {
+            assert_eq!(shop.admin.post("/reload", &Value::Null).await.status, 422);
+        }
+        (shop.gateway.metric("countersign_log_dropped_lines_total").await > 0).then_some(())
+    };
+    eventually("lines are dropped", flooded).await;
+    let after = Call::get(&format!("{ANONYMOUS}/after")).send(&shop.gateway).await;
+    let told = Command::new("kill")
+        .args(["-TERM", &blocked.id().to_string()])
+        .status()
+        .unwrap();
+    let ended = eventually("it ends", async || blocked.try_wait().unwrap()).await;
+
+    assert_eq!(after.status, 200);
+    assert!(told.success() && ended.success(), "{ended}");
+}
+
+#[tokio::test]
+async fn of_a_head_that_nobody_can_read_the_access_log_claims_nothing() {
+    let shop = Shop::shared().await;
+    let mut connection = Connection::open(shop.gateway.public()).await.unwrap();
+
+    connection
+        .write(b"G@T /x\x01 HTTP/1.1\r\nHost: a\r\n\r\n")
+        .await
+        .unwrap();
+    let refused = connection.response("GET").await.unwrap();
+    let line = shop.gateway.access_line(&refused).await;
+
+    assert_eq!(refused.status, 400);
+    assert_eq!((&line["method"], &line["path"]), (&"-".into(), &"-".into()));
+}
+
+#[tokio::test]
+async fn the_store_and_the_configuration_have_metrics_of_their_own() {
+    let shop = Shop::shared().await;
+
+    let text = shop.gateway.admin_call(Call::get("/metrics")).await.text();
+
+    assert!(text.contains("countersign_store_up 1\n"), "{text}");
+    assert!(
+        text.contains("countersign_store_heartbeat_duration_seconds_count 0\n"),
+        "{text}"
+    );
+    let since = shop
+        .gateway
+        .metric("countersign_reload_last_success_timestamp_seconds ")
+        .await;
+    assert!(since.abs_diff(harness::now()) < 3600, "{since}");
+}
+
+#[tokio::test]
 async fn metrics_have_their_prefix_and_units_and_labels_that_no_client_makes() {
     let shop = Shop::new().start().await;
     let series = async || {

@@ -12,6 +12,7 @@ use token_store::StoreError;
 use crate::exchange::account::AccountError;
 use crate::integration::Failure;
 use crate::integration::definition::Invalid;
+use crate::observe::store_failed;
 use crate::refusal::Refusal;
 
 /// An error of the API.
@@ -106,7 +107,7 @@ impl IntoResponse for ApiError {
 
 impl From<StoreError> for ApiError {
     fn from(error: StoreError) -> Self {
-        tracing::warn!(%error, "store call failed");
+        store_failed(&error);
         Self::coded(
             StatusCode::SERVICE_UNAVAILABLE,
             "store_unavailable",

@@ -10,6 +10,7 @@ use super::Context;
 use super::access::{Act, Caller};
 use super::answer::{ApiError, json_of};
 use crate::app::Reloaded;
+use crate::observe::with_causes;
 
 /// The process runs.
 pub async fn live() -> Response {
@@ -20,7 +21,7 @@ pub async fn live() -> Response {
 pub async fn ready(State(context): State<Context>) -> Response {
     let store = match context.parts.store.check().await {
         Ok(()) => "ok".to_owned(),
-        Err(error) => error.to_string(),
+        Err(error) => with_causes(&error),
     };
     let draining = context.parts.draining.is_cancelled();
     let ready = store == "ok" && !draining;

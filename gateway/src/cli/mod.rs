@@ -34,6 +34,7 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 
 use crate::config::{Config, Environment, Faults, Loaded};
+use crate::observe::with_causes;
 
 /// OAuth 1.0a authorization server and resource gateway for storefront Web APIs.
 #[derive(Debug, Parser)]
@@ -201,21 +202,6 @@ fn beside(text: &dyn Display) {
 fn fail(error: &dyn Display) -> ExitCode {
     remark(&format_args!("countersign: {error}"));
     ExitCode::FAILURE
-}
-
-/// An error with its causes, where its own words don't tell them.
-fn with_causes(error: &(dyn std::error::Error + 'static)) -> String {
-    let mut told = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        let words = cause.to_string();
-        if !told.contains(&words) {
-            told.push_str(": ");
-            told.push_str(&words);
-        }
-        source = cause.source();
-    }
-    told
 }
 
 /// Prints what was wrong with the arguments.

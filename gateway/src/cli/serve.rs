@@ -1,5 +1,6 @@
 //! `countersign serve`
 
+use std::fmt::Display;
 use std::io::IsTerminal as _;
 use std::path::Path;
 use std::process::ExitCode;
@@ -12,13 +13,14 @@ use tokio::task::JoinSet;
 
 use super::notify::Notify;
 use super::open;
-use super::{ConfigFile, exit_code, fail, refuse, remark, with_causes};
+use super::{ConfigFile, exit_code, refuse, remark, with_causes};
 use crate::app::{App, Parts, StartError};
 use crate::clock::Clock;
 use crate::config::{Config, Environment, Log, LogFormat};
 use crate::exchange::account::AccountError;
 use crate::integration::Integrations;
 use crate::integration::events::deliver::Deliveries;
+use crate::observe::ApplicationLog;
 
 /// Run the gateway
 #[derive(Debug, clap::Args)]
@@ -43,7 +45,10 @@ pub(super) fn run(arguments: &Arguments) -> ExitCode {
         Ok(loaded) => loaded,
         Err(faults) => return refuse(&faults),
     };
-    log(&loaded.config.log);
+    let log = match log(&loaded.config.log) {
+        Ok(log) => log,
+        Err(error) => return super::fail(&format!("can't start a thread: {error}")),
+    };
     tracing::info!(configuration = arguments.file.name(), "starting");
     for warning in &loaded.warnings {
         tracing::warn!("{warning}");
@@ -53,19 +58,22 @@ pub(super) fn run(arguments: &Arguments) -> ExitCode {
         .worker_threads(2)
         .enable_all()
         .build();
-    match runtime {
-        Ok(runtime) => exit_code(runtime.block_on(serve(loaded.config, arguments.file.path().as_deref()))),
+    let code = match runtime {
+        Ok(runtime) => exit_code(runtime.block_on(serve(loaded.config, arguments.file.path().as_deref(), &log))),
         Err(error) => fail(&error),
-    }
+    };
+    // Who reads nothing more has nothing more to be told.
+    log.finish(LAST_LINES);
+    code
 }
 
-async fn serve(config: Config, path: Option<&Path>) -> Result<(), ExitCode> {
+async fn serve(config: Config, path: Option<&Path>, log: &ApplicationLog) -> Result<(), ExitCode> {
     let (clock, environment) = (Clock::system(), Environment::of_process());
     let signals = Signals::catch().map_err(|error| fail(&error))?;
     let notify = Notify::of(&environment);
     let store = open::store(&config, clock, true)
         .await
-        .map_err(|error| fail_to_open(&error))?;
+        .map_err(|error| fail_to_open(&error, &config))?;
     // All end with the set.
     let mut background = JoinSet::new();
     if let Some(first) = First::of(&environment) {
@@ -79,6 +87,10 @@ async fn serve(config: Config, path: Option<&Path>) -> Result<(), ExitCode> {
         }
     }
     let app = App::start(&config, path, Arc::clone(&store), clock).map_err(|error| fail_to_start(&error))?;
+    let lines = log.clone();
+    let help = "Lines of the application's log that a slow or broken sink made drop.";
+    let metrics = app.parts().metrics;
+    metrics.gauge("log_dropped_lines_total", help, move || lines.dropped());
     let admin = open::admin(app.parts(), &config, app.addresses()).await;
     let (admin, integrations) = admin.map_err(|error| {
         let at = config.admin.listen;
@@ -117,6 +129,12 @@ async fn serve(config: Config, path: Option<&Path>) -> Result<(), ExitCode> {
     }
 }
 
+/// Why serving failed is said as all else is: in the log, which stops nobody.
+fn fail(error: &dyn Display) -> ExitCode {
+    tracing::error!("{error}");
+    ExitCode::FAILURE
+}
+
 fn deliveries(parts: &Parts, integrations: &Integrations) -> Result<Deliveries, ExitCode> {
     let (store, live) = (Arc::clone(&parts.store), Arc::clone(&parts.live));
     let (own, counts) = (Arc::clone(&integrations.own), Arc::clone(&parts.events));
@@ -124,20 +142,19 @@ fn deliveries(parts: &Parts, integrations: &Integrations) -> Result<Deliveries, 
 }
 
 /// A store whose secrets the keys don't open is a fault of the configuration; one that is away is not.
-fn fail_to_open(error: &OpenError) -> ExitCode {
+fn fail_to_open(error: &OpenError, config: &Config) -> ExitCode {
     let code = fail(&format!("the store can't be opened: {}", with_causes(error)));
+    let folder = config.store.url.strip_prefix("embedded:").unwrap_or_default();
     match error {
         // A folder was meant.
-        OpenError::File(path, _) if Path::new(path).is_file() => {
-            remark(&format_args!(
-                "{path} is a file; store.url = \"embedded:FOLDER\" names a folder"
-            ));
+        OpenError::File(..) if Path::new(folder).is_file() => {
+            tracing::error!("{folder} is a file; store.url = \"embedded:FOLDER\" names a folder");
             ExitCode::from(super::EX_CONFIG)
         }
         OpenError::WrongKey | OpenError::KeyNeeded | OpenError::BadUrl(..) | OpenError::Unsafe(_) => {
             ExitCode::from(super::EX_CONFIG)
         }
-        OpenError::Locked(_) | OpenError::File(..) | OpenError::Store(_) => code,
+        OpenError::Locked(_) | OpenError::Damaged(..) | OpenError::File(..) | OpenError::Store(_) => code,
     }
 }
 
@@ -250,9 +267,11 @@ async fn exit_at_next(mut interrupt: Signal) {
 }
 
 const AGAIN: Duration = Duration::from_secs(1);
+/// For the log to be written to its end.
+pub(super) const LAST_LINES: Duration = Duration::from_secs(1);
 
-/// The application's log: stderr, apart from the access log.
-pub(super) fn log(config: &Log) {
+/// The application's log: stderr, apart from the access log. A panic is said there, too.
+pub(super) fn log(config: &Log) -> std::io::Result<ApplicationLog> {
     use tracing_subscriber::layer::SubscriberExt as _;
     use tracing_subscriber::util::SubscriberInitExt as _;
     let is_terminal = std::io::stderr().is_terminal();
@@ -263,10 +282,8 @@ pub(super) fn log(config: &Log) {
     };
     let filter = tracing_subscriber::filter::LevelFilter::from_level(config.level);
     let registry = tracing_subscriber::registry().with(filter);
-    // A line that can't be written is lost: to say so on the same stderr would be a panic of whoever logs.
-    let layer = tracing_subscriber::fmt::layer()
-        .with_writer(std::io::stderr)
-        .log_internal_errors(false);
+    let log = ApplicationLog::start()?;
+    let layer = tracing_subscriber::fmt::layer().with_writer(log.clone());
     let set = if is_json {
         registry.with(layer.json()).try_init()
     } else {
@@ -275,4 +292,7 @@ pub(super) fn log(config: &Log) {
     if let Err(error) = set {
         remark(&format_args!("countersign: the log was set up already: {error}"));
     }
+    // The usual hook waits for whoever reads stderr.
+    std::panic::set_hook(Box::new(|panic| tracing::error!(%panic, "a defect of countersign")));
+    Ok(log)
 }

@@ -6,13 +6,12 @@
 mod cause;
 mod render;
 
-use std::error::Error as _;
-
 use http::StatusCode;
 use oauth1::{ParameterName, Problem};
 use serde_json::Value;
 use token_store::StoreError;
 
+use crate::observe::store_failed;
 use crate::random::NoRandomness;
 
 pub use cause::Cause;
@@ -173,7 +172,7 @@ impl Refusal {
 impl From<StoreError> for Refusal {
     fn from(error: StoreError) -> Self {
         // Logged here, once: past this point only the cause is known.
-        tracing::warn!(error = %error, source = error.source().map(tracing::field::display), "store call failed");
+        store_failed(&error);
         Cause::StoreUnavailable.into()
     }
 }

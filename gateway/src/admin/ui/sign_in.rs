@@ -29,7 +29,7 @@ pub(super) async fn page(State(console): State<Console>, RawQuery(query): RawQue
         Ok(Some(_)) => return see_other(next(&query)),
         Ok(None) => {}
         Err(error) => {
-            tracing::warn!(%error, "store call failed");
+            crate::observe::store_failed(&error);
             return page::store_is_gone(&view);
         }
     }
@@ -224,7 +224,7 @@ pub(super) async fn submit(State(console): State<Console>, headers: HeaderMap, b
 pub(super) async fn sign_out(Submitted { visitor, .. }: Submitted) -> Response {
     let users = &visitor.console.context.parts.users;
     if let Err(error) = users.end_session(visitor.session().secret()).await {
-        tracing::warn!(%error, "store call failed");
+        crate::observe::store_failed(&error);
         return page::store_is_gone(visitor.view());
     }
     let mut response = see_other("/sign-in");

@@ -121,7 +121,7 @@ impl FromRequestParts<Console> for Visitor {
             }),
             Ok(None) => Err(to_sign_in(&parts.uri, &view)),
             Err(error) => {
-                tracing::warn!(%error, "store call failed");
+                crate::observe::store_failed(&error);
                 Err(page::store_is_gone(&view))
             }
         }

@@ -22,6 +22,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use self::partner::Partner;
 use super::open;
+use super::serve::LAST_LINES;
 use super::sign::quoted;
 use super::{fail, remark, say};
 use crate::admin::Serving;
@@ -31,6 +32,7 @@ use crate::config::{Config, Environment, Faults};
 use crate::integration::Integrations;
 use crate::integration::activation::Renewal;
 use crate::integration::address::OwnAddresses;
+use crate::observe::ApplicationLog;
 use crate::random;
 
 /// Try everything in one process: a demo storefront, an integration that does the handshake, signed calls to paste
@@ -54,6 +56,7 @@ struct Sandbox {
     app: App,
     serving: Serving,
     store: Arc<dyn Store>,
+    log: Option<ApplicationLog>,
     public: SocketAddr,
     storefront: SocketAddr,
     password: Secret,
@@ -203,9 +206,7 @@ async fn start(scratch: &Path, quiet: bool) -> Result<Sandbox, Trouble> {
         partner: partner.address(),
     };
     let mut config = addresses.configuration(scratch)?;
-    if !quiet {
-        super::serve::log(&config.log);
-    }
+    let log = (!quiet).then(|| super::serve::log(&config.log)).transpose()?;
     let store = open::store(&config, clock, true).await?;
     let password = random::secret()?;
     open::create_admin(&store, clock, ("admin", ""), &password, Role::Admin).await?;
@@ -242,6 +243,7 @@ async fn start(scratch: &Path, quiet: bool) -> Result<Sandbox, Trouble> {
         app,
         serving,
         store,
+        log,
         public: addresses.public,
         storefront,
         password,
@@ -254,6 +256,9 @@ async fn stop(sandbox: Sandbox) {
     sandbox.serving.stop().await;
     if let Err(error) = sandbox.store.close().await {
         tracing::debug!(%error, "the scratch store did not close cleanly");
+    }
+    if let Some(log) = sandbox.log {
+        log.finish(LAST_LINES);
     }
 }
 
