@@ -1,7 +1,9 @@
 //! Who may call the admin API, that no change overtakes another, and that every change is written down.
 
-use harness::{Admin, Call, PASSWORD, Shop, eventually};
+use harness::{Admin, Call, Connection, PASSWORD, Shop, eventually};
 use serde_json::{Value, json};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpSocket;
 use tokio::task::JoinSet;
 
 #[tokio::test]
@@ -35,6 +37,44 @@ async fn no_call_is_answered_without_a_good_token() {
         );
         assert!(!answer.text().contains("items"));
     }
+}
+
+#[tokio::test]
+async fn who_crowds_the_admin_listener_from_one_address_locks_nobody_else_out() {
+    let shop = Shop::new().start().await;
+    let address = shop.gateway.admin();
+    let held = async || {
+        let mut connection = Connection::open(address).await.unwrap();
+        let request = b"GET /health/live HTTP/1.1\r\nHost: a\r\n\r\n";
+        connection.write(request).await.ok()?;
+        let answer = connection.response("GET").await.ok()?;
+        (answer.status == 200).then_some(connection)
+    };
+    let mut crowd = Vec::new();
+    for _ in 0..64 {
+        crowd.push(eventually("a connection is let in", held).await);
+    }
+
+    let mut past = Connection::open(address).await.unwrap();
+    let is_closed = past.closes().await;
+    let elsewhere = TcpSocket::new_v4().unwrap();
+    elsewhere.bind("127.0.0.2:0".parse().unwrap()).unwrap();
+    let mut elsewhere = elsewhere.connect(address).await.unwrap();
+    let request = b"GET /metrics HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n";
+    elsewhere.write_all(request).await.unwrap();
+    let mut metrics = String::new();
+    elsewhere.read_to_string(&mut metrics).await.unwrap();
+    let over_the_socket = shop.gateway.command(&["admin", "list"]);
+
+    assert!(is_closed);
+    assert!(metrics.starts_with("HTTP/1.1 200 "), "{metrics}");
+    assert!(
+        metrics.contains("countersign_admin_connections_refused_total"),
+        "{metrics}"
+    );
+    assert!(!metrics.contains("countersign_admin_connections_refused_total 0\n"));
+    assert!(over_the_socket.status.success(), "{over_the_socket:?}");
+    assert!(shop.gateway.log().contains("an admin connection was closed"));
 }
 
 #[tokio::test]

@@ -33,6 +33,7 @@ use std::net::SocketAddr;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use axum::Router;
@@ -42,7 +43,6 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, UnixListener};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -50,8 +50,11 @@ use self::access::Origin;
 use self::integrations::{activation, debug_token};
 use self::patience::{PATIENCE, Patience, Patient};
 use crate::app::Parts;
+use crate::clock::Clock;
 use crate::exchange::account::Accounts;
 use crate::integration::Integrations;
+use crate::listen::count::{Counted, Counts};
+use crate::observe::Seldom;
 
 /// What every handler works on.
 #[derive(Clone)]
@@ -86,8 +89,18 @@ pub fn serve(context: Context, listener: TcpListener, socket: Option<&Path>) -> 
         router: router(context),
         stop: CancellationToken::new(),
         tasks: TaskTracker::new(),
-        turns: Arc::new(Semaphore::new(CONNECTIONS)),
+        clock: watching.parts.clock,
+        over_network: Counts::new(CONNECTIONS),
+        over_socket: Counts::new(SOCKET_CONNECTIONS),
+        refused: Arc::default(),
+        said: Arc::default(),
     };
+    let refused = Arc::clone(&connections.refused);
+    let help = "Connections to the admin listener or the control socket that were closed at a bound.";
+    let metrics = &watching.parts.metrics;
+    metrics.gauge("admin_connections_refused_total", help, move || {
+        refused.load(Ordering::Relaxed)
+    });
     connections
         .tasks
         .spawn(traffic::watch(watching, connections.stop.clone()));
@@ -210,7 +223,12 @@ struct Connections {
     router: Router,
     stop: CancellationToken,
     tasks: TaskTracker,
-    turns: Arc<Semaphore>,
+    clock: Clock,
+    over_network: Arc<Counts>,
+    /// Of its own: who crowds the listener must not lock out who owns the machine.
+    over_socket: Arc<Counts>,
+    refused: Arc<AtomicU64>,
+    said: Arc<Seldom>,
 }
 
 async fn over_tcp(connections: Connections, listener: TcpListener) {
@@ -246,13 +264,27 @@ async fn pause(error: &io::Error) {
 
 impl Connections {
     fn serve<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(&self, stream: S, origin: Origin) {
+        let admitted = match origin {
+            Origin::Network(address) => {
+                Counts::admit(&self.over_network, CONNECTIONS_OF_ADDRESS, Some(address.to_canonical()))
+            }
+            Origin::ControlSocket => Counts::admit(&self.over_socket, SOCKET_CONNECTIONS, None),
+        };
         // Over the bound the connection is closed at once: the admin listener stays usable.
-        let Ok(turn) = Arc::clone(&self.turns).try_acquire_owned() else {
+        let Some(counted) = admitted else {
+            self.refused.fetch_add(1, Ordering::Relaxed);
+            let from = match origin {
+                Origin::Network(address) => address.to_string(),
+                Origin::ControlSocket => "the control socket".to_owned(),
+            };
+            if let Some(unsaid) = self.said.say("refused", self.clock.instant()) {
+                tracing::warn!(from, unsaid, "an admin connection was closed: too many are open");
+            }
             return;
         };
         let router = self.router.clone().layer(Extension(origin));
         self.tasks
-            .spawn(connection(stream, router, self.stop.clone(), PATIENCE, turn));
+            .spawn(connection(stream, router, self.stop.clone(), PATIENCE, counted));
     }
 }
 
@@ -261,7 +293,7 @@ async fn connection<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(
     router: Router,
     stop: CancellationToken,
     patience: Patience,
-    _turn: OwnedSemaphorePermit,
+    _counted: Counted,
 ) {
     let timed = move |request| std::future::ready(patience.timed(request));
     let router = router.layer(axum::middleware::map_request(timed));
@@ -300,6 +332,8 @@ fn control_socket(path: &Path) -> io::Result<UnixListener> {
 }
 
 const CONNECTIONS: usize = 256;
+const CONNECTIONS_OF_ADDRESS: usize = 64;
+const SOCKET_CONNECTIONS: usize = 64;
 const LARGEST_BODY: usize = 1024 * 1024;
 /// What is read before a head counts as too large; the last read may go beyond.
 const LARGEST_HEAD: usize = 64 * 1024;
@@ -329,8 +363,8 @@ mod tests {
             .route("/", post(async |body: Bytes| body))
             .route("/large", get(async || "x".repeat(1 << 20)));
         let (mut client, server) = tokio::io::duplex(1024);
-        let turn = Arc::new(Semaphore::new(1)).try_acquire_owned().unwrap();
-        let serving = tokio::spawn(connection(server, router, CancellationToken::new(), SHORT, turn));
+        let counted = Counts::admit(&Counts::new(1), 1, None).unwrap();
+        let serving = tokio::spawn(connection(server, router, CancellationToken::new(), SHORT, counted));
         client.write_all(sent.as_bytes()).await.unwrap();
         (client, serving)
     }
