@@ -1,5 +1,6 @@
 //! `serve`: what it says at the start, what stops it, and how it ends.
 
+use std::path::Path;
 use std::time::Duration;
 
 use harness::{Answer, Call, Shop, eventually, free_port};
@@ -40,6 +41,84 @@ async fn a_port_in_use_and_a_store_in_use_are_named() {
         assert_eq!(told.code, Some(1), "{}", told.err);
         assert!(told.err.contains(&words), "{words}: {}", told.err);
     }
+}
+
+/// A store that was made, served and closed, in the folder `store` of a shop that stands still.
+async fn closed_store() -> Shop {
+    let shop = Shop::new().start().await;
+    assert!(shop.gateway.stop().await.success());
+    shop
+}
+
+fn damage(path: &Path, from: usize) {
+    let mut octets = std::fs::read(path).unwrap();
+    // No two octets in a row that were there before, whatever was.
+    for (place, octet) in octets.iter_mut().enumerate().skip(from) {
+        *octet ^= u8::try_from(place % 255).unwrap() + 1;
+    }
+    std::fs::write(path, octets).unwrap();
+}
+
+#[tokio::test]
+async fn a_damaged_store_is_called_so_and_nothing_breaks() {
+    for from in [0, 4096, 30_000] {
+        let shop = closed_store().await;
+        let folder = shop.gateway.folder();
+        damage(&folder.join("store/store.redb"), from);
+
+        for command in [
+            &["serve", "-c", "countersign.toml"][..],
+            &["admin", "list", "-c", "countersign.toml"],
+        ] {
+            let told = Run::within(folder).told(command);
+
+            assert_eq!(told.code, Some(1), "{from} {command:?}: {}", told.err);
+            assert!(
+                told.err.contains("damaged: restore a backup"),
+                "{from} {command:?}: {}",
+                told.err
+            );
+            assert!(!told.err.contains("panicked"), "{from} {command:?}: {}", told.err);
+        }
+        let told = Run::within(folder).told(&["doctor", "-c", "countersign.toml"]);
+        assert_eq!(told.code, Some(1), "{from}: {}", told.out);
+        assert!(told.out.contains("damaged"), "{from}: {}", told.out);
+    }
+}
+
+#[tokio::test]
+async fn a_file_where_the_store_s_folder_should_be_is_the_configuration_s_fault_and_a_cut_store_is_not() {
+    let shop = closed_store().await;
+    let folder = shop.gateway.folder();
+    let store = folder.join("store/store.redb");
+    let octets = std::fs::read(&store).unwrap();
+    let serve = || Run::within(folder).told(&["serve", "-c", "countersign.toml"]);
+
+    std::fs::write(&store, &octets[..octets.len() / 2]).unwrap();
+    let cut = serve();
+    std::fs::remove_dir_all(folder.join("store")).unwrap();
+    std::fs::write(folder.join("store"), "text").unwrap();
+    let file = serve();
+
+    assert_eq!(cut.code, Some(1), "{}", cut.err);
+    assert!(!cut.err.contains("names a folder"), "{}", cut.err);
+    assert_eq!(file.code, Some(78), "{}", file.err);
+    assert!(file.err.contains("store is a file; store.url"), "{}", file.err);
+}
+
+#[tokio::test]
+async fn the_doctor_misses_a_key_that_is_gone() {
+    let shop = closed_store().await;
+    let folder = shop.gateway.folder();
+    let doctor = || Run::within(folder).told(&["doctor", "-c", "countersign.toml"]);
+
+    let sound = doctor();
+    std::fs::remove_file(folder.join("store/encryption.key")).unwrap();
+    let keyless = doctor();
+
+    assert!(sound.out.contains("can be read, and its key opens it"), "{}", sound.out);
+    assert_eq!(keyless.code, Some(1), "{}", keyless.out);
+    assert!(keyless.out.contains("encryption.key is missing"), "{}", keyless.out);
 }
 
 #[tokio::test]

@@ -44,6 +44,9 @@ pub enum OpenError {
     /// A setting of the server would lose or evict what must be kept.
     #[error("{0}")]
     Unsafe(String),
+    /// The file is there and makes no sense.
+    #[error("{0} is damaged: restore a backup ({1})")]
+    Damaged(String, String),
     /// The file or its folder.
     #[error("{0}: {1}")]
     File(String, #[source] Box<dyn std::error::Error + Send + Sync>),

@@ -147,6 +147,9 @@ pub trait Store: Send + Sync + 'static {
     /// Deletes the consumer with its integration and all its tokens; `version` compares unless `None`.
     async fn delete_consumer(&self, id: ConsumerId, version: Option<u64>) -> Result<Put, StoreError>;
 
+    /// Deletes an integration whose record can't be read, with all that points to it; `false`: there is none, or it can be.
+    async fn drop_unreadable(&self, id: IntegrationId) -> Result<bool, StoreError>;
+
     /// Keeps when these secrets of a consumer were last used, where that is later than what is kept; others are forgotten.
     /// The record and its version stay as they are.
     async fn note_secret_uses(&self, id: ConsumerId, seen: &SecretUses) -> Result<(), StoreError>;

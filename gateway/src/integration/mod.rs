@@ -210,6 +210,11 @@ impl Integrations {
         }
     }
 
+    /// Deletes one that nobody can read; `false`: it can be read, or there is none.
+    pub async fn drop_unreadable(&self, id: IntegrationId) -> Result<bool, Failure> {
+        Ok(self.store.drop_unreadable(id).await?)
+    }
+
     /// A new consumer secret; the old one is accepted for the grace.
     pub async fn rotate_secret(&self, id: IntegrationId, grace: Duration) -> Result<ConsumerRecord, Failure> {
         let fresh = random::secret()?;

@@ -66,9 +66,15 @@ impl Directory {
             Some(rows) => {
                 let mut rows = BTreeMap::clone(&rows);
                 for id in &dirty {
-                    match store.consumer(*id).await? {
-                        Some(record) => rows.insert(*id, record),
-                        None => rows.remove(id),
+                    match store.consumer(*id).await {
+                        Ok(Some(record)) => rows.insert(*id, record),
+                        Ok(None) => rows.remove(id),
+                        // One row that nobody can read hides no other.
+                        Err(error @ StoreError::Corrupt(_)) => {
+                            tracing::error!(%error, "left out of the list of integrations");
+                            rows.remove(id)
+                        }
+                        Err(error) => return Err(error),
                     };
                 }
                 rows

@@ -238,6 +238,10 @@ impl Store for Cached {
         self.inner.delete_consumer(id, version).await
     }
 
+    async fn drop_unreadable(&self, id: IntegrationId) -> Result<bool, StoreError> {
+        self.inner.drop_unreadable(id).await
+    }
+
     async fn note_secret_uses(&self, id: ConsumerId, seen: &SecretUses) -> Result<(), StoreError> {
         self.inner.note_secret_uses(id, seen).await
     }

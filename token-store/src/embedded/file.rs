@@ -1,15 +1,16 @@
 //! The file itself: one process has it open, and after a fault of the disk it is opened again.
 
 use std::fs::{DirBuilder, File, OpenOptions};
+use std::io::ErrorKind;
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
-use redb::{Database, DatabaseError, ReadTransaction, ReadableDatabase as _, WriteTransaction};
+use redb::{Database, DatabaseError, ReadTransaction, ReadableDatabase as _, StorageError, WriteTransaction};
 
-use super::Fault;
 use super::writer::unavailable;
+use super::{Fault, guard};
 use crate::StoreError;
 use crate::open::OpenError;
 
@@ -36,13 +37,10 @@ impl StoreFile {
         let made = options.read(true).write(true).create(true).truncate(false).mode(0o600);
         drop(made.open(&path).map_err(|error| fault(&path, error))?);
         sync_folder(folder).map_err(|error| fault(folder, error))?;
-        let database = Database::create(&path).map_err(|error| {
-            if matches!(error, DatabaseError::DatabaseAlreadyOpen) {
-                OpenError::Locked(folder.display().to_string())
-            } else {
-                OpenError::File(path.display().to_string(), Box::new(error))
-            }
-        })?;
+        let created = guard::unbroken(|| Database::create(&path));
+        let database = created
+            .map_err(|damage| OpenError::Damaged(path.display().to_string(), damage))?
+            .map_err(|error| of_opening(folder, &path, error))?;
         Ok(Self {
             path,
             database: RwLock::new(Some(database)),
@@ -57,7 +55,7 @@ impl StoreFile {
     ) -> Result<T, StoreError> {
         let database = self.database.read().unwrap_or_else(PoisonError::into_inner);
         let database = database.as_ref().ok_or_else(failed)?;
-        read(&database.begin_read().fault()?)
+        guard::unbroken(|| read(&database.begin_read().fault()?)).unwrap_or_else(|damage| Err(self.damaged(&damage)))
     }
 
     /// Runs `write` in a transaction and brings it to the disk. Nobody else may write meanwhile.
@@ -72,10 +70,18 @@ impl StoreFile {
     fn try_write<T>(&self, write: impl FnOnce(&WriteTransaction) -> T) -> Result<T, StoreError> {
         let database = self.database.read().unwrap_or_else(PoisonError::into_inner);
         let database = database.as_ref().ok_or_else(failed)?;
-        let transaction = database.begin_write().fault()?;
-        let value = write(&transaction);
-        transaction.commit().fault()?;
-        Ok(value)
+        let written = guard::unbroken(|| {
+            let transaction = database.begin_write().fault()?;
+            let value = write(&transaction);
+            transaction.commit().fault()?;
+            Ok(value)
+        });
+        written.unwrap_or_else(|damage| Err(self.damaged(&damage)))
+    }
+
+    fn damaged(&self, damage: &str) -> StoreError {
+        let path = self.path.display().to_string();
+        StoreError::Unavailable(Box::new(OpenError::Damaged(path, damage.to_owned())))
     }
 
     /// After an error of the disk redb refuses everything, reads too, until the file is opened anew. A disk that was full
@@ -91,14 +97,44 @@ impl StoreFile {
         }
         let mut database = self.database.write().unwrap_or_else(PoisonError::into_inner);
         // Closed first: the file is locked while it is open.
-        *database = None;
-        match Database::open(&self.path) {
-            Ok(opened) => *database = Some(opened),
-            Err(error) => {
+        let closed = database.take();
+        let opened = guard::unbroken(|| {
+            drop(closed);
+            Database::open(&self.path)
+        });
+        match opened.map(|opened| opened.map_err(|error| error.to_string())) {
+            Ok(Ok(opened)) => *database = Some(opened),
+            Ok(Err(error)) | Err(error) => {
                 tracing::error!(%error, file = %self.path.display(), "the store's file can't be opened again");
             }
         }
     }
+}
+
+impl Drop for StoreFile {
+    fn drop(&mut self) {
+        let database = self.database.get_mut().unwrap_or_else(PoisonError::into_inner).take();
+        if let Err(damage) = guard::unbroken(|| drop(database)) {
+            tracing::error!(damage, file = %self.path.display(), "the store's file can't be closed");
+        }
+    }
+}
+
+/// What a file that can't be opened is called.
+pub(super) fn of_opening(folder: &Path, path: &Path, error: DatabaseError) -> OpenError {
+    if matches!(error, DatabaseError::DatabaseAlreadyOpen) {
+        return OpenError::Locked(folder.display().to_string());
+    }
+    let file = path.display().to_string();
+    if let DatabaseError::Storage(StorageError::Corrupted(damage)) = error {
+        return OpenError::Damaged(file, damage);
+    }
+    if let DatabaseError::Storage(StorageError::Io(error)) = &error
+        && matches!(error.kind(), ErrorKind::InvalidData | ErrorKind::UnexpectedEof)
+    {
+        return OpenError::Damaged(file, error.to_string());
+    }
+    OpenError::File(file, Box::new(error))
 }
 
 fn failed() -> StoreError {
@@ -115,6 +151,6 @@ fn now() -> Instant {
     Instant::now()
 }
 
-const NAME: &str = "store.redb";
+pub(super) const NAME: &str = "store.redb";
 /// Between two tries: opening may read the whole file.
 const AGAIN: Duration = Duration::from_secs(1);

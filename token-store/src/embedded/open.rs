@@ -182,19 +182,26 @@ fn touch_tables(transaction: &WriteTransaction) -> Result<(), StoreError> {
 
 /// The key beside the store: made with a new store, for its owner only. A store that is not new has lost it.
 fn own_key(folder: &Path, is_new: bool) -> Result<[u8; 32], OpenError> {
+    match key_beside(folder)? {
+        Some(key) => Ok(key),
+        None if is_new => make_key(folder)
+            .map_err(|error| OpenError::File(folder.join(KEY_FILE).display().to_string(), Box::new(error))),
+        None => Err(OpenError::WrongKey),
+    }
+}
+
+/// The key beside the store, if there is one.
+pub(super) fn key_beside(folder: &Path) -> Result<Option<[u8; 32]>, OpenError> {
     let path = folder.join(KEY_FILE);
     let fault = |error: std::io::Error| OpenError::File(path.display().to_string(), Box::new(error));
     match std::fs::read_to_string(&path) {
-        Ok(text) => STANDARD
-            .decode(text.trim())
-            .ok()
-            .and_then(|octets| octets.try_into().ok())
-            .ok_or_else(|| {
-                let what = std::io::Error::new(std::io::ErrorKind::InvalidData, "is not 32 octets in base64");
-                fault(what)
-            }),
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound && is_new => make_key(folder).map_err(fault),
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Err(OpenError::WrongKey),
+        Ok(text) => {
+            let octets = STANDARD.decode(text.trim()).ok();
+            let key = octets.and_then(|octets| octets.try_into().ok());
+            let what = || std::io::Error::new(std::io::ErrorKind::InvalidData, "is not 32 octets in base64");
+            key.map(Some).ok_or_else(|| fault(what()))
+        }
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
         Err(error) => Err(fault(error)),
     }
 }
@@ -220,7 +227,7 @@ fn make_key(folder: &Path) -> std::io::Result<[u8; 32]> {
 
 const KEY_FILE: &str = "encryption.key";
 /// Sealed with the first key; holds the nonces' hash key.
-const CANARY: &str = "canary";
+pub(super) const CANARY: &str = "canary";
 /// There only between a clean end and the next start.
 const CLEAN: &str = "clean";
 /// Requests up to this second may have been served before the last loss; Unix seconds, eight octets.

@@ -1,6 +1,6 @@
 //! Where a Redis is: one server, a primary that Sentinels know, or a Cluster.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use redis::{
     Client, ConnectionAddr, ConnectionInfo, ErrorKind, IntoConnectionInfo as _, ProtocolVersion, RedisConnectionInfo,
@@ -23,6 +23,8 @@ pub(super) struct Address {
     login: RedisConnectionInfo,
     /// PEM of the authority that signed the servers' certificates; none: the system's roots.
     authority: Option<Vec<u8>>,
+    /// Made once: the system's roots are many, and each connection needs them.
+    client_config: OnceLock<Arc<ClientConfig>>,
 }
 
 /// How the primary is found.
@@ -99,6 +101,7 @@ impl Address {
         Ok(Self {
             login: login_of(login, db).ok_or_else(|| bad("user or password is ill-encoded"))?,
             authority: authority_file(query, tls).map_err(|why| bad(&why))?,
+            client_config: OnceLock::new(),
             kind,
             hosts,
             db,
@@ -116,6 +119,14 @@ impl Address {
         if !self.tls {
             return Ok(None);
         }
+        if let Some(made) = self.client_config.get() {
+            return Ok(Some(Arc::clone(made)));
+        }
+        let made = self.make_client_config()?;
+        Ok(Some(Arc::clone(self.client_config.get_or_init(|| made))))
+    }
+
+    fn make_client_config(&self) -> redis::RedisResult<Arc<ClientConfig>> {
         let failed = |error: &dyn std::fmt::Display| {
             RedisError::from((ErrorKind::InvalidClientConfig, "TLS can't be set up", error.to_string()))
         };
@@ -135,7 +146,7 @@ impl Address {
             .map_err(|error| failed(&error))?
             .with_root_certificates(roots)
             .with_no_client_auth();
-        Ok(Some(Arc::new(config)))
+        Ok(Arc::new(config))
     }
 
     /// How a data server is reached.

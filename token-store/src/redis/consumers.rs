@@ -167,9 +167,40 @@ pub(super) async fn of_token(records: &Records, token: &str) -> Result<Option<u6
 }
 
 pub(super) async fn integrations(records: &Records) -> Result<Vec<ConsumerRecord>, StoreError> {
-    let all = records.rows::<ConsumerRecord>(CONSUMERS, row_name).await?;
-    let all = all.into_iter().map(|(_, record)| record);
-    Ok(all.filter(|record| record.integration.is_some()).collect())
+    let mut all = Vec::new();
+    for record in records.rows::<ConsumerRecord>(CONSUMERS, row_name).await? {
+        match record {
+            Ok(record) if record.integration.is_some() => all.push(record),
+            Ok(_) => {}
+            // One row that nobody can read hides no other.
+            Err(error) => tracing::error!(%error, "left out of the list of integrations"),
+        }
+    }
+    Ok(all)
+}
+
+/// All that can be known of it without reading it: what the indexes say.
+pub(super) async fn drop_unreadable(records: &Records, integration: u64) -> Result<bool, StoreError> {
+    let found = Calls::default().add("HGET", INTEGRATIONS, &[&number(integration)]);
+    let Some(id) = records.call_one::<Option<u64>>(&found).await? else {
+        return Ok(false);
+    };
+    let found = Calls::default().add("HGET", CONSUMERS, &[&number(id)]);
+    let row: Option<Vec<u8>> = records.call_one(&found).await?;
+    if !matches!(current(records, id).await, Err(StoreError::Corrupt(_))) {
+        return Ok(false);
+    }
+    let mut commit = Commit::default();
+    commit.expect(CONSUMERS, &id.to_string(), row.as_deref());
+    commit.write("HDEL", CONSUMERS, &[&number(id)]);
+    commit.write("HDEL", SECRET_USES, &[&number(id)]);
+    for index in [CONSUMER_KEYS, INTEGRATIONS, NAMES, TOKENS] {
+        for field in records.fields_of(index, id).await? {
+            commit.write("HDEL", index, &[&field]);
+        }
+    }
+    commit.drop_with_index(&keys::delegated(id), TOKENS);
+    Ok(records.commit(&commit, &[Change::Everything]).await? == Committed::Done)
 }
 
 pub(super) async fn update(records: &Records, record: &ConsumerRecord) -> Result<Put, StoreError> {

@@ -172,6 +172,10 @@ impl Store for Redis {
         consumers::delete(&self.records, id.0, version).await
     }
 
+    async fn drop_unreadable(&self, id: IntegrationId) -> Result<bool, StoreError> {
+        consumers::drop_unreadable(&self.records, id.0).await
+    }
+
     async fn note_secret_uses(&self, id: ConsumerId, seen: &SecretUses) -> Result<(), StoreError> {
         consumers::note_secret_uses(&self.records, id.0, seen).await
     }

@@ -1,6 +1,7 @@
 //! Reads and writes of records: one script each, on the store's own thread, in a store that is the known one.
 
 use std::collections::HashMap;
+use std::hash::Hash;
 use std::sync::Arc;
 
 use redis::{FromRedisValue, ScriptInvocation, Value};
@@ -137,28 +138,39 @@ impl Records {
         Ok(rows)
     }
 
-    /// All rows of a table, by number, read in bounded steps; a row that comes or goes meanwhile may be seen or not.
+    /// All rows of a table, by number: each opened, or why it can't be.
     pub(super) async fn rows<R: DeserializeOwned>(
         &self,
         key: &str,
         name: impl Fn(u64) -> String,
-    ) -> Result<Vec<(u64, R)>, StoreError> {
+    ) -> Result<Vec<Result<R, StoreError>>, StoreError> {
+        let mut rows: Vec<(u64, Vec<u8>)> = self.scanned(key).await?.into_iter().collect();
+        rows.sort_unstable_by_key(|(id, _)| *id);
+        let opened = rows.into_iter().map(|(id, row)| decode(self.sealer(), &name(id), &row));
+        Ok(opened.collect())
+    }
+
+    /// The fields of a hash that hold this number: what an index has of a record.
+    pub(super) async fn fields_of(&self, index: &str, id: u64) -> Result<Vec<Vec<u8>>, StoreError> {
+        let all: HashMap<Vec<u8>, Vec<u8>> = self.scanned(index).await?;
+        let id = id.to_string().into_bytes();
+        let of_id = all.into_iter().filter(|(_, value)| *value == id);
+        Ok(of_id.map(|(field, _)| field).collect())
+    }
+
+    /// A whole hash, read in bounded steps; a row that comes or goes meanwhile may be seen or not.
+    async fn scanned<F: FromRedisValue + Eq + Hash>(&self, key: &str) -> Result<HashMap<F, Vec<u8>>, StoreError> {
         let mut rows = HashMap::new();
         let mut cursor = "0".to_owned();
         loop {
             let calls = Calls::default().add("HSCAN", key, &[cursor.as_bytes(), b"COUNT", SCAN]);
-            let (next, some): (String, Vec<(u64, Vec<u8>)>) = self.call_one(&calls).await?;
+            let (next, some): (String, Vec<(F, Vec<u8>)>) = self.call_one(&calls).await?;
             rows.extend(some);
             if next == "0" {
-                break;
+                return Ok(rows);
             }
             cursor = next;
         }
-        let mut rows: Vec<(u64, Vec<u8>)> = rows.into_iter().collect();
-        rows.sort_unstable_by_key(|(id, _)| *id);
-        rows.into_iter()
-            .map(|(id, row)| Ok((id, decode(self.sealer(), &name(id), &row)?)))
-            .collect()
     }
 
     pub(super) fn seal<R: serde::Serialize>(&self, name: &str, record: &R) -> Result<Vec<u8>, StoreError> {

@@ -310,7 +310,7 @@ pub(super) async fn account_by_name(
 
 pub(super) async fn accounts(records: &Records, kind: UserKind) -> Result<Vec<Account>, StoreError> {
     let all = records.rows(&keys::accounts(kind), |id| account_row(kind, id)).await?;
-    Ok(all.into_iter().map(|(_, account)| account).collect())
+    all.into_iter().collect()
 }
 
 pub(super) async fn update_account(records: &Records, account: &Account) -> Result<Put, StoreError> {

@@ -15,6 +15,7 @@ use serde::de::IgnoredAny;
 use serde_json::{Value, json};
 use token_store::{
     ConsumerId, ConsumerRecord, Grant, IntegrationId, IntegrationQuery, IntegrationSort, NewIntegration, Setup, Status,
+    StoreError,
 };
 
 use token_store::secret_use::fingerprint;
@@ -25,6 +26,7 @@ use super::answer::{ApiError, json_of, json_of_version};
 use super::ask::{Asked, Id, Precondition, Sent};
 use super::page::size;
 use crate::authorize::resources::ALL;
+use crate::integration::Failure;
 pub use crate::integration::shown::shown;
 
 /// What an integration is created from or replaced by. What the server gives may be sent back; it is not read.
@@ -230,7 +232,10 @@ pub async fn remove(
 ) -> Result<Response, ApiError> {
     caller.may(Act::Administer)?;
     let id = IntegrationId(id);
-    let before = context.integrations.get(id).await?;
+    let before = match context.integrations.get(id).await {
+        Err(Failure::Store(StoreError::Corrupt(_))) => return remove_unreadable(&context, &caller, id, &headers).await,
+        found => found?,
+    };
     let version = Precondition::of(&headers)?.version(before.version)?;
     let gone = context.integrations.delete(id, version).await?;
     caller
@@ -242,6 +247,25 @@ pub async fn remove(
         )
         .await?;
     Ok(json_of(StatusCode::OK, &shown(&gone)))
+}
+
+/// A record that can't be read has no version: it is deleted only by who takes whatever stands.
+async fn remove_unreadable(
+    context: &Context,
+    caller: &Caller,
+    id: IntegrationId,
+    headers: &HeaderMap,
+) -> Result<Response, ApiError> {
+    Precondition::of(headers)?.version(0)?;
+    if !context.integrations.drop_unreadable(id).await? {
+        return Err(Failure::Unknown(id).into());
+    }
+    let gone = json!({ "id": id.0, "unreadable": true });
+    let subject = format!("integration/{}", id.0);
+    caller
+        .record(context, "integration.deleted", subject, (gone.clone(), json!(null)))
+        .await?;
+    Ok(json_of(StatusCode::OK, &gone))
 }
 
 fn subject(record: &ConsumerRecord) -> String {

@@ -4,9 +4,12 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
 use rustix::fs::{Access, access, statfs, statvfs};
+use token_store::OpenError;
+use token_store::embedded::inspect::{Inspected, inspect};
 
 use super::running::Running;
 use super::{About, Finding};
+use crate::cli::with_causes;
 use crate::config::Config;
 
 pub(super) fn examine(config: &Config, running: &Running) -> Vec<Finding> {
@@ -28,7 +31,37 @@ pub(super) fn examine(config: &Config, running: &Running) -> Vec<Finding> {
     findings.push(file_system(&about, place));
     findings.push(room(&about, place));
     findings.push(rights(&about, &folder, place));
+    // What a running gateway has open is its own to say.
+    if running.store().is_none() {
+        findings.extend(contents(&about, &folder, config));
+    }
     findings
+}
+
+/// Whether a start could open it. Nothing is said of one that is not there yet.
+fn contents(about: &About, folder: &Path, config: &Config) -> Option<Finding> {
+    let keys = &config.store.encryption_keys;
+    let missing = keys.is_empty() && !folder.join("encryption.key").exists();
+    match inspect(folder, keys) {
+        Ok(Inspected::Absent) => None,
+        Ok(Inspected::Sound) => Some(about.ok("can be read, and its key opens it")),
+        Ok(Inspected::Unclean) => Some(about.ok("was not closed by its last process: the next start repairs it")),
+        Err(OpenError::Locked(_)) => Some(about.warn(
+            "is open in another process, which does not answer on the admin listener",
+            "ask the gateway that has it open",
+        )),
+        Err(OpenError::WrongKey) if missing => Some(about.fail(
+            "encryption.key is missing: without it nobody can read what the store holds",
+            "restore it from the backup of the store, or set store.encryption_keys",
+        )),
+        Err(error @ (OpenError::Damaged(..) | OpenError::Store(_))) => {
+            Some(about.fail(with_causes(&error), "restore a backup"))
+        }
+        Err(error) => Some(about.fail(
+            with_causes(&error),
+            "see that this user may read and write the store, with the key that it was made with",
+        )),
+    }
 }
 
 fn existing(folder: &Path) -> Option<&Path> {

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use super::{claim, gateway, is_unavailable, now, options, serves, wait_until_it_is, wait_until_it_serves};
 use crate::contract::make::{ADMIN, THEN, access, consumer, user_token};
 use crate::servers::{Options, Server, wait_until};
-use crate::{Claim, ConsumerRecord, LockoutKind, Put, Store, StoreError};
+use crate::{Claim, ConsumerRecord, IntegrationQuery, LockoutKind, Put, Store, StoreError};
 
 fn kept() -> Options {
     Options {
@@ -262,6 +262,34 @@ async fn nonsense_under_one_key_is_a_fault_of_that_key_only() {
     );
     assert!(serves(&*store).await);
     store.check().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_row_that_nobody_can_read_hides_no_other_and_can_be_deleted() {
+    let server = Server::start(Options::default()).await;
+    let store = gateway(&server.url()).await;
+    let first = store.create_consumer(consumer("First"), THEN).await.unwrap().unwrap();
+    let second = store.create_consumer(consumer("Second"), THEN).await.unwrap().unwrap();
+    let of = |record: &ConsumerRecord| record.integration.as_ref().unwrap().id;
+    let names = async || {
+        let page = store.list_integrations(&IntegrationQuery::default()).await.unwrap();
+        let name = |one: &ConsumerRecord| one.integration.as_ref().unwrap().definition.name.clone();
+        page.items.iter().map(name).collect::<Vec<_>>()
+    };
+
+    let id = first.consumer.id.0.to_string();
+    server.command(&["HSET", "{countersign}:consumers", &id, "junk"]).await;
+    let listed = names().await;
+    let readable = store.drop_unreadable(of(&second)).await;
+    let unreadable = store.drop_unreadable(of(&first)).await;
+
+    assert_eq!(listed, ["Second"]);
+    assert!(matches!((readable, unreadable), (Ok(false), Ok(true))));
+    assert!(store.consumer_by_integration(of(&first)).await.unwrap().is_none());
+    assert!(store.consumer_by_key(&first.consumer.key).await.unwrap().is_none());
+    // Its name is free again.
+    store.create_consumer(consumer("First"), THEN).await.unwrap().unwrap();
+    assert_eq!(names().await, ["Second", "First"]);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
