@@ -101,12 +101,12 @@ pub enum StartError {
     Listen(SocketAddr, #[source] io::Error),
     /// Too few file descriptors.
     #[error(
-        "{needed} file descriptors are needed for public.limits.connections = {connections}, {allowed} are allowed: raise the limit (ulimit -n) or lower the key"
+        "{needed} file descriptors are needed at least (2 × {connections} connections + 256), {allowed} are allowed: raise the limit (ulimit -n) or lower public.limits.connections"
     )]
     Descriptors {
         /// 2 × connections + 256
         needed: u64,
-        /// As configured.
+        /// As configured, or the least that the default is lowered to.
         connections: usize,
         /// The hard limit.
         allowed: u64,
@@ -154,6 +154,8 @@ impl App {
         let metrics = Arc::new(Metrics::default());
         let log = AccessLog::start(config.log.access).map_err(StartError::Thread)?;
         gauges(&metrics, &counts, &log);
+        store_gauges(&metrics, &store, clock);
+        metrics.configured(clock.now());
         let voucher = Voucher::of(config)?;
         let jwts = Arc::new(Jwts::new(Arc::clone(&store), config.tokens.has_jwts()));
         let assertions = Arc::new(Assertions::new(Arc::clone(&store)));
@@ -264,9 +266,17 @@ impl Parts {
         let outcome = self.try_reload();
         let worked = matches!(outcome, Reloaded::Done { .. });
         self.metrics.reloaded(worked);
+        if worked {
+            self.metrics.configured(self.clock.now());
+        }
         match &outcome {
-            Reloaded::Done { needs_restart } => tracing::info!(?needs_restart, "configuration reloaded"),
-            Reloaded::Refused { faults } => tracing::error!(?faults, "configuration refused; the last good one stays"),
+            Reloaded::Done { needs_restart } => {
+                tracing::info!(needs_restart = needs_restart.join(", "), "configuration reloaded");
+            }
+            Reloaded::Refused { faults } => {
+                let faults = faults.join("; ");
+                tracing::error!(faults, "configuration refused; the last good one stays");
+            }
         }
         outcome
     }
@@ -418,9 +428,20 @@ fn gauges(metrics: &Metrics, counts: &Arc<Counts>, log: &AccessLogWriter) {
     let dropped = log.dropped();
     metrics.gauge(
         "access_log_dropped_lines_total",
-        "Lines that a slow sink made drop.",
+        "Lines that a slow or broken sink made drop.",
         move || dropped.load(std::sync::atomic::Ordering::Relaxed),
     );
+}
+
+fn store_gauges(metrics: &Metrics, store: &Arc<dyn Store>, clock: Clock) {
+    let freshness = store.freshness();
+    let heard = Arc::clone(&freshness);
+    let help = "Whether the store was heard within the last second (1) or not (0).";
+    metrics.gauge("store_up", help, move || {
+        u64::from(heard.is_live(heard.millis(clock.instant())))
+    });
+    let help = "Round trips of the heartbeat to Redis; none with an embedded store.";
+    metrics.durations("store_heartbeat_duration_seconds", help, move || freshness.beats());
 }
 
 fn upstream_gauges(parts: &Parts) {
@@ -468,9 +489,14 @@ fn connections(limits: &config::Limits) -> Result<usize, StartError> {
     }
     let fitting = usize::try_from(allowed.saturating_sub(OTHER_DESCRIPTORS) / 2).unwrap_or_default();
     if limits.connections_are_set || fitting == 0 {
+        let connections = if limits.connections_are_set {
+            limits.connections
+        } else {
+            1
+        };
         return Err(StartError::Descriptors {
-            needed,
-            connections: limits.connections,
+            needed: descriptors(connections),
+            connections,
             allowed,
         });
     }

@@ -4,7 +4,7 @@
 //! lines are dropped and counted: a slow sink never slows a request.
 
 use std::cell::RefCell;
-use std::io::Write as _;
+use std::io::Write;
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -65,9 +65,10 @@ impl AccessLog {
             });
         }
         let (sender, receiver) = sync_channel(QUEUE);
+        let lost = Arc::clone(&dropped);
         let thread = std::thread::Builder::new()
             .name("access-log".to_owned())
-            .spawn(move || write_out(&receiver))?;
+            .spawn(move || write_out(&receiver, std::io::stdout().lock(), &lost))?;
         Ok(AccessLogWriter {
             sender: Some(sender),
             dropped,
@@ -104,9 +105,7 @@ impl AccessLog {
         if let Err(error) = writer.try_send(chunk) {
             let (std::sync::mpsc::TrySendError::Full(chunk) | std::sync::mpsc::TrySendError::Disconnected(chunk)) =
                 error;
-            let lines = chunk.split(|byte| *byte == b'\n').count().saturating_sub(1);
-            self.dropped
-                .fetch_add(u64::try_from(lines).unwrap_or(u64::MAX), Ordering::Relaxed);
+            count_lost(&self.dropped, &chunk);
         }
     }
 }
@@ -144,12 +143,18 @@ impl AccessLogWriter {
     }
 }
 
-fn write_out(receiver: &Receiver<Vec<u8>>) {
-    let mut stdout = std::io::stdout().lock();
+fn write_out(receiver: &Receiver<Vec<u8>>, mut sink: impl Write, lost: &AtomicU64) {
     while let Ok(chunk) = receiver.recv() {
-        // A closed pipe can't be told to anybody; going on keeps the queue from filling.
-        let _told = stdout.write_all(&chunk).and_then(|()| stdout.flush());
+        // A closed pipe can be told to the scrape only; going on keeps the queue from filling.
+        if sink.write_all(&chunk).and_then(|()| sink.flush()).is_err() {
+            count_lost(lost, &chunk);
+        }
     }
+}
+
+fn count_lost(lost: &AtomicU64, chunk: &[u8]) {
+    let lines = chunk.split(|octet| *octet == b'\n').count().saturating_sub(1);
+    lost.fetch_add(u64::try_from(lines).unwrap_or(u64::MAX), Ordering::Relaxed);
 }
 
 fn push_line(out: &mut Vec<u8>, line: &Line<'_>) {
@@ -316,6 +321,20 @@ mod tests {
             let parsed: serde_json::Value = serde_json::from_slice(&out).unwrap();
             assert!(path.starts_with(parsed["path"].as_str().unwrap()));
         }
+    }
+
+    #[test]
+    fn lines_that_a_closed_pipe_takes_no_more_are_counted() {
+        let (reader, sink) = std::io::pipe().unwrap();
+        drop(reader);
+        let (sender, receiver) = sync_channel(QUEUE);
+        sender.send(b"one\ntwo\n".to_vec()).unwrap();
+        drop(sender);
+        let lost = AtomicU64::new(0);
+
+        write_out(&receiver, sink, &lost);
+
+        assert_eq!(lost.into_inner(), 2);
     }
 
     #[test]

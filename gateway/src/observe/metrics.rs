@@ -17,7 +17,10 @@ pub struct Metrics {
     shards: Mutex<Vec<Arc<Shard>>>,
     gauges: Mutex<Vec<Gauge>>,
     families: Mutex<Vec<Family>>,
+    durations: Mutex<Vec<Durations>>,
     reloads: [AtomicU64; 2],
+    /// Unix seconds of the last one that worked, the start among them.
+    reloaded_at: AtomicU64,
     /// How the counters stood over the last hour.
     pub traffic: Traffic,
 }
@@ -40,6 +43,13 @@ type Gauge = (&'static str, &'static str, Box<dyn Fn() -> u64 + Send + Sync>);
 type Family = (
     (&'static str, &'static str, &'static str),
     Box<dyn Fn() -> Vec<(String, u64)> + Send + Sync>,
+);
+
+/// How often and how long, read at the scrape.
+type Durations = (
+    &'static str,
+    &'static str,
+    Box<dyn Fn() -> (u64, Duration) + Send + Sync>,
 );
 
 /// One worker's counters: it alone writes them, so adding needs no lock on the memory between cores.
@@ -145,6 +155,17 @@ impl Metrics {
             .push((name, help, Box::new(read)));
     }
 
+    /// Adds how often something happened and how long it took in all, read at the scrape: name without prefix, help, reader.
+    pub fn durations(
+        &self,
+        name: &'static str,
+        help: &'static str,
+        read: impl Fn() -> (u64, Duration) + Send + Sync + 'static,
+    ) {
+        let mut durations = self.durations.lock().unwrap_or_else(PoisonError::into_inner);
+        durations.push((name, help, Box::new(read)));
+    }
+
     /// Adds counters with labels, read at the scrape: name without prefix, help, a reader of labels (`{a="b"}`) and values.
     pub fn counters(
         &self,
@@ -172,6 +193,11 @@ impl Metrics {
     ) {
         let mut families = self.families.lock().unwrap_or_else(PoisonError::into_inner);
         families.push((of, read));
+    }
+
+    /// A configuration is in force since then, in Unix seconds.
+    pub fn configured(&self, at: u64) {
+        self.reloaded_at.store(at, Ordering::Relaxed);
     }
 
     /// A reload ended.
@@ -260,6 +286,9 @@ impl Metrics {
             let count = counter.load(Ordering::Relaxed).to_string();
             text.single(name, "counter", "Reloads of the configuration.", &count);
         }
+        let at = self.reloaded_at.load(Ordering::Relaxed).to_string();
+        let help = "Unix time since which the configuration is in force.";
+        text.single("reload_last_success_timestamp_seconds", "gauge", help, &at);
         self.expose_read(&mut text);
         text.0
     }
@@ -272,6 +301,10 @@ impl Metrics {
         }
         for ((name, kind, help), read) in self.families.lock().unwrap_or_else(PoisonError::into_inner).iter() {
             text.family(name, kind, help, read().into_iter());
+        }
+        for (name, help, read) in self.durations.lock().unwrap_or_else(PoisonError::into_inner).iter() {
+            let (count, sum) = read();
+            text.summary(name, help, count, sum);
         }
     }
 }
@@ -302,6 +335,15 @@ impl Text {
         let _written = write!(
             self.0,
             "# HELP countersign_{name} {help}\n# TYPE countersign_{name} {kind}\ncountersign_{name} {value}\n"
+        );
+    }
+
+    fn summary(&mut self, name: &str, help: &str, count: u64, sum: Duration) {
+        let sum = seconds(u64::try_from(sum.as_micros()).unwrap_or(u64::MAX));
+        let _written = write!(
+            self.0,
+            "# HELP countersign_{name} {help}\n# TYPE countersign_{name} summary\n\
+             countersign_{name}_sum {sum}\ncountersign_{name}_count {count}\n"
         );
     }
 

@@ -16,7 +16,7 @@ use std::task::Poll;
 
 use http::header::{ACCEPT, CONNECTION};
 use http::request::Parts;
-use http::{HeaderMap, HeaderValue, Request, Response};
+use http::{HeaderMap, HeaderValue, Method, Request, Response};
 use hyper::body::{Body as _, Incoming};
 
 use self::in_flight::Turn;
@@ -49,6 +49,12 @@ pub fn serve(
         let local = worker.local();
         let trusted = worker.trusts(peer.address);
         let started = worker.clock.moment();
+        let refused_head = peer.activity.refusal(ordinal);
+        // Of a head that was refused nothing is known: what came here only stands for it.
+        let (method, path) = match refused_head {
+            Some(_) => (Method::from_bytes(UNKNOWN.as_bytes()).unwrap_or_default(), UNKNOWN),
+            None => (parts.method.clone(), parts.uri.path()),
+        };
         let served = Rc::new(Served {
             started,
             judged_at: Cell::new(started),
@@ -56,8 +62,8 @@ pub fn serve(
             client: head::client(&peer, &parts.headers, &local.live.public),
             turn: Turn::new(Rc::clone(&local.in_flight)),
             store_time: StoreTime::new(worker.store_limit, worker.clock),
-            method: parts.method.clone(),
-            path: parts.uri.path().to_owned(),
+            method,
+            path: path.to_owned(),
             facts: RefCell::default(),
             limited: RefCell::default(),
             is_finished: Cell::new(false),
@@ -67,7 +73,7 @@ pub fn serve(
         let activity = &served.peer.activity;
         let accept = head::accept(&parts.headers);
         let dialect = head::dialect(&local.live.public.paths, parts.uri.path());
-        let answered = if let Some(cause) = activity.refusal(ordinal) {
+        let answered = if let Some(cause) = refused_head {
             Err(cause.into())
         } else {
             let answering = std::pin::pin!(answer(&served, &local, trusted, &mut parts, &mut payload));
@@ -173,6 +179,9 @@ async fn unbroken<T>(
     })
     .await
 }
+
+/// Method and path of a head that couldn't be read, in the access log.
+const UNKNOWN: &str = "-";
 
 #[cfg(test)]
 mod tests {
