@@ -55,6 +55,32 @@ async fn a_full_store_is_unavailable_and_comes_back() {
 }
 
 #[tokio::test]
+async fn an_integration_that_nobody_can_read_hides_no_other_and_can_be_deleted() {
+    let (redis, shop, _reader) = shop_on_redis().await;
+    let id = shop.integration().created().await;
+    let path = format!("/integrations/{id}");
+    let consumer = redis
+        .command(&["HGET", "{countersign}:integrations", &id.to_string()])
+        .await;
+
+    let row = ["HSET", "{countersign}:consumers", consumer.text().unwrap(), "junk"];
+    redis.command(&row).await;
+    // Whoever has it in memory forgets.
+    redis.command(&["CLIENT", "KILL", "TYPE", "pubsub"]).await;
+    let others = eventually("it is left out", async || {
+        let list = shop.admin.get("/integrations").await;
+        let items = list.json()["items"].as_array().cloned().unwrap_or_default();
+        (list.status == 200 && items.iter().all(|item| item["id"] != id)).then_some(items.len())
+    })
+    .await;
+    let deleted = shop.admin.delete(&path).await;
+
+    assert_eq!((others, deleted.status), (1, 200), "{}", deleted.text());
+    assert_eq!(shop.admin.get(&path).await.status, 404);
+    assert!(shop.gateway.log().contains("left out of the list"));
+}
+
+#[tokio::test]
 async fn an_outage_calls_nobody_bad_on_any_endpoint() {
     let (mut redis, shop, reader) = shop_on_redis().await;
     let (_, handshake) = shop.integration().posted(&shop.partner, &shop.gateway).await;

@@ -272,7 +272,11 @@ async fn a_row_that_nobody_can_read_hides_no_other_and_can_be_deleted() {
     let second = store.create_consumer(consumer("Second"), THEN).await.unwrap().unwrap();
     let of = |record: &ConsumerRecord| record.integration.as_ref().unwrap().id;
     let names = async || {
-        let page = store.list_integrations(&IntegrationQuery::default()).await.unwrap();
+        let query = IntegrationQuery {
+            limit: 10,
+            ..IntegrationQuery::default()
+        };
+        let page = store.list_integrations(&query).await.unwrap();
         let name = |one: &ConsumerRecord| one.integration.as_ref().unwrap().definition.name.clone();
         page.items.iter().map(name).collect::<Vec<_>>()
     };
