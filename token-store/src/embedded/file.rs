@@ -113,7 +113,14 @@ impl StoreFile {
 
 impl Drop for StoreFile {
     fn drop(&mut self) {
-        let database = self.database.get_mut().unwrap_or_else(PoisonError::into_inner).take();
+        self.close();
+    }
+}
+
+impl StoreFile {
+    /// Brings it into the state from which the next start needs no repair. Whoever may still hold it can't use it any more.
+    pub(super) fn close(&self) {
+        let database = self.database.write().unwrap_or_else(PoisonError::into_inner).take();
         if let Err(damage) = guard::unbroken(|| drop(database)) {
             tracing::error!(damage, file = %self.path.display(), "the store's file can't be closed");
         }

@@ -501,6 +501,7 @@ impl Store for Embedded {
         })
         .await?;
         self.writer.stop().await;
+        self.file.close();
         Ok(())
     }
 }

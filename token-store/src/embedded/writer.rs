@@ -149,7 +149,10 @@ fn commit(file: &StoreFile, jobs: Vec<Waiting>, listeners: &Listeners, freshness
         listeners.tell(&changes);
         freshness.bump();
     }
-    let fault = committed.err().map(|error| error.to_string());
+    let fault = committed.err().map(|error| match error {
+        StoreError::Unavailable(reason) => reason.to_string(),
+        StoreError::IdentityLost | StoreError::Corrupt(_) => error.to_string(),
+    });
     for answer in answers {
         answer(fault.as_ref().map_or(Ok(()), |text| Err(unavailable(text))));
     }
