@@ -116,11 +116,13 @@ const FORMS: [BaseForm; 2] = [
         magento_sort: false,
         magento_host: false,
         collapse_identical_pairs: false,
+        raw_body_hash: false,
     },
     BaseForm {
         magento_sort: true,
         magento_host: false,
         collapse_identical_pairs: false,
+        raw_body_hash: false,
     },
 ];
 const RULES: Rules = Rules {
