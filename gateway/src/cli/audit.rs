@@ -198,7 +198,9 @@ mod tests {
 
     fn verified(log: Vec<AuditEntry>, total: u64) -> Result<String, String> {
         let mut chain = Chain::default();
-        log.into_iter().for_each(|entry| chain.add(entry));
+        for entry in log {
+            chain.add(entry);
+        }
         chain.end(total)
     }
 
