@@ -377,7 +377,8 @@ pub fn check_password(password: &Secret) -> Result<(), AccountError> {
         .ok_or(AccountError::Invalid("password: from 8 to 1024 characters"))
 }
 
-fn check_email(email: &str) -> Result<(), AccountError> {
+/// What an address must be.
+pub fn check_email(email: &str) -> Result<(), AccountError> {
     (email.is_empty() || is_email(email))
         .then_some(())
         .ok_or(AccountError::Invalid(

@@ -286,12 +286,25 @@ impl Integrations {
 
     fn check(&self, new: &NewIntegration) -> Result<(), Failure> {
         definition::check(new, &self.live.load().tree)?;
-        if let Some(endpoint) = &new.endpoint {
-            let callbacks = self.live.load().callbacks.clone();
-            address::check_literal(endpoint, &callbacks.allow, &self.own)
-                .map_err(|refused| Invalid::EndpointRefused(refused.to_string()))?;
-        }
+        self.check_endpoint(new)?;
         Ok(())
+    }
+
+    fn check_endpoint(&self, new: &NewIntegration) -> Result<(), Invalid> {
+        let Some(endpoint) = &new.endpoint else {
+            return Ok(());
+        };
+        let callbacks = self.live.load().callbacks.clone();
+        address::check_literal(endpoint, &callbacks.allow, &self.own)
+            .map_err(|refused| Invalid::EndpointRefused(refused.to_string()))
+    }
+
+    /// All that is wrong with a definition, field by field.
+    pub fn faults(&self, new: &NewIntegration) -> Vec<Invalid> {
+        let mut faults = definition::faults(new, &self.live.load().tree);
+        let is_url = new.endpoint.as_deref().is_some_and(definition::is_url);
+        faults.extend(is_url.then(|| self.check_endpoint(new).err()).flatten());
+        faults
     }
 }
 

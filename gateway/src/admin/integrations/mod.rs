@@ -73,7 +73,8 @@ pub struct Body {
 }
 
 impl Body {
-    fn definition(self) -> NewIntegration {
+    /// What it defines.
+    pub fn definition(self) -> NewIntegration {
         let filled = |text: Option<String>| text.filter(|text| !text.is_empty());
         let grant = if self.all_resources || self.resources.contains(ALL) {
             Grant::All
