@@ -198,6 +198,14 @@ impl Precondition {
         ))
     }
 
+    /// For what may be done without it: what `If-Match` names must stand, where it is sent.
+    pub fn sent(headers: &HeaderMap, current: u64) -> Result<Option<u64>, ApiError> {
+        if headers.contains_key(IF_MATCH) {
+            return Self::of(headers)?.version(current);
+        }
+        Ok(None)
+    }
+
     /// The version that the change compares: what stands, if the caller named it; 412 otherwise. `None`: any.
     pub fn version(&self, current: u64) -> Result<Option<u64>, ApiError> {
         match self {
@@ -258,5 +266,8 @@ mod tests {
         assert!(Precondition::of(&headers("W/\"5\"")).unwrap().version(5).is_err());
         assert!(Precondition::of(&headers("5")).unwrap().version(5).is_err());
         assert!(Precondition::of(&HeaderMap::new()).is_err());
+        assert_eq!(Precondition::sent(&HeaderMap::new(), 5).unwrap(), None);
+        assert_eq!(Precondition::sent(&headers("\"5\""), 5).unwrap(), Some(5));
+        assert!(Precondition::sent(&headers("\"4\""), 5).is_err());
     }
 }

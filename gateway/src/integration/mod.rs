@@ -216,9 +216,14 @@ impl Integrations {
     }
 
     /// A new consumer secret; the old one is accepted for the grace.
-    pub async fn rotate_secret(&self, id: IntegrationId, grace: Duration) -> Result<ConsumerRecord, Failure> {
+    pub async fn rotate_secret(
+        &self,
+        id: IntegrationId,
+        version: Option<u64>,
+        grace: Duration,
+    ) -> Result<ConsumerRecord, Failure> {
         let fresh = random::secret()?;
-        self.change(id, None, |record, now| {
+        self.change(id, version, |record, now| {
             let secret = std::mem::replace(&mut record.consumer.secret, fresh.clone());
             let valid_until = now.saturating_add(grace.as_secs());
             record.consumer.previous_secret = (!grace.is_zero()).then_some(PreviousSecret { secret, valid_until });

@@ -12,7 +12,7 @@ use token_store::{ConsumerRecord, IntegrationId, OwnToken};
 use super::super::Context;
 use super::super::access::{Act, Caller};
 use super::super::answer::{ApiError, json_of, json_of_version};
-use super::super::ask::{Id, Sent};
+use super::super::ask::{Id, Precondition, Sent};
 use super::super::login_success;
 use super::{shown, subject};
 use crate::integration::activation::{Activated, Renewal};
@@ -57,6 +57,7 @@ async fn renew(
     caller.may(Act::Operate)?;
     let Sent(wanted) = body?;
     let before = context.integrations.get(id).await?;
+    Precondition::sent(headers, before.version)?;
     let mut activated = context.integrations.activate(id, wanted.exchange, renewal).await?;
     let action = match renewal {
         Renewal::Keep => "integration.activated",
@@ -145,6 +146,7 @@ pub async fn rotate_secret(
     State(context): State<Context>,
     caller: Caller,
     Id(id): Id,
+    headers: HeaderMap,
     body: Result<Sent<Rotation>, ApiError>,
 ) -> Result<Response, ApiError> {
     caller.may(Act::Administer)?;
@@ -157,7 +159,10 @@ pub async fn rotate_secret(
             "grace: at most 90d. Then the old secret ends.",
         ));
     }
-    let record = context.integrations.rotate_secret(IntegrationId(id), grace).await?;
+    let id = IntegrationId(id);
+    let before = context.integrations.get(id).await?;
+    let version = Precondition::sent(&headers, before.version)?;
+    let record = context.integrations.rotate_secret(id, version, grace).await?;
     let valid_until = record.consumer.previous_secret.as_ref().map(|one| one.valid_until);
     let after = json!({ "previous_valid_until": valid_until });
     caller
