@@ -60,6 +60,47 @@ test('nothing runs out of a screen of 320 points', async () => {
   await page.context().close();
 });
 
+test('no name, address or key is so long that it widens a page or cuts a button', async () => {
+  const long = { name: 'n'.repeat(255), email: `${'e'.repeat(64)}@${'h'.repeat(180)}.example`, endpoint: `https://partner.example/${'c'.repeat(1900)}`, identity_link_url: `https://partner.example/${'i'.repeat(1900)}` };
+  const { id } = await stack.api('POST', '/integrations', long);
+  const { id: active } = await stack.api('POST', '/integrations', { name: 'a'.repeat(255), all_resources: true });
+  await stack.api('POST', `/integrations/${active}/activate`, {});
+  await stack.api('POST', `/integrations/${id}/activate`, {}).catch(() => {});
+  await stack.api('PUT', `/integrations/${id}`, { ...long, name: 'm'.repeat(255) });
+  stack.account('u'.repeat(255), 'viewer');
+  const { items } = await stack.api('GET', '/admins');
+  const user = items.find((one) => one.username.startsWith('uuu')).id;
+  const paths = [
+    '/', '/integrations', `/integrations?name=${'x'.repeat(255)}`, '/usage', '/audit', '/accounts', `/accounts/${user}`,
+    ...['', '/delete', '/permissions', '/handshake', '/rotate'].map((rest) => `/integrations/${id}${rest}`),
+    ...['', '/delete', '/deactivate', '/permissions', '/tokens', '/debug-token'].map((rest) => `/integrations/${active}${rest}`),
+  ];
+  for (const width of [1440, 390, 320]) {
+    const page = await browser.signedIn(stack, { viewport: { width, height: 900 } });
+    const wide = [];
+    for (const path of paths) {
+      await page.goto(path);
+      const over = await page.evaluate(() => {
+        const root = document.documentElement;
+        const cut = [...document.querySelectorAll('main .b')].filter((one) => one.scrollWidth > one.clientWidth + 1 && !one.matches('.icon'));
+        const scrolls = [...document.querySelectorAll('main .scroll:not([tabindex])')].filter((one) => innerWidth > 1000 && one.scrollWidth > one.clientWidth);
+        return [root.scrollWidth - root.clientWidth, cut.length, scrolls.length];
+      });
+      if (over.some((number) => number > 0)) wide.push(`${path.slice(0, 60)}: ${over}`);
+    }
+    assert.deepEqual(wide, [], `${width} wide`);
+    if (width === 1440) {
+      await page.goto('/audit');
+      const lines = await page.locator('tbody td:nth-child(3) code').evaluateAll((all) => all.map((one) => one.getClientRects().length));
+      assert.ok(lines.length > 0 && lines.every((number) => number === 1), lines.join());
+      await page.goto('/usage');
+      const sticky = await page.locator('.grid-m tbody th').first().evaluate((one) => one.getBoundingClientRect().width);
+      assert.ok(sticky < 400, String(sticky));
+    }
+    await page.context().close();
+  }
+});
+
 test('by keyboard alone somebody signs in, finds an integration and opens its dialog', async () => {
   const context = await browser.open(stack);
   const page = await context.newPage();

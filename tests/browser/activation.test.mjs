@@ -51,6 +51,7 @@ test('Allow posts the keys, the window performs the handshake, and the tracker s
   await signInThere();
 
   await page.getByText('Courier labels is active.').waitFor();
+  assert.equal(await page.getByText('If it hangs').count(), 0);
   assert.equal(await page.locator('.steps > .done').count(), 5);
   assert.equal((await stack.api('GET', `/integrations/${id}`)).status, 'active');
   assert.equal(await products(), 200);
@@ -79,6 +80,8 @@ test('a callback that refuses the keys is told, and they can be posted again wit
   await page.getByRole('button', { name: 'Allow' }).click();
   await page.waitForURL(`**/integrations/${id}/handshake`);
   assert.match(await page.locator('.steps').innerText(), /answered 500/);
+  assert.match(await page.locator('.note.warn').innerText(), /The other side answered 500 to the keys/);
+  assert.equal(await page.locator('.note.ok').count(), 0);
   const first = stack.partner.posts.at(-1);
 
   stack.partner.answer = 200;
@@ -96,6 +99,8 @@ test('a callback that nobody serves leaves the activation open, and the tracker 
 
   await page.waitForURL(`**/integrations/${id}/handshake`);
   assert.match(await page.getByRole('alert').innerText(), /The keys did not arrive/);
+  assert.equal(await page.locator('.note.ok').count(), 0);
+  assert.match(await page.locator('.lead').innerText(), /Its keys did not arrive/);
   assert.equal(await page.getByRole('button', { name: 'Post the keys again' }).count(), 1);
 });
 

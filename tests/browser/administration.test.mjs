@@ -73,6 +73,19 @@ test('a refused account comes back with its error beside the field', async () =>
   assert.equal(await page.getByLabel('Password of the new account').inputValue(), '');
 });
 
+test('all that is wrong with an account is told at once', async () => {
+  await page.goto('/accounts/new');
+  await page.getByLabel('User name').fill('two words');
+  await page.getByLabel('Email').fill('white space');
+  await page.getByLabel('Password of the new account').fill('short');
+  await page.getByLabel('Your Password').fill('wrong horse 1');
+  await page.getByRole('button', { name: 'Add account' }).click();
+
+  assert.match(await page.getByRole('alert').innerText(), /4 fields below need a change/);
+  const invalid = await page.locator('[aria-invalid=true]').evaluateAll((fields) => fields.map((field) => field.name));
+  assert.deepEqual(invalid, ['username', 'email', 'password', 'current_password']);
+});
+
 test('a new password that is refused says what was saved, and the next try is not taken for a second editor', async () => {
   stack.account('renewed', 'viewer');
   const account = async () => (await stack.api('GET', '/admins')).items.find((one) => one.username === 'renewed');

@@ -19,7 +19,7 @@ test('no form is done without its CSRF token, and none that another site sends',
   const { id } = await stack.api('POST', '/integrations', { name: 'Target' });
   const csrf = await page.locator('input[name=csrf]').first().inputValue();
   const fields = { name: 'Changed', current_password: PASSWORD, grace: '1h', do: 'save' };
-  for (const path of ['/integrations', `/integrations/${id}`, `/integrations/${id}/delete`, `/integrations/${id}/permissions`, `/integrations/${id}/handshake`, `/integrations/${id}/tokens`, `/integrations/${id}/rotate`, `/integrations/${id}/debug-token`, '/explain', '/accounts', '/accounts/1', '/accounts/1/totp', '/appearance', '/sign-out']) {
+  for (const path of ['/integrations', `/integrations/${id}`, `/integrations/${id}/delete`, `/integrations/${id}/deactivate`, `/integrations/${id}/permissions`, `/integrations/${id}/handshake`, `/integrations/${id}/tokens`, `/integrations/${id}/rotate`, `/integrations/${id}/debug-token`, '/explain', '/accounts', '/accounts/1', '/accounts/1/totp', '/appearance', '/sign-out']) {
     const without = await page.request.post(path, { form: fields, maxRedirects: 0 });
     const wrong = await page.request.post(path, { form: { ...fields, csrf: csrf.replace(/./, (one) => (one === 'A' ? 'B' : 'A')) }, maxRedirects: 0 });
     const foreign = await page.request.post(path, { form: { ...fields, csrf }, headers: { 'sec-fetch-site': 'cross-site' }, maxRedirects: 0 });

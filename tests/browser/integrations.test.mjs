@@ -221,13 +221,54 @@ test('of two edits at once the second is told kindly, keeps its entries, and can
   await page.getByLabel('Your Password').fill(PASSWORD);
   await page.getByRole('button', { name: 'Save', exact: true }).click();
   const said = await page.getByRole('alert').innerText();
-  assert.match(said, /^Not saved: somebody saved this while you were editing/);
+  assert.match(said, /^Not saved: store-admin saved this while you were editing/);
   assert.match(said, /Email: “second@partner\.example”/);
   assert.equal(await page.getByLabel('Name', { exact: true }).inputValue(), 'Contested by me');
   await page.getByLabel('Your Password').fill(PASSWORD);
   await page.getByRole('button', { name: 'Save', exact: true }).click();
   await page.waitForURL('**/integrations');
   assert.equal((await stack.api('GET', `/integrations/${id}`)).name, 'Contested by me');
+});
+
+test('all that is wrong with a form is told at once, each beside its field', async () => {
+  await page.goto('/integrations/new');
+  for (const [label, value] of [['Email', 'nonsense'], ['Callback URL', 'partner.example/callback'], ['Identity Link URL', 'nonsense']]) await page.getByLabel(`${label} optional`, { exact: true }).fill(value);
+  await page.getByText('Change how it signs').click();
+  await page.getByLabel('Where its users are sent back to').fill('https://a.example/?b=<i>');
+  await page.getByLabel('Your Password').fill('wrong horse 1');
+  await page.getByRole('button', { name: 'Save', exact: true }).click();
+
+  assert.match(await page.getByRole('alert').innerText(), /6 fields below need a change/);
+  const invalid = await page.locator('[aria-invalid=true]').evaluateAll((fields) => fields.map((field) => field.name));
+  assert.deepEqual(invalid, ['name', 'email', 'endpoint', 'identity_link_url', 'callback_urls', 'current_password']);
+  const said = await page.locator('.err').allInnerTexts();
+  assert.ok(said.every((text) => /^[A-Z]/.test(text)), said.join('\n'));
+  assert.match(said[4], /a character that must be percent-encoded/);
+});
+
+test('an active integration is deactivated by an operator, and goes on with its keys when it is activated again', async () => {
+  stack.account('on-duty', 'operator');
+  const operator = await browser.signedIn(stack, { username: 'on-duty' });
+  const { id } = await make('Paused', { resources: ['Magento_Catalog::catalog', 'Magento_Backend::admin'] });
+  await operator.goto(`/integrations/${id}`);
+  assert.equal(await operator.getByRole('link', { name: 'Deactivate' }).count(), 0);
+  await operator.getByRole('link', { name: 'Activate' }).click();
+  assert.match(await operator.getByRole('dialog').innerText(), /asks for 1 of \d+ resources[^]*an admin can show them/);
+  await operator.getByRole('dialog').getByRole('button', { name: 'Allow' }).click();
+  await operator.waitForURL('**/integrations');
+  await operator.goto(`/integrations/${id}`);
+  await operator.getByRole('link', { name: 'Deactivate' }).click();
+  await operator.getByRole('dialog').getByRole('button', { name: 'Deactivate Paused' }).click();
+
+  await operator.getByText("The integration 'Paused' has been deactivated.").waitFor();
+  assert.equal((await stack.api('GET', `/integrations/${id}`)).status, 'inactive');
+  await operator.context().close();
+});
+
+test('a page of the list behind its end says so', async () => {
+  await page.goto('/integrations?after=999999&from=26');
+
+  assert.match(await page.locator('.empty').innerText(), /Nothing comes after that/);
 });
 
 test('delete asks first, names what goes, and gives the focus back where it is kept', async () => {

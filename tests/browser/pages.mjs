@@ -44,6 +44,7 @@ export function pages(ids) {
     ['show-keys', `/integrations/${ids.feed}/tokens`],
     ['rotate', `/integrations/${ids.feed}/rotate`],
     ['delete', `/integrations/${ids.feed}/delete`],
+    ['deactivate', `/integrations/${ids.feed}/deactivate`],
     ['overview', '/'],
     ['rejections', '/rejections'],
     ['rejection', `/rejections/${ids.rejection}`],

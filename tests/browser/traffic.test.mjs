@@ -70,12 +70,59 @@ test('a refusal is explained by a sentence first, with the base string and where
   assert.ok(!report.includes(keys.consumer));
 });
 
+test('a call that lacks a grant is told which, with the way to grant it', async () => {
+  const made = await stack.api('POST', '/integrations', { name: 'Poor', resources: ['Magento_Sales::ship'] });
+  const poor = await stack.api('POST', `/integrations/${made.id}/activate`, {});
+  const signer = { consumer: poor.consumer_key, secret: poor.consumer_secret, token: poor.access_token, tokenSecret: poor.access_token_secret };
+  assert.equal((await call(signer)).status, 401);
+  await page.goto('/rejections');
+  await page.getByLabel('Cause').selectOption('resource_denied');
+  await page.waitForURL('**cause=resource_denied**');
+  assert.match(await page.locator('tbody tr').first().innerText(), /Poor/);
+  await page.getByRole('link', { name: /^Explain the call/ }).first().click();
+
+  await page.locator('.note', { hasText: 'It needs Magento_Catalog::products, which Poor was not granted.' }).waitFor();
+  assert.match(await page.locator('#report').inputValue(), /It needs Magento_Catalog::products, which Poor was not granted\./);
+  assert.equal(await page.getByRole('link', { name: 'Change its grants' }).getAttribute('href'), `/integrations/${made.id}#api`);
+});
+
+test('whoever may only look is told which role explains, and who has it', async () => {
+  stack.account('onlooker', 'viewer');
+  const onlooker = await browser.signedIn(stack, { username: 'onlooker' });
+  for (const path of ['/explain', '/rejections/any']) {
+    await onlooker.goto(path);
+    await onlooker.getByText('This takes the role operator: ask store-admin.').waitFor();
+  }
+  await onlooker.goto('/accounts/1/totp');
+  await onlooker.getByText('This takes the role admin: ask store-admin.').waitFor();
+  assert.equal(await onlooker.getByRole('button', { name: 'Show the code to scan' }).isDisabled(), true);
+  for (const path of [`/integrations/${id}`, '/integrations/new', '/accounts/1', '/accounts/new']) {
+    await onlooker.goto(path);
+    assert.equal(await onlooker.locator('main input[type=password]').count(), 0, path);
+    assert.equal(await onlooker.locator('main form[data-guard] :is(input:not([type=hidden]), select, textarea):enabled').count(), 0, path);
+  }
+  await onlooker.context().close();
+});
+
+test('an activation that waits needs somebody, on the overview and in the rail', async () => {
+  const made = await stack.api('POST', '/integrations', { name: 'Slow partner', endpoint: `${stack.partner.url}/callback`, identity_link_url: `${stack.partner.url}/login` });
+  await page.goto('/');
+  const before = Number.parseInt(await page.locator('.where').innerText().then((text) => text.match(/(\d+) thing/)?.[1] ?? '0'), 10);
+  await stack.api('POST', `/integrations/${made.id}/activate`, {});
+  await page.goto('/');
+
+  await page.getByText('The activation of Slow partner is at step 3 of 5: somebody must sign in to the other service.').waitFor();
+  assert.match(await page.locator('.where').innerText(), new RegExp(`${before + 1} thing`));
+  assert.match(await page.locator('section', { has: page.getByRole('heading', { name: 'Busiest integrations' }) }).innerText(), /Caller\s+\d+/);
+});
+
 test('when no mistake is found the page says so, and guesses nothing', async () => {
   assert.equal((await call({ ...keys, secret: 'somebody elses secret' })).status, 401);
   await page.goto('/rejections');
   await page.getByRole('link', { name: /^Explain the call/ }).first().click();
 
   await page.getByText('None of the known mistakes').first().waitFor();
+  assert.equal((await page.locator('main').innerText()).split('None of the known mistakes').length, 2);
   assert.equal(await page.locator('.verdict').count(), 0);
 });
 

@@ -9,16 +9,19 @@ use axum::routing::get;
 use maud::{Markup, html};
 use serde::Deserialize;
 use serde_json::json;
-use token_store::Role;
+use token_store::{Role, Secret};
 
 use super::super::ask;
 use super::Console;
 use super::client::Problem;
 use super::confirm::{Confirmed, confirm};
+use super::integrations::who_may;
 use super::page::{Page, Place, only_look};
-use super::parts::{Field, Tone, csrf, icon, note, role_name, tag, time, your_password};
+use super::parts::{Field, Tone, csrf, icon, note, role_name, sentence, tag, time, your_password};
+use super::resume::{BACK, is_again};
 use super::totp;
 use super::visitor::{Form, Submitted, THEMES, Visitor, done, see_other};
+use crate::exchange::account;
 
 pub(super) fn router() -> Router<Console> {
     Router::new()
@@ -146,10 +149,12 @@ pub(super) async fn appearance(Submitted { form, .. }: Submitted) -> Response {
     response
 }
 
-/// Why a form comes back: a field and what is wrong with it.
+/// Why a form comes back.
 struct Refused {
-    field: String,
-    message: String,
+    /// What is wrong, by field.
+    fields: Vec<(String, String)>,
+    /// What belongs to no field.
+    general: Option<String>,
     status: StatusCode,
     /// Whether all but the password was saved before.
     is_partly_saved: bool,
@@ -163,36 +168,91 @@ impl Refused {
         } else {
             problem.field
         };
+        let known = field.filter(|field| FIELDS.contains(&field.as_str()));
+        let (fields, general) = match known {
+            Some(field) => (vec![(field, sentence(&problem.message))], None),
+            None => (Vec::new(), Some(problem.message)),
+        };
         Self {
-            field: field.unwrap_or_default(),
-            message: problem.message,
+            fields,
+            general,
             status: problem.status,
             is_partly_saved: false,
         }
     }
 
+    /// Nothing is wrong: it is shown again.
+    fn back() -> Self {
+        Self {
+            fields: Vec::new(),
+            general: Some(BACK.to_owned()),
+            status: StatusCode::OK,
+            is_partly_saved: false,
+        }
+    }
+
+    /// With all else that is wrong in the form; the API stops at the first.
+    fn with_faults(mut self, form: &Form, is_new: bool) -> Self {
+        if self.fields.is_empty() {
+            return self;
+        }
+        let password = form.get("password");
+        let is_chosen = is_new || !password.is_empty();
+        let (name, email) = (form.get("username").trim(), form.get("email").trim());
+        let checks = [
+            (
+                "username",
+                account::check_name(name).err().map(|error| error.to_string()),
+            ),
+            (
+                "email",
+                account::check_email(email).err().map(|error| error.to_string()),
+            ),
+            (
+                "password",
+                account::check_password(&Secret::new(password.to_owned()))
+                    .err()
+                    .filter(|_| is_chosen)
+                    .map(|error| error.to_string()),
+            ),
+        ];
+        for (field, what) in checks {
+            if let (Some(what), None) = (what, Self::error(Some(&self), field)) {
+                let what = what.split_once(": ").map_or(what.as_str(), |(_, what)| what);
+                self.fields.push((field.to_owned(), sentence(what)));
+            }
+        }
+        self
+    }
+
     fn error<'a>(refused: Option<&'a Self>, name: &str) -> Option<&'a str> {
-        refused.filter(|one| one.field == name).map(|one| one.message.as_str())
+        let found = refused?.fields.iter().find(|(field, _)| field == name);
+        found.map(|(_, message)| message.as_str())
     }
 
     fn note(refused: Option<&Self>) -> Markup {
         let Some(refused) = refused else { return html! {} };
-        let has_field = ["username", "email", "password", "current_password"].contains(&refused.field.as_str());
         let text = html! {
             strong { @if refused.is_partly_saved { "All but the new password was saved." } @else { "Nothing was saved yet." } }
-            @if has_field { " One field below needs a change; what you typed is still here, except passwords." }
-            @else { " " (refused.message) }
+            @match (&refused.general, refused.fields.len()) {
+                (Some(general), _) => { " " (general) },
+                (None, 1) => " One field below needs a change; what you typed is still here, except passwords.",
+                (None, number) => { " " (number) " fields below need a change; what you typed is still here, except passwords." },
+            }
         };
         note(Tone::Bad, "warn", &text)
     }
 }
 
+/// What the form has a place for.
+const FIELDS: [&str; 4] = ["username", "email", "password", "current_password"];
+
 /// `GET /accounts/new`
 async fn new(visitor: Visitor) -> Response {
-    render_new(&visitor, &Form::default(), None)
+    render_new(&visitor, &Form::default(), None).await
 }
 
-fn render_new(visitor: &Visitor, form: &Form, refused: Option<&Refused>) -> Response {
+async fn render_new(visitor: &Visitor, form: &Form, refused: Option<&Refused>) -> Response {
     let may = visitor.may(Role::Admin);
     let password = Field {
         kind: "password",
@@ -207,13 +267,13 @@ fn render_new(visitor: &Visitor, form: &Form, refused: Option<&Refused>) -> Resp
         ..Field::new("username", "User name", form.get("username"))
     };
     let body = html! {
-        @if may { (Refused::note(refused)) } @else { (only_look(visitor, Role::Admin, &[])) }
+        @if may { (Refused::note(refused)) } @else { (only_look(visitor, Role::Admin, &who_may(visitor, Role::Admin).await)) }
         form.stack method="post" action="/accounts" novalidate data-guard {
             (csrf(&visitor.csrf()))
             fieldset.plain disabled[!may] { div.stack {
                 div.two { (username.show()) (email(form.get("email"), refused)) }
-                div.two { (role_field(form.get("role"))) (password.show()) }
-                div.two { (your_password("current_password", Refused::error(refused, "current_password"))) }
+                div.two { (role_field(form.get("role"))) @if may { (password.show()) } }
+                @if may { div.two { (your_password("current_password", Refused::error(refused, "current_password"))) } }
             } }
             div.savebar { span.say role="status" {} a.b.plain href="/accounts" { "Back" } @if may { button.b.main type="submit" { "Add account" } } }
         }
@@ -255,8 +315,8 @@ async fn confirmed(visitor: &Visitor, form: &Form) -> Result<Option<Response>, R
         Confirmed::Yes => Ok(None),
         Confirmed::Locked(away) => Ok(Some(away)),
         Confirmed::No(message) => Err(Refused {
-            field: "current_password".to_owned(),
-            message,
+            fields: vec![("current_password".to_owned(), message)],
+            general: None,
             status: StatusCode::UNPROCESSABLE_ENTITY,
             is_partly_saved: false,
         }),
@@ -265,6 +325,9 @@ async fn confirmed(visitor: &Visitor, form: &Form) -> Result<Option<Response>, R
 
 /// `POST /accounts`
 async fn create(Submitted { visitor, form }: Submitted) -> Response {
+    if is_again(&form) {
+        return render_new(&visitor, &form, Some(&Refused::back())).await;
+    }
     let made = async {
         if let Some(away) = confirmed(&visitor, &form).await? {
             return Ok(away);
@@ -282,7 +345,7 @@ async fn create(Submitted { visitor, form }: Submitted) -> Response {
     let made: Result<Response, Refused> = made.await;
     match made {
         Ok(response) => response,
-        Err(refused) => render_new(&visitor, &form, Some(&refused)),
+        Err(refused) => render_new(&visitor, &form, Some(&refused.with_faults(&form, true))).await,
     }
 }
 
@@ -290,13 +353,18 @@ async fn create(Submitted { visitor, form }: Submitted) -> Response {
 async fn edit(visitor: Visitor, Path(id): Path<String>) -> Response {
     let page = async {
         let (account, version) = Account::load(&visitor, &id).await?;
-        Ok(render_edit(&visitor, &account, &version, None))
+        Ok(render_edit(&visitor, &account, &version, None).await)
     };
     let page = page.await;
     visitor.show(page)
 }
 
-fn render_edit(visitor: &Visitor, account: &Account, version: &str, refused: Option<(&Refused, &Form)>) -> Response {
+async fn render_edit(
+    visitor: &Visitor,
+    account: &Account,
+    version: &str,
+    refused: Option<(&Refused, &Form)>,
+) -> Response {
     let may = visitor.may(Role::Admin);
     let is_me = account.id == visitor.account().id.0;
     let (said, typed) = (refused.map(|(said, _)| said), refused.map(|(_, form)| form));
@@ -317,14 +385,14 @@ fn render_edit(visitor: &Visitor, account: &Account, version: &str, refused: Opt
         ..Field::new("password", "New password", "")
     };
     let body = html! {
-        @if may { (Refused::note(said)) } @else { (only_look(visitor, Role::Admin, &[])) }
+        @if may { (Refused::note(said)) } @else { (only_look(visitor, Role::Admin, &who_may(visitor, Role::Admin).await)) }
         form.stack method="post" action=(account.address()) novalidate data-guard {
             (csrf(&visitor.csrf()))
             input type="hidden" name="version" value=(version);
             fieldset.plain disabled[!may] { div.stack {
                 div.two { (name.show()) (email(&address, said)) }
-                div.two { (role_field(&role)) (password.show()) }
-                div.two { (your_password("current_password", Refused::error(said, "current_password"))) }
+                div.two { (role_field(&role)) @if may { (password.show()) } }
+                @if may { div.two { (your_password("current_password", Refused::error(said, "current_password"))) } }
             } }
             div.savebar { span.say role="status" {} a.b.plain href="/accounts" { "Back" } @if may { button.b.main type="submit" name="do" value="save" { "Save" } } }
         }
@@ -350,8 +418,8 @@ fn withdrawal(visitor: &Visitor, account: &Account) -> Markup {
                 form.acts method="post" action=(account.address()) {
                     (csrf(&visitor.csrf()))
                     button.b type="submit" name="do" value="end" disabled[!ends] { "Sign out everywhere" }
-                    @if account.active { button.b.risk type="submit" name="do" value="disable" disabled[!withdraws] { "Disable " (account.username) } }
-                    @else { button.b type="submit" name="do" value="enable" disabled[!withdraws] { "Enable " (account.username) } }
+                    @if account.active { button.b.risk.long type="submit" name="do" value="disable" disabled[!withdraws] { "Disable " (account.username) } }
+                    @else { button.b.long type="submit" name="do" value="enable" disabled[!withdraws] { "Enable " (account.username) } }
                 }
             }
         }
@@ -362,6 +430,10 @@ fn withdrawal(visitor: &Visitor, account: &Account) -> Markup {
 async fn change(Path(id): Path<String>, Submitted { visitor, form }: Submitted) -> Response {
     let page = async {
         let (account, _) = Account::load(&visitor, &id).await?;
+        if is_again(&form) {
+            let back = Refused::back();
+            return Ok(render_edit(&visitor, &account, form.get("version"), Some((&back, &form))).await);
+        }
         let name = &account.username;
         let path = format!("/admins/{}", account.id);
         let said = match form.get("do") {
@@ -380,8 +452,9 @@ async fn change(Path(id): Path<String>, Submitted { visitor, form }: Submitted) 
                 return Ok(match saved(&visitor, &form, &path).await {
                     Ok(away) => away,
                     Err(refused) => {
+                        let refused = refused.with_faults(&form, false);
                         let (account, version) = Account::load(&visitor, &id).await?;
-                        render_edit(&visitor, &account, &version, Some((&refused, &form)))
+                        render_edit(&visitor, &account, &version, Some((&refused, &form))).await
                     }
                 });
             }

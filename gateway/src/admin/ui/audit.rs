@@ -62,6 +62,26 @@ impl Wanted {
     }
 }
 
+/// The latest change of one subject, where it is not long ago.
+pub(super) struct Last {
+    pub(super) actor: String,
+    pub(super) action: String,
+    pub(super) at: u64,
+}
+
+/// Who changed `subject` last.
+pub(super) async fn last(visitor: &Visitor, subject: &str) -> Option<Last> {
+    let after = latest(visitor).await.ok()?.saturating_sub(CHUNK);
+    let path = format!("/audit?after={after}&limit={CHUNK}");
+    let entries: Entries = visitor.api.get(&path).await.ok()?;
+    let entry = entries.items.into_iter().rfind(|entry| entry.subject == subject)?;
+    Some(Last {
+        actor: entry.actor,
+        action: entry.action,
+        at: entry.at,
+    })
+}
+
 /// The number of the latest entry.
 async fn latest(visitor: &Visitor) -> Result<u64, Problem> {
     let entries: Entries = visitor.api.get("/audit?limit=1").await?;
@@ -139,8 +159,8 @@ fn table(entries: &[Entry], now: u64) -> Markup {
                         tr {
                             td.nowrap.top { (time(entry.at, now)) }
                             td.top.lead { span.who { (entry.actor) } span.sub { (entry.origin) } }
-                            td.top { code { (entry.action) } }
-                            td.top { (subject(&entry.subject)) }
+                            td.top.nowrap { code { (entry.action) } }
+                            td.top.wrap { (subject(&entry.subject)) }
                             td.top.line { (changes(entry)) }
                         }
                     }

@@ -9,8 +9,10 @@ use token_store::Role;
 
 use super::client::Problem;
 use super::explanation::{Explanation, copy_report};
+use super::integrations::who_may;
 use super::page::{Page, Place, only_look};
 use super::parts::{Field, Tone, csrf, icon, note};
+use super::resume::{BACK, is_again};
 use super::visitor::{Form, Submitted, Visitor};
 
 #[derive(Deserialize)]
@@ -30,17 +32,25 @@ struct Refused {
 
 /// `GET /explain`
 pub(super) async fn page(visitor: Visitor) -> Response {
-    asking(&visitor, &Form::default(), None)
+    asking(&visitor, &Form::default(), None).await
 }
 
 /// `POST /explain`
 pub(super) async fn submit(Submitted { visitor, form }: Submitted) -> Response {
     if !visitor.may(Role::Operator) {
-        return asking(&visitor, &form, None);
+        return asking(&visitor, &form, None).await;
+    }
+    if is_again(&form) {
+        let back = Refused {
+            field: None,
+            message: BACK.to_owned(),
+            status: StatusCode::OK,
+        };
+        return asking(&visitor, &form, Some(&back)).await;
     }
     match explained(&visitor, &form).await {
         Ok(explained) => answered(&visitor, &form, &explained),
-        Err(refused) => asking(&visitor, &form, Some(&refused)),
+        Err(refused) => asking(&visitor, &form, Some(&refused)).await,
     }
 }
 
@@ -105,11 +115,11 @@ impl Refused {
     }
 }
 
-fn asking(visitor: &Visitor, form: &Form, refused: Option<&Refused>) -> Response {
+async fn asking(visitor: &Visitor, form: &Form, refused: Option<&Refused>) -> Response {
     let may = visitor.may(Role::Operator);
     let is_beside = refused.is_some_and(|one| one.field.as_deref().is_some_and(|field| FIELDS.contains(&field)));
     let body = html! {
-        @if !may { (only_look(visitor, Role::Operator, &[])) }
+        @if !may { (only_look(visitor, Role::Operator, &who_may(visitor, Role::Operator).await)) }
         @if let Some(refused) = refused {
             @if is_beside { (note(Tone::Bad, "warn", &html! { strong { "Not explained:" } " one entry needs a look." })) }
             @else { (note(Tone::Bad, "warn", &html! { strong { "Not explained." } " " (refused.message) })) }
@@ -210,7 +220,7 @@ fn answered(visitor: &Visitor, form: &Form, explained: &Explained) -> Response {
             div.in-card { (the_form(visitor, form, None)) }
         }
     };
-    let valid = "Here it would be refused only for its time, its nonce, its token or what it may not reach.";
+    let valid = html! { "Here it would be refused only for its time, its nonce, its token or what it may not reach." };
     let subject = format!("{}: a pasted request.", call.split('?').next().unwrap_or_default());
     let page = Page {
         crumb: Some(("/explain", "Explain a pasted request")),
@@ -219,7 +229,7 @@ fn answered(visitor: &Visitor, form: &Form, explained: &Explained) -> Response {
         ..Page::new(
             Place::Rejections,
             "Why its signature fails",
-            html! { (explained.explanation.show(valid, &context, &subject)) (again) },
+            html! { (explained.explanation.show(&valid, &context, &subject)) (again) },
         )
     };
     visitor.frame().page(&page)

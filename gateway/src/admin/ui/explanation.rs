@@ -4,7 +4,7 @@ use maud::{Markup, html};
 use serde::Deserialize;
 
 use super::base_string;
-use super::parts::{Tone, count, icon, note, tag};
+use super::parts::{Tone, count, icon, note, sentence, span, tag};
 
 /// As the API answers it.
 #[derive(Deserialize)]
@@ -54,7 +54,7 @@ pub(super) fn copy_report() -> Markup {
 impl Explanation {
     /// All of it. `valid`: what to say of a signature that holds; `context`: the card about the request; `subject`: how the
     /// report begins, without keys and secrets.
-    pub(super) fn show(&self, valid: &str, context: &Markup, subject: &str) -> Markup {
+    pub(super) fn show(&self, valid: &Markup, context: &Markup, subject: &str) -> Markup {
         html! {
             (self.verdict(valid))
             div.cols.a21 {
@@ -82,30 +82,36 @@ impl Explanation {
     }
 
     /// The finding first; never a guess dressed as one.
-    fn verdict(&self, valid: &str) -> Markup {
+    fn verdict(&self, valid: &Markup) -> Markup {
         let Some((first, more)) = self.diagnosis.split_first() else {
-            let (message, rest) = match self.result.as_str() {
-                "valid" => ("The signature holds now.", valid),
-                "malformed" => (
-                    "The request can’t be read as OAuth.",
-                    "What it sends is not well-formed, so no signature could be tried.",
-                ),
-                _ => (
-                    "None of the known mistakes gives this signature, alone or two together.",
-                    "",
-                ),
+            let text = match (self.result.as_str(), self.advice.as_deref()) {
+                ("valid", _) => html! { strong { "The signature holds now." } " " (valid) },
+                ("malformed", _) => html! {
+                    strong { "The request can’t be read as OAuth." }
+                    " What it sends is not well-formed, so no signature could be tried."
+                },
+                // Its first sentence is the message.
+                (_, Some(advice)) => {
+                    let (message, rest) = advice.split_once(". ").unwrap_or((advice, ""));
+                    html! { strong { (message.trim_end_matches('.')) "." } " " (rest) }
+                }
+                (_, None) => {
+                    html! { strong { "None of the known mistakes gives this signature, alone or two together." } }
+                }
             };
-            let advice = self.advice.as_deref().unwrap_or(rest);
-            return note(Tone::Plain, "info", &html! { strong { (message) } " " (advice) });
+            return note(Tone::Plain, "info", &text);
         };
         html! {
             section.verdict aria-label="Finding" {
-                p.say { (first.sentence) }
+                p.say { (first.sentence) @if let Some(off) = first.clock() { " That is " (off) "." } }
                 (first.more())
                 p {
                     "Mistake " code { (first.id) }
                     @if !first.also.is_empty() { ", together with " code { (first.also.join(", ")) } }
-                    @if let Some(cost) = &self.cost { ": it reproduces the client’s signature, found after " (count(cost.macs)) " tries" }
+                    // What was found without a signature proves none.
+                    @if let Some(cost) = self.cost.as_ref().filter(|cost| cost.macs > 0) {
+                        ": it reproduces the client’s signature, found after " (count(cost.macs)) @if cost.macs == 1 { " try" } @else { " tries" }
+                    }
                     "."
                 }
                 @for finding in more { p { (finding.sentence) " " span.faint { (finding.id) } } (finding.more()) }
@@ -132,11 +138,18 @@ impl Explanation {
 }
 
 impl Finding {
+    /// By how much a clock is off, where seconds say little.
+    fn clock(&self) -> Option<String> {
+        let (before, _) = self.sentence.split_once(" s ")?;
+        let seconds: u64 = before.rsplit(' ').next()?.parse().ok()?;
+        (self.id == CLOCK && seconds >= 120).then(|| span(seconds))
+    }
+
     /// Whose it is, and the usual cause.
     fn more(&self) -> Markup {
         html! {
             @if let Some(reason) = &self.fault_reason { p { (tag(Tone::Warn, "For the operator")) " " (reason) " So the client is hardly wrong." } }
-            @if let Some(cause) = &self.usual_cause { p { strong { "The usual cause. " } (cause) } }
+            @if let Some(cause) = &self.usual_cause { p { strong { "The usual cause. " } (sentence(cause)) } }
             @if let Some(sentence) = &self.operator_sentence { p { strong { "Or the gateway’s. " } (sentence) } }
         }
     }
@@ -157,5 +170,60 @@ fn parameters(parameters: &[Parameter]) -> Markup {
                 } }
             } }
         }
+    }
+}
+
+/// The finding about the client's clock.
+const CLOCK: &str = "N1";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn shown(explanation: serde_json::Value) -> String {
+        let explanation: Explanation = serde_json::from_value(explanation).unwrap();
+        explanation.verdict(&html! { "valid" }).0
+    }
+
+    #[test]
+    fn only_a_signature_that_was_reproduced_is_called_a_proof() {
+        let finding = |macs: u64| {
+            shown(serde_json::json!({
+                "result": "diagnosed",
+                "diagnosis": [{ "id": "E73", "sentence": "It is so." }],
+                "cost": { "macs": macs },
+            }))
+        };
+
+        assert!(!finding(0).contains("reproduces"));
+        assert!(finding(1).contains("found after 1 try."), "{}", finding(1));
+        assert!(finding(34).contains("found after 34 tries."));
+    }
+
+    #[test]
+    fn a_clock_is_off_by_days_where_seconds_say_little() {
+        let finding = |seconds: &str| {
+            let sentence = format!("Your clock is {seconds} s behind; the server's time is in the Date header.");
+            shown(serde_json::json!({ "result": "diagnosed", "diagnosis": [{ "id": "N1", "sentence": sentence }] }))
+        };
+
+        assert!(
+            finding("295827328").contains("That is 3423 d 22 h."),
+            "{}",
+            finding("295827328")
+        );
+        assert!(!finding("60").contains("That is"));
+    }
+
+    #[test]
+    fn what_was_not_found_is_said_once() {
+        let advice = "None of the known mistakes gives it. Compare the two.";
+
+        let said = shown(serde_json::json!({ "result": "unknown", "advice": advice }));
+
+        assert!(
+            said.contains("<strong>None of the known mistakes gives it.</strong> Compare the two."),
+            "{said}"
+        );
     }
 }

@@ -1,5 +1,6 @@
 //! `/`: what needs somebody, then the figures that prove the rest is well.
 
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 use axum::response::Response;
@@ -8,8 +9,8 @@ use serde::Deserialize;
 use token_store::Role;
 
 use super::client::{Problem, query};
-use super::integrations::Integration;
 use super::live;
+use super::needs::{Needs, Upstreams};
 use super::page::{Page, Place};
 use super::parts::{Tone, count, icon, tag, time};
 use super::visitor::Visitor;
@@ -37,32 +38,21 @@ struct Refused {
 }
 
 #[derive(Deserialize)]
-struct Integrations {
-    items: Vec<Integration>,
+struct Total {
     total: u64,
 }
 
 #[derive(Deserialize)]
-struct Upstreams {
-    items: Vec<Upstream>,
+struct Usage {
+    items: Vec<Used>,
+    since: u64,
 }
 
 #[derive(Deserialize)]
-struct Upstream {
-    name: String,
-    targets: Vec<Target>,
-}
-
-#[derive(Deserialize)]
-struct Target {
-    url: String,
-    status: String,
-}
-
-impl Upstream {
-    fn down(&self) -> impl Iterator<Item = &Target> {
-        self.targets.iter().filter(|target| target.status != "ok")
-    }
+struct Used {
+    integration_id: u64,
+    integration: Option<String>,
+    count: u64,
 }
 
 /// `GET /`
@@ -83,20 +73,21 @@ async fn render(visitor: &Visitor) -> Result<Response, Problem> {
 /// What follows along.
 pub(super) async fn part(visitor: &Visitor) -> Result<Markup, Problem> {
     let traffic: Traffic = visitor.api.get("/traffic").await?;
-    let upstreams: Upstreams = visitor.api.get("/upstreams?limit=1000").await?;
-    let listed = async |status: &str, limit: &str| -> Result<Integrations, Problem> {
-        let listing = query([("status", status), ("limit", limit)]);
-        visitor.api.get(&format!("/integrations?{listing}")).await
+    let needs = Needs::load(&visitor.api, visitor.console.now()).await?;
+    let counted = async |status: &str| -> Result<u64, Problem> {
+        let listing = query([("status", status), ("limit", "1")]);
+        let found: Total = visitor.api.get(&format!("/integrations?{listing}")).await?;
+        Ok(found.total)
     };
-    let reset = listed("recreated", "5").await?;
-    let (all, active) = (listed("", "1").await?.total, listed("active", "1").await?.total);
+    let (all, active) = (counted("").await?, counted("active").await?);
+    let usage: Usage = visitor.api.get("/usage?limit=1000").await?;
     Ok(html! {
         div.stack.wide id="overview" data-refresh="5000" {
             @if all == 0 { (welcome(visitor)) }
-            (needs(&reset, &upstreams))
+            (list(&needs))
             (figures(&traffic, active, all))
             div.cols.a21 { (chart(&traffic.items)) (causes(&traffic.causes)) }
-            (health(visitor, &upstreams).await)
+            div.cols.a21 { (busiest(&usage, visitor.console.now())) (health(visitor, &needs.upstreams).await) }
         }
     })
 }
@@ -111,33 +102,63 @@ fn welcome(visitor: &Visitor) -> Markup {
     }
 }
 
-fn needs(reset: &Integrations, upstreams: &Upstreams) -> Markup {
-    let down: Vec<(&Upstream, &Target)> = upstreams
-        .items
-        .iter()
-        .flat_map(|one| one.down().map(move |target| (one, target)))
-        .collect();
-    let number = reset.total + u64::try_from(down.len()).unwrap_or_default();
+fn list(needs: &Needs) -> Markup {
+    let number = needs.count();
     html! {
         section.card aria-labelledby="need" {
             header { h2 id="need" { "Needs you" } span.sm.faint { (count(number)) } }
-            @if number == 0 { p.in-card.dim { "Nothing. Configured integrations stand as defined, and every target answers." } }
+            @if number == 0 { p.in-card.dim { "Nothing. Configured integrations stand as defined, no activation waits, and every target answers." } }
             @else {
                 ul.rows.need {
-                    @for one in &reset.items {
+                    @for one in &needs.reset.items {
                         li {
                             span.tag.warn { (icon("refresh")) "Reset" }
-                            span.grow { strong { (one.name) } " was reset because its definition changed. Its calls are refused." }
+                            span.grow { strong { bdi { (one.name) } } " was reset because its definition changed. Its calls are refused." }
                             a.b.small href={ (one.address()) "/permissions" } data-dialog { "Activate" span.vh { " " (one.name) } }
                         }
                     }
-                    @for (upstream, target) in down.iter().take(5) {
+                    @for (one, at) in needs.waiting.iter().take(FEW) {
+                        li {
+                            @if at.is_stuck { span.tag.bad { (icon("warn")) "Stuck" } } @else { span.tag.acc { (icon("clock")) "Waits" } }
+                            span.grow { "The activation of " strong { bdi { (one.name) } } " is at step " (at.step) " of 5: " (at.what) "." }
+                            a.b.small href={ (one.address()) "/handshake" } { "Open" span.vh { " the handshake of " (one.name) } }
+                        }
+                    }
+                    @for (upstream, target) in needs.down().take(FEW) {
                         li {
                             span.tag.bad { (icon("warn")) "Down" }
                             span.grow { "Target " code { (target.url) } " of " strong { (upstream.name) } " is not answering." }
                             a.b.small href="/upstreams" { "Open upstreams" }
                         }
                     }
+                }
+            }
+        }
+    }
+}
+
+/// By the resources that they used.
+fn busiest(usage: &Usage, now: u64) -> Markup {
+    let mut counts: BTreeMap<u64, (u64, &str)> = BTreeMap::new();
+    for used in &usage.items {
+        let Some(name) = &used.integration else { continue };
+        counts.entry(used.integration_id).or_insert((0, name)).0 += used.count;
+    }
+    let mut most: Vec<(u64, (u64, &str))> = counts.into_iter().collect();
+    most.sort_by_key(|(_, (calls, _))| std::cmp::Reverse(*calls));
+    html! {
+        section.card aria-labelledby="busy" {
+            header { h2 id="busy" { "Busiest integrations" } a.sm href="/usage" { "Who uses what" } }
+            @if most.is_empty() { p.in-card.dim { "None has called yet." } }
+            @else {
+                table.fold {
+                    thead { tr { th scope="col" { "Name" } th.num scope="col" { "Calls since " (time(usage.since, now)) } } }
+                    tbody { @for (id, (calls, name)) in most.into_iter().take(FEW) {
+                        tr {
+                            td.lead { a.who href={ "/integrations/" (id) } { bdi { (name) } } }
+                            td.num { (count(calls)) }
+                        }
+                    } }
                 }
             }
         }
@@ -295,3 +316,6 @@ async fn health(visitor: &Visitor, upstreams: &Upstreams) -> Markup {
         }
     }
 }
+
+/// Of each kind, on one page.
+const FEW: usize = 5;

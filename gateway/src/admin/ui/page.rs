@@ -11,7 +11,8 @@ use token_store::Role;
 
 use super::assets::{MARK, SCRIPT, STYLE};
 use super::client::Problem;
-use super::parts::{Tone, csrf, icon, initials, note, role_name};
+use super::parts::{Tone, count, csrf, icon, initials, note, role_name};
+use super::resume::Kept;
 use super::visitor::{FORGET_FLASH, View, Visitor};
 use crate::refusal::Cause;
 
@@ -194,7 +195,15 @@ impl<'a> Frame<'a> {
         html! {
             nav.rail id="rail" popover aria-label="Console" {
                 (brand())
-                div.where { b { (self.visitor.console.name()) } span { "Admin console" } }
+                div.where {
+                    b { (self.visitor.console.name()) }
+                    @match self.visitor.needs() {
+                        Some(0) => span { span.dot.ok {} "Nothing needs you" },
+                        Some(1) => a href="/" { span.dot.warn {} "1 thing needs you" },
+                        Some(number) => a href="/" { span.dot.warn {} (count(number)) " things need you" },
+                        None => span { "Admin console" },
+                    }
+                }
                 @for (group, entries) in RAIL {
                     div {
                         @if !group.is_empty() { h2 { (group) } }
@@ -285,6 +294,7 @@ pub(super) fn of_problem(visitor: &Visitor, problem: &Problem) -> Response {
             "The store can’t answer right now",
             "Nothing was changed. Calls with known keys still pass where the gateway can be sure of them.",
         ),
+        StatusCode::TOO_MANY_REQUESTS => ("Too much at once", "Nothing was changed. Try again in a moment."),
         StatusCode::CONFLICT | StatusCode::PRECONDITION_FAILED => (
             "Not done: it changed meanwhile",
             "Look at how it stands now, then decide again.",
@@ -296,7 +306,8 @@ pub(super) fn of_problem(visitor: &Visitor, problem: &Problem) -> Response {
             div.empty {
                 h2 { (problem.message) }
                 p { (advice) }
-                a.b href="/integrations" { "Open Integrations" }
+                @if problem.status == StatusCode::TOO_MANY_REQUESTS { a.b href="/rejections" { "Back to Rejections" } }
+                @else { a.b href="/integrations" { "Open Integrations" } }
                 @if let Some(code) = &problem.code { p.sm { "Cause " code { (code) } } }
             }
         }
@@ -308,16 +319,23 @@ pub(super) fn of_problem(visitor: &Visitor, problem: &Problem) -> Response {
     visitor.frame().page(&page)
 }
 
-/// A form that did not come from a page of this session.
-pub(super) fn out_of_date(visitor: &Visitor) -> Response {
-    let text = html! { strong { "Nothing was changed." } " The page was out of date, or was not ours. Open it again and repeat the change." };
+/// A form that did not come from a page of this session: it goes back to its page, filled where it was ours.
+pub(super) fn out_of_date(visitor: &Visitor, form_page: &str, kept: Option<&Kept>) -> Response {
+    let text = html! {
+        strong { "Nothing was changed." }
+        " The page was out of date, or was not ours. "
+        @if kept.is_some() { "What you typed is kept, except passwords." } @else { "Open it again and repeat the change." }
+    };
+    let body = html! {
+        (note(Tone::Bad, "warn", &text))
+        @match kept {
+            Some(kept) => (kept.back(&visitor.csrf())),
+            None => div.acts { a.b.main href=(form_page) { "Open the page again" } },
+        }
+    };
     let page = Page {
         status: StatusCode::FORBIDDEN,
-        ..Page::new(
-            Place::Elsewhere,
-            "This page was out of date",
-            note(Tone::Bad, "warn", &text),
-        )
+        ..Page::new(Place::Elsewhere, "This page was out of date", body)
     };
     visitor.frame().page(&page)
 }
@@ -344,7 +362,7 @@ pub(super) fn only_look(visitor: &Visitor, needs: Role, who: &[String]) -> Marku
     let role = role_name(visitor.account().definition.role);
     let text = html! {
         strong { "You can look, not change." } " Your role is " (role) "."
-        @if !who.is_empty() { " This takes the role " (role_name(needs)) ": ask " (who.join(", ")) "." }
+        " This takes the role " (role_name(needs)) @if !who.is_empty() { ": ask " bdi { (who.join(", ")) } } "."
     };
     note(Tone::Plain, "info", &text)
 }

@@ -109,6 +109,8 @@ pub(super) struct Field<'a> {
     pub(super) hint: Option<&'a str>,
     /// Not for this role.
     pub(super) is_disabled: bool,
+    /// Where one goes on.
+    pub(super) has_focus: bool,
 }
 
 impl<'a> Field<'a> {
@@ -126,6 +128,7 @@ impl<'a> Field<'a> {
             error: None,
             hint: None,
             is_disabled: false,
+            has_focus: false,
         }
     }
 
@@ -151,7 +154,7 @@ impl<'a> Field<'a> {
                 label for=(id) { (self.label) @if self.is_optional { " " span.opt { "optional" } } }
                 input.in id=(id) name=(name) type=(self.kind) value=(self.value) autocomplete=(self.autocomplete)
                     maxlength=[self.most] required[!self.is_optional] disabled[self.is_disabled] inputmode=[inputmode]
-                    spellcheck="false" autocapitalize="none"
+                    spellcheck="false" autocapitalize="none" autofocus[self.has_focus]
                     aria-invalid=[self.error.map(|_| "true")] aria-describedby=[described];
                 @if let Some(error) = self.error { p.err id=(error_id) { (icon("warn")) span { (error) } } }
                 @if let Some(hint) = self.hint { p.hint id=(hint_id) { (hint) } }
@@ -234,6 +237,13 @@ pub(super) fn span(secs: u64) -> String {
     }
 }
 
+/// A sentence of the API, as people read it beside a field.
+pub(super) fn sentence(text: &str) -> String {
+    let mut letters = text.chars();
+    let first = letters.next().into_iter().flat_map(char::to_uppercase);
+    first.chain(letters).collect()
+}
+
 /// A count with separators: `1,284`.
 pub(super) fn count(number: u64) -> String {
     let digits = number.to_string();
@@ -268,6 +278,7 @@ mod tests {
         assert_eq!(span(192), "3 min 12 s");
         assert_eq!(span(3600), "1 h");
         assert_eq!(span(90_000), "1 d 1 h");
+        assert_eq!(sentence("at most 255 characters"), "At most 255 characters");
     }
 
     #[test]

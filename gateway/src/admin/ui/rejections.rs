@@ -1,5 +1,7 @@
 //! `/rejections` and `/rejections/{request_id}`: what was refused of late, and why, first as a sentence.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use axum::extract::{Path, RawQuery};
 use axum::http::StatusCode;
 use axum::response::Response;
@@ -9,9 +11,12 @@ use token_store::Role;
 
 use super::client::{Problem, query};
 use super::explanation::{Explanation, copy_report};
+use super::integrations::{Integration, who_may};
 use super::page::{Page, Place, only_look};
 use super::parts::{Tone, count, full_time, icon, tag, time};
+use super::routing::{self, Needs};
 use super::visitor::{Form, Visitor};
+use crate::refusal::Cause;
 
 #[derive(Deserialize)]
 struct Rejections {
@@ -52,11 +57,19 @@ async fn render(visitor: &Visitor, wanted: &Form) -> Result<Response, Problem> {
     let (cause, key) = (wanted.get("cause").trim(), wanted.get("key").trim());
     let listing = query([("cause", cause), ("consumer_key", key), ("limit", "100")]);
     let found: Rejections = visitor.api.get(&format!("/rejections?{listing}")).await?;
+    let causes = causes(visitor, cause).await?;
+    let names = names(visitor, &found.items).await;
     let now = visitor.console.now();
     let is_filtered = !cause.is_empty() || !key.is_empty();
     let body = html! {
-        form.filter method="get" action="/rejections" role="search" {
-            div.field.wide { label for="cause" { "Cause" } input.in.mono id="cause" name="cause" value=(cause) placeholder="signature_invalid" autocomplete="off" data-slash; }
+        form.filter method="get" action="/rejections" role="search" data-auto {
+            div.field.wide {
+                label for="cause" { "Cause" }
+                select.in id="cause" name="cause" data-slash {
+                    option value="" { "Any" }
+                    @for one in &causes { option value=(one) selected[one == cause] { (one) } }
+                }
+            }
             div.field.wide { label for="key" { "Consumer key" } input.in.mono id="key" name="key" value=(key) placeholder="All 32 characters" autocomplete="off"; }
             div.acts { button.b type="submit" { "Filter" } a.b.plain href="/rejections" { "Clear" } }
         }
@@ -66,29 +79,68 @@ async fn render(visitor: &Visitor, wanted: &Form) -> Result<Response, Problem> {
                 @else { h2 { "No signed call was refused of late" } p { "When one is, it appears here with the reason and what to change." } }
             } }
         } @else {
-            (table(visitor, &found.items, now))
+            (table(visitor, &found.items, &names, now))
             nav.pager aria-label="Pages" { span { "The latest " (found.items.len()) " of " (count(found.total)) " that this gateway keeps" } a.b.small href={ "/rejections?" (query([("cause", cause), ("key", key)])) } { (icon("refresh")) "Look again" } }
         }
     };
     let page = Page {
-        lead: html! { p.lead { "Signed calls that this gateway refused in the last minutes. Each gateway keeps its own." } },
+        lead: html! { p.lead { "Signed calls that this gateway refused in the last 15 minutes. The overview counts all refusals of an hour, also of calls without a signature, which leave nothing to explain. Each gateway keeps its own." } },
         acts: html! { a.b href="/explain" { "Explain a pasted request" } },
         ..Page::new(Place::Rejections, "Rejections", body)
     };
     Ok(visitor.frame().page(&page))
 }
 
-fn table(visitor: &Visitor, items: &[Rejection], now: u64) -> Markup {
+/// What may be chosen: the causes that are among them, and the one that was.
+async fn causes(visitor: &Visitor, chosen: &str) -> Result<BTreeSet<String>, Problem> {
+    let all: Rejections = visitor.api.get("/rejections?limit=1000").await?;
+    let chosen = Some(chosen.to_owned()).filter(|cause| !cause.is_empty());
+    Ok(all.items.into_iter().map(|one| one.cause).chain(chosen).collect())
+}
+
+/// Whose keys they are, of the first few keys: anybody may send any number of others.
+async fn names(visitor: &Visitor, items: &[Rejection]) -> BTreeMap<String, Integration> {
+    #[derive(Deserialize)]
+    struct Found<T> {
+        items: Vec<T>,
+    }
+    #[derive(Deserialize)]
+    struct Consumer {
+        id: u64,
+    }
+    let keys: BTreeSet<&String> = items.iter().map(|one| &one.consumer_key).collect();
+    let mut names = BTreeMap::new();
+    for key in keys.into_iter().filter(|key| !key.is_empty()).take(MOST_NAMES) {
+        let asked = format!("/consumers?{}", query([("key", key.as_str())]));
+        let Ok(Found::<Consumer> { items }) = visitor.api.get(&asked).await else {
+            continue;
+        };
+        let Some(consumer) = items.first() else { continue };
+        let asked = format!("/integrations?consumer_id={}", consumer.id);
+        let found: Result<Found<Integration>, Problem> = visitor.api.get(&asked).await;
+        let one = found.ok().and_then(|found| found.items.into_iter().next());
+        names.extend(one.map(|one| (key.clone(), one)));
+    }
+    names
+}
+
+fn table(visitor: &Visitor, items: &[Rejection], names: &BTreeMap<String, Integration>, now: u64) -> Markup {
     let may = visitor.may(Role::Operator);
     html! {
         div.card { div.scroll { table.fold {
-            thead { tr { th scope="col" { "Time (UTC)" } th scope="col" { "Cause" } th scope="col" { "Call" } th scope="col" { "Consumer key" } th.num scope="col" { "Actions" } } }
+            thead { tr { th scope="col" { "Time (UTC)" } th scope="col" { "Cause" } th scope="col" { "Call" } th scope="col" { "Integration" } th.num scope="col" { "Actions" } } }
             tbody { @for one in items {
                 tr {
                     td.nowrap { (time(one.at, now)) }
                     td { span.tag.cause { (one.cause) } @if one.observed { " " (tag(Tone::Plain, "observed")) } }
                     td.lead { code { (one.method) " " (one.path) } span.sub { "from " (one.client) } }
-                    td.line { code.sm { (one.consumer_key) } }
+                    td.line {
+                        @match names.get(&one.consumer_key) {
+                            Some(integration) => { a.who href=(integration.address()) { bdi { (integration.name) } } span.sub { code { (one.consumer_key) } } },
+                            None if one.consumer_key.is_empty() => span.faint { "no consumer key" },
+                            None => { span.faint { "unknown key" } span.sub { code { (one.consumer_key) } } },
+                        }
+                    }
                     td { div.acts {
                         @if may { a.b.small href={ "/rejections/" (one.request_id) } { "Explain" span.vh { " the call at " (full_time(one.at)) } } }
                         @else { button.b.small type="button" disabled title="Needs the role operator" { "Explain" span.vh { " (needs the role operator)" } } }
@@ -103,26 +155,52 @@ fn table(visitor: &Visitor, items: &[Rejection], now: u64) -> Markup {
 pub(super) async fn show(visitor: Visitor, Path(id): Path<String>) -> Response {
     let page = async {
         if !visitor.may(Role::Operator) {
+            let who = who_may(&visitor, Role::Operator).await;
             let page = Page {
                 crumb: Some(("/rejections", "Rejections")),
                 status: StatusCode::FORBIDDEN,
                 ..Page::new(
                     Place::Rejections,
                     "Why a call was refused",
-                    only_look(&visitor, Role::Operator, &[]),
+                    only_look(&visitor, Role::Operator, &who),
                 )
             };
             return Ok(visitor.frame().page(&page));
         }
         let named: String = url::form_urlencoded::byte_serialize(id.as_bytes()).collect();
         let explained: Explained = visitor.api.get(&format!("/rejections/{named}")).await?;
-        Ok(explanation(&visitor, &explained))
+        let rejection = &explained.rejection;
+        let needs = match explained
+            .integration_id
+            .filter(|_| rejection.cause == Cause::ResourceDenied.as_str())
+        {
+            Some(id) => routing::needs(&visitor, &rejection.method, &rejection.path, id).await,
+            None => None,
+        };
+        Ok(explanation(&visitor, &explained, needs.as_ref()))
     };
     let page = page.await;
     visitor.show(page)
 }
 
-fn explanation(visitor: &Visitor, explained: &Explained) -> Response {
+/// What a call that was denied needs, as a sentence, with the way to grant it.
+fn denied(needs: &Needs, integration: u64) -> Markup {
+    let ids = if needs.lacking.is_empty() {
+        &needs.resources
+    } else {
+        &needs.lacking
+    };
+    html! {
+        "It needs "
+        @for (place, id) in ids.iter().enumerate() { @if place > 0 { " and " } code { (id) } }
+        ", which " bdi { (needs.name) }
+        @if needs.lacking.is_empty() { " has been granted since." } @else {
+            " was not granted. " a href={ "/integrations/" (integration) "#api" } { "Change its grants" }
+        }
+    }
+}
+
+fn explanation(visitor: &Visitor, explained: &Explained, needs: Option<&Needs>) -> Response {
     let now = visitor.console.now();
     let rejection = &explained.rejection;
     let context = html! {
@@ -139,11 +217,20 @@ fn explanation(visitor: &Visitor, explained: &Explained) -> Response {
             } }
         }
     };
-    let refused = format!(
+    let mut refused = format!(
         "Request {} ({} {}) was refused: {}.",
         rejection.request_id, rejection.method, rejection.path, rejection.cause
     );
-    let valid = "The call was refused for another reason: the cause says which.";
+    let valid = match (needs, explained.integration_id) {
+        (Some(needs), Some(id)) => {
+            if !needs.lacking.is_empty() {
+                let lacking = needs.lacking.join(" and ");
+                refused = format!("{refused} It needs {lacking}, which {} was not granted.", needs.name);
+            }
+            denied(needs, id)
+        }
+        (_, _) => html! { "The call was refused for another reason: the cause says which." },
+    };
     let page = Page {
         crumb: Some(("/rejections", "Rejections")),
         marks: html! { span.tag.cause { (rejection.cause) } },
@@ -152,8 +239,10 @@ fn explanation(visitor: &Visitor, explained: &Explained) -> Response {
         ..Page::new(
             Place::Rejections,
             "Why a call was refused",
-            explained.explanation.show(valid, &context, &refused),
+            explained.explanation.show(&valid, &context, &refused),
         )
     };
     visitor.frame().page(&page)
 }
+
+const MOST_NAMES: usize = 20;

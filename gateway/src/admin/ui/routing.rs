@@ -192,6 +192,29 @@ async fn asked(visitor: &Visitor, method: &str, url: &str, who: &str) -> Result<
     serde_json::from_value(answer.body).map_err(|error| Problem::unreadable(&error))
 }
 
+/// What a call takes and who lacks which of it, as things stand now.
+pub(super) struct Needs {
+    /// By id.
+    pub(super) resources: Vec<String>,
+    /// Of these, what is not granted.
+    pub(super) lacking: Vec<String>,
+    /// The integration's name.
+    pub(super) name: String,
+}
+
+/// The route that a refused call met, matched again.
+pub(super) async fn needs(visitor: &Visitor, method: &str, path: &str, integration: u64) -> Option<Needs> {
+    let question = json!({ "method": method, "url": path, "integration_id": integration });
+    let answer = visitor.api.post("/routes/test", Some(&question)).await.ok()?;
+    let tested: Tested = serde_json::from_value(answer.body).ok()?;
+    let judged = tested.integration?;
+    Some(Needs {
+        resources: tested.route?.resources,
+        lacking: judged.lacking,
+        name: judged.name,
+    })
+}
+
 fn result(tested: &Tested, method: &str) -> Markup {
     let who = tested.integration.as_ref();
     let check = |is_good: bool, text: &Markup, beside: &str| {

@@ -16,6 +16,7 @@ use super::super::session;
 use super::Console;
 use super::page;
 use super::parts::{Field, Tone, csrf, full_time, note};
+use super::resume::{Kept, LARGEST};
 use super::visitor::{Form, Submitted, View, is_same_site, see_other};
 use crate::exchange::user_token::Credentials;
 use crate::random;
@@ -33,13 +34,14 @@ pub(super) async fn page(State(console): State<Console>, RawQuery(query): RawQue
             return page::store_is_gone(&view);
         }
     }
-    let is_set = |name: &str| !query.get(name).is_empty();
-    let fault = match (is_set("expired"), is_set("locked")) {
-        (_, true) => Some(Fault::SignedOut),
-        (true, false) => Some(Fault::Expired),
-        (false, false) => None,
-    };
+    let fault = (!query.get("locked").is_empty()).then_some(Fault::SignedOut);
     show(&console, &headers, &query, fault.as_ref())
+}
+
+/// The form in place of a page that can't be shown: what was typed there is kept, and brought back after the sign-in.
+pub(super) fn expired(console: &Console, headers: &HeaderMap, next: &str, kept: Option<Kept>) -> Response {
+    let form = Form::default().with("next", next);
+    show_with(console, headers, &form, Some(&Fault::Expired), kept.as_ref())
 }
 
 /// Why the form is shown again.
@@ -62,15 +64,15 @@ enum Fault {
 impl Fault {
     fn status(&self) -> StatusCode {
         match self {
-            Self::Failed | Self::Locked(_) | Self::CodeNeeded => StatusCode::UNAUTHORIZED,
+            Self::Failed | Self::Locked(_) | Self::CodeNeeded | Self::Expired => StatusCode::UNAUTHORIZED,
             Self::Incomplete => StatusCode::BAD_REQUEST,
             Self::Busy => StatusCode::SERVICE_UNAVAILABLE,
             Self::OutOfDate => StatusCode::FORBIDDEN,
-            Self::Expired | Self::SignedOut => StatusCode::OK,
+            Self::SignedOut => StatusCode::OK,
         }
     }
 
-    fn note(&self) -> Markup {
+    fn note(&self, is_kept: bool) -> Markup {
         let (tone, text) = match self {
             Self::Failed => {
                 let text = "The account sign-in was incorrect or your account is disabled temporarily. Please wait and try again later.";
@@ -105,7 +107,11 @@ impl Fault {
             ),
             Self::Expired => (
                 Tone::Plain,
-                html! { strong { "Your session has ended." } " What you just sent was not done. Sign in, then repeat it." },
+                html! {
+                    strong { "Your session has ended." }
+                    " What you just sent was not done. "
+                    @if is_kept { "Sign in, and the form is back with what you typed, except passwords." } @else { "Sign in, then repeat it." }
+                },
             ),
         };
         note(tone, "warn", &text)
@@ -113,6 +119,16 @@ impl Fault {
 }
 
 fn show(console: &Console, headers: &HeaderMap, form: &Form, fault: Option<&Fault>) -> Response {
+    show_with(console, headers, form, fault, Kept::carried(form).as_ref())
+}
+
+fn show_with(
+    console: &Console,
+    headers: &HeaderMap,
+    form: &Form,
+    fault: Option<&Fault>,
+    kept: Option<&Kept>,
+) -> Response {
     let view = View::of(headers);
     let known = form_secret(headers).map(str::to_owned);
     let Some(secret) = known.clone().or_else(|| random::credential().ok()) else {
@@ -120,17 +136,23 @@ fn show(console: &Console, headers: &HeaderMap, form: &Form, fault: Option<&Faul
     };
     let username = Field {
         autocomplete: "username",
+        has_focus: matches!(fault, Some(Fault::Expired)),
         ..Field::new("username", "User name", form.get("username"))
     };
     let password = Field {
         kind: "password",
         autocomplete: "current-password",
+        has_focus: matches!(
+            fault,
+            Some(Fault::Failed | Fault::Locked(_) | Fault::Incomplete | Fault::Busy)
+        ),
         ..Field::new("password", "Password", "")
     };
     let code = Field {
         autocomplete: "one-time-code",
         most: Some(6),
         is_optional: true,
+        has_focus: matches!(fault, Some(Fault::CodeNeeded)),
         hint: Some("From the authenticator app, where the account has two-step sign-in."),
         ..Field::new("code", "Six-digit code", "")
     };
@@ -144,10 +166,11 @@ fn show(console: &Console, headers: &HeaderMap, form: &Form, fault: Option<&Faul
     let content = html! {
         section.panel {
             div.stack.tight.ctr { h1 { "Sign in" } p.dim { "to the console of " strong { (name) } } }
-            @if let Some(fault) = fault { (fault.note()) }
+            @if let Some(fault) = fault { (fault.note(kept.is_some())) }
             form method="post" action="/sign-in" {
                 (csrf(&token_of(&secret)))
                 input type="hidden" name="next" value=(form.get("next"));
+                @if let Some(kept) = kept { (kept.hidden()) }
                 (username.show())
                 (password.show())
                 (code.show())
@@ -213,11 +236,25 @@ pub(super) async fn submit(State(console): State<Console>, headers: HeaderMap, b
             tracing::warn!(%error, "an old session could not be ended; it expires");
         }
     }
-    let mut response = see_other(next(&form));
+    let mut response = match Kept::carried(&form) {
+        Some(kept) => brought_back(&console, &View::of(&headers), &kept, &begun.csrf()),
+        None => see_other(next(&form)),
+    };
     let is_secure = session::is_secure(&headers);
     let cookie = session::set_cookie(begun.secret(), is_secure, users.session_lifetime().as_secs());
     response.headers_mut().extend(cookie.map(|cookie| (SET_COOKIE, cookie)));
     response
+}
+
+/// Signed in, and on to the form that was under way.
+fn brought_back(console: &Console, view: &View, kept: &Kept, token: &str) -> Response {
+    let content = html! {
+        section.panel {
+            div.stack.tight.ctr { h1 { "You are signed in" } p.dim { "What you typed before is kept." } }
+            (kept.back(token))
+        }
+    };
+    page::stage(view, StatusCode::OK, "Signed in", &console.name(), &content)
 }
 
 /// Signs out: the session ends in the store, not just in this browser.
@@ -268,8 +305,9 @@ fn next(form: &Form) -> &str {
     if is_ours { next } else { "/" }
 }
 
-/// Anybody may send one, so it has room for a name, a password and a code alone, and where to go then.
-pub(super) const LARGEST_FORM: usize = 16 * 1024;
+/// Anybody may send one, so it has room for a name, a password and a code, where to go then, and what was typed in a form
+/// there, encoded once more.
+pub(super) const LARGEST_FORM: usize = 2 * LARGEST + 16 * 1024;
 const FORM: &str = "countersign_form";
 
 #[cfg(test)]

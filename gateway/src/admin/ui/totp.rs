@@ -13,7 +13,8 @@ use token_store::Role;
 
 use super::accounts::Account;
 use super::client::Problem;
-use super::page::{Page, Place};
+use super::integrations::who_may;
+use super::page::{Page, Place, only_look};
 use super::parts::{Field, csrf, icon, secret};
 use super::visitor::{Submitted, Visitor, done};
 
@@ -37,7 +38,7 @@ pub(super) fn card(visitor: &Visitor, account: &Account) -> Markup {
                     @if account.totp {
                         form method="post" action={ (account.address()) "/totp" } {
                             (csrf(&visitor.csrf()))
-                            button.b.risk type="submit" name="do" value="remove" disabled[!may_remove] { "Turn off for " (account.username) }
+                            button.b.risk.long type="submit" name="do" value="remove" disabled[!may_remove] { "Turn off for " (account.username) }
                         }
                     }
                     @if !may_begin { span.faint.sm { "Only its owner and admins can turn it on." } }
@@ -51,11 +52,13 @@ pub(super) fn card(visitor: &Visitor, account: &Account) -> Markup {
 pub(super) async fn page(visitor: Visitor, Path(id): Path<String>) -> Response {
     let page = async {
         let (account, _) = Account::load(&visitor, &id).await?;
+        let may = account.id == visitor.account().id.0 || visitor.may(Role::Admin);
         let content = html! {
+            @if !may { (only_look(&visitor, Role::Admin, &who_may(&visitor, Role::Admin).await)) }
             p { "From then on a code from your phone is asked for beside the password. Until a code has proved that it works, nothing changes." }
             form.acts method="post" {
                 (csrf(&visitor.csrf()))
-                button.b.main type="submit" name="do" value="begin" { "Show the code to scan" }
+                button.b.main type="submit" name="do" value="begin" disabled[!may] { "Show the code to scan" }
                 a.b.plain href=(account.address()) { "Not now" }
             }
         };

@@ -68,7 +68,7 @@ async fn render(visitor: &Visitor, wanted: &Form) -> Result<Response, Problem> {
         }
         @if rows.items.is_empty() || columns.is_empty() {
             section.card { div.empty { h2 { "Nothing to show" } p { "There is no integration of that name, or no resource in this branch." } a.b href="/usage" { "Clear the filter" } } }
-        } @else { (matrix(&rows.items, &columns, &seen)) (key()) }
+        } @else { (matrix(&rows.items, &tree, &columns, &seen)) (key()) }
         nav.pager aria-label="Pages" {
             span { (count(rows.total)) " integrations" }
             @if let Some(next) = &rows.next {
@@ -119,7 +119,7 @@ async fn seen(visitor: &Visitor, rows: &[Integration]) -> Result<(BTreeMap<(u64,
     }
 }
 
-fn matrix(rows: &[Integration], columns: &[&Resource], seen: &BTreeMap<(u64, String), u64>) -> Markup {
+fn matrix(rows: &[Integration], tree: &Tree, columns: &[&Resource], seen: &BTreeMap<(u64, String), u64>) -> Markup {
     let most = seen.values().copied().max().unwrap_or(1).max(1);
     html! {
         div.card { div.scroll tabindex="0" role="region" aria-label="Calls by integration and resource, scrolls sideways" {
@@ -129,8 +129,8 @@ fn matrix(rows: &[Integration], columns: &[&Resource], seen: &BTreeMap<(u64, Str
                     @for row in rows {
                         tr {
                             th scope="row" {
-                                a.who href=(row.address()) { (row.name) }
-                                small { @if row.all_resources { "all resources" } @else { (row.resources.len()) " granted" } }
+                                a.who href=(row.address()) { bdi { (row.name) } }
+                                small { @if row.all_resources { "all resources" } @else { (tree.count_of(&row.resources)) " granted" } }
                             }
                             @for one in columns { td { (cell(row, one, seen, most)) } }
                         }

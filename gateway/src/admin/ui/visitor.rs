@@ -1,10 +1,10 @@
 //! Who looks at a page, and who sends a form: the session, its cookie, its CSRF token.
 
-use axum::body::Bytes;
+use axum::body::{Body, Bytes};
 use axum::extract::{Extension, FromRequest, FromRequestParts, Request};
 use axum::http::header::{HOST, LOCATION, ORIGIN, SET_COOKIE};
 use axum::http::request::Parts;
-use axum::http::{HeaderMap, HeaderValue, StatusCode, Uri};
+use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, Uri};
 use axum::response::{IntoResponse as _, Response};
 use token_store::{Account, Role};
 
@@ -12,7 +12,10 @@ use super::super::access::Origin;
 use super::super::session;
 use super::Console;
 use super::client::{Client, Problem, query};
+use super::needs::Needs;
 use super::page::{self, Frame};
+use super::resume::{self, Kept, page_of};
+use super::sign_in;
 use crate::exchange::session::Session;
 
 /// A signed-in account and what its browser said.
@@ -23,6 +26,7 @@ pub(super) struct Visitor {
     pub(super) console: Console,
     session: Session,
     view: View,
+    needs: Option<u64>,
 }
 
 /// How the browser wants to see things.
@@ -72,6 +76,11 @@ impl Visitor {
         &self.session
     }
 
+    /// How much needs somebody; `None` where it is not asked or not known.
+    pub(super) fn needs(&self) -> Option<u64> {
+        self.needs
+    }
+
     /// What the browser said.
     pub(super) fn view(&self) -> &View {
         &self.view
@@ -113,12 +122,23 @@ impl FromRequestParts<Console> for Visitor {
         };
         let view = View::of(&parts.headers);
         match session::of(&parts.headers, &console.context).await {
-            Ok(Some(session)) => Ok(Self {
-                api: Client::new(console.api.clone(), std::sync::Arc::clone(&session.account), origin),
-                console: console.clone(),
-                session,
-                view,
-            }),
+            Ok(Some(session)) => {
+                let api = Client::new(console.api.clone(), std::sync::Arc::clone(&session.account), origin);
+                // For the rail, which parts of pages have not.
+                let has_rail = parts.method == Method::GET && !view.is_fragment && !parts.uri.path().ends_with("/live");
+                let needs = if has_rail {
+                    Needs::load(&api, console.now()).await.ok().map(|needs| needs.count())
+                } else {
+                    None
+                };
+                Ok(Self {
+                    api,
+                    console: console.clone(),
+                    session,
+                    view,
+                    needs,
+                })
+            }
             Ok(None) => Err(to_sign_in(&parts.uri, &view)),
             Err(error) => {
                 crate::observe::store_failed(&error);
@@ -156,10 +176,10 @@ impl FromRequest<Console> for Submitted {
         let (mut parts, body) = request.into_parts();
         let visitor = match Visitor::from_request_parts(&mut parts, console).await {
             Ok(visitor) => visitor,
-            // Nothing can be shown where a form was to be sent to.
-            Err(away) if away.status() == StatusCode::SEE_OTHER => return Err(see_other("/sign-in?expired=1")),
+            Err(away) if away.status() == StatusCode::SEE_OTHER => return Err(signed_out(console, &parts, body).await),
             Err(other) => return Err(other),
         };
+        let path = parts.uri.path().to_owned();
         let given = parts.headers.get("x-csrf-token").cloned();
         let is_same_site = is_same_site(&parts.headers);
         let body = Bytes::from_request(Request::from_parts(parts, body), console).await;
@@ -168,8 +188,23 @@ impl FromRequest<Console> for Submitted {
         if is_same_site && visitor.session.allows(given.unwrap_or_else(|| form.get("csrf"))) {
             return Ok(Self { visitor, form });
         }
-        Err(page::out_of_date(&visitor))
+        // Another site's form is not brought back to anybody.
+        let kept = is_same_site.then(|| Kept::of(&path, &form)).flatten();
+        Err(page::out_of_date(&visitor, page_of(&path), kept.as_ref()))
     }
+}
+
+/// The session of a form ended while it was open: the sign-in takes what was typed along, and leads back to it.
+async fn signed_out(console: &Console, parts: &Parts, body: Body) -> Response {
+    if !is_same_site(&parts.headers) {
+        return see_other("/sign-in");
+    }
+    let path = parts.uri.path();
+    let form = axum::body::to_bytes(body, resume::LARGEST + 1024)
+        .await
+        .map(|body| Form::of(&body));
+    let kept = form.ok().and_then(|form| Kept::of(path, &form));
+    sign_in::expired(console, &parts.headers, page_of(path), kept)
 }
 
 /// The fields of a form, in their order.
@@ -186,6 +221,29 @@ impl Form {
     pub(super) fn get(&self, name: &str) -> &str {
         let found = self.0.iter().find(|(known, _)| known == name);
         found.map_or("", |(_, value)| value.as_str())
+    }
+
+    /// One more field.
+    pub(super) fn with(mut self, name: &str, value: &str) -> Self {
+        self.0.push((name.to_owned(), value.to_owned()));
+        self
+    }
+
+    /// Without the fields of these names.
+    pub(super) fn forget(&mut self, names: &[&str]) {
+        self.0.retain(|(known, _)| !names.contains(&known.as_str()));
+    }
+
+    /// Each field with its value.
+    pub(super) fn pairs(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.0.iter().map(|(name, value)| (name.as_str(), value.as_str()))
+    }
+
+    /// As a browser sends it.
+    pub(super) fn encoded(&self) -> String {
+        url::form_urlencoded::Serializer::new(String::new())
+            .extend_pairs(self.pairs())
+            .finish()
     }
 
     /// All of that name.

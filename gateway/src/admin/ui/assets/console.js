@@ -143,6 +143,9 @@ for (const f of document.querySelectorAll('form[data-guard]')) {
 }
 on('submit', 'form', (f, e) => { if (!e.defaultPrevented) e.submitter?.setAttribute('aria-busy', 'true'); });
 
+// Back into a form whose session had ended.
+$('form[data-go]')?.requestSubmit();
+
 on('change', '.filter[data-auto] select', (s) => s.form.requestSubmit());
 
 // Lists: sorting, paging and filtering replace the section, the address stays true

@@ -10,7 +10,7 @@ use super::super::client::Problem;
 use super::super::page::only_look;
 use super::super::parts::{Tone, csrf, note};
 use super::super::visitor::{Submitted, Visitor, done};
-use super::{Integration, number, who_may};
+use super::{Integration, last_call, number, who_may};
 
 /// `GET /integrations/{id}/delete`
 pub(super) async fn ask(visitor: Visitor, Path(id): Path<String>) -> Response {
@@ -36,7 +36,7 @@ async fn render(visitor: &Visitor, integration: &Integration, version: &str) -> 
         div.dlg-body {
             @if !may { (only_look(visitor, Role::Admin, &who_may(visitor, Role::Admin).await)) }
             @if integration.status == Status::Active {
-                (note(Tone::Bad, "warn", &html! { "It is active. Its calls will be refused within a second." }))
+                (note(Tone::Bad, "warn", &html! { "It is active. Its calls will be refused within a second. " (last_call(visitor, integration).await) }))
             }
         }
         footer {
@@ -44,7 +44,7 @@ async fn render(visitor: &Visitor, integration: &Integration, version: &str) -> 
             form method="post" action={ (integration.address()) "/delete" } {
                 (csrf(&visitor.csrf()))
                 input type="hidden" name="version" value=(version);
-                button.b.risk.solid type="submit" disabled[!may] { "Delete " (integration.name) }
+                button.b.risk.solid.long type="submit" disabled[!may] { span { "Delete " bdi { (integration.name) } } }
             }
         }
     };

@@ -10,6 +10,7 @@ use super::super::client::{Problem, query};
 use super::super::page::{Page, Place};
 use super::super::parts::{Tone, count, icon, note, role_name, status, status_name, status_word, time};
 use super::super::visitor::{Form, Visitor};
+use super::tree::Tree;
 use super::{Integration, from_config, link, not_secure};
 
 /// What the address asks for.
@@ -133,6 +134,7 @@ impl Wanted {
 async fn render(visitor: &Visitor, wanted: &Wanted) -> Result<Response, Problem> {
     let rows = wanted.rows(visitor).await?;
     let before = wanted.before(visitor).await?;
+    let tree = Tree::load(visitor).await?;
     let mut counts = Vec::new();
     for state in [
         None,
@@ -157,7 +159,7 @@ async fn render(visitor: &Visitor, wanted: &Wanted) -> Result<Response, Problem>
             (filter(wanted))
             @if rows.items.is_empty() { (empty(visitor, wanted, all)) }
             @else {
-                (table(visitor, wanted, &rows.items))
+                (table(visitor, wanted, &rows.items, &tree))
                 (pager(wanted, &rows, before.as_deref()))
             }
         }
@@ -232,6 +234,10 @@ fn empty(visitor: &Visitor, wanted: &Wanted, all: u64) -> Markup {
                 h2 { (shown) }
                 p { (count(all)) " are hidden by this filter." }
                 a.b href="/integrations" { "Clear the filter" }
+            } @else if !wanted.after.is_empty() {
+                h2 { "Nothing comes after that" }
+                p { "The list ends before this page." }
+                a.b href="/integrations" { "To its first page" }
             } @else {
                 h2 { "No integration yet" }
                 p { "An integration is a program that calls the storefront. Give it a name, tick what it may reach, activate it." }
@@ -241,7 +247,7 @@ fn empty(visitor: &Visitor, wanted: &Wanted, all: u64) -> Markup {
     }
 }
 
-fn table(visitor: &Visitor, wanted: &Wanted, items: &[Integration]) -> Markup {
+fn table(visitor: &Visitor, wanted: &Wanted, items: &[Integration], tree: &Tree) -> Markup {
     let now = visitor.console.now();
     let head = |name: &str, label: &str| {
         let (here, down) = (wanted.sort == name, wanted.sort.strip_prefix('-') == Some(name));
@@ -270,18 +276,18 @@ fn table(visitor: &Visitor, wanted: &Wanted, items: &[Integration]) -> Markup {
                     (head("updated_at", "Changed"))
                     th.num scope="col" { "Actions" }
                 } }
-                tbody { @for item in items { (row(visitor, item, now)) } }
+                tbody { @for item in items { (row(visitor, item, tree, now)) } }
             }
         } }
     }
 }
 
-fn row(visitor: &Visitor, item: &Integration, now: u64) -> Markup {
+fn row(visitor: &Visitor, item: &Integration, tree: &Tree, now: u64) -> Markup {
     html! {
         tr {
             td.num.faint.none { (item.id) }
             td.lead {
-                a.who href=(item.address()) { (item.name) }
+                a.who href=(item.address()) { bdi { (item.name) } }
                 @if item.is_from_config() { " " (from_config()) }
                 @if item.is_in_clear() { " " (not_secure()) }
                 span.sub { @match item.host() { Some(host) => (host), None => "No callback URL: keys are copied by hand" } }
@@ -291,7 +297,7 @@ fn row(visitor: &Visitor, item: &Integration, now: u64) -> Markup {
                     a href={ (item.address()) "/handshake" } { (status(item.status)) span.vh { ": handshake" } }
                 } @else { (status(item.status)) }
             }
-            td.num data-l="Resources" { @if item.all_resources { "All" } @else { (item.resources.len()) } }
+            td.num data-l="Resources" { @if item.all_resources { "All" } @else { (tree.count_of(&item.resources)) } }
             td.num.nowrap data-l="Changed" { (time(item.updated_at, now)) }
             td.line { div.acts { (activate(visitor, item)) (edit(visitor, item)) (delete(visitor, item)) } }
         }

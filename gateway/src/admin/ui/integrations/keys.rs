@@ -2,7 +2,7 @@
 //! the consumer secret. Keys are only ever in the answer to a form: no address shows them.
 
 use axum::extract::Path;
-use axum::http::StatusCode;
+use axum::http::{Method, StatusCode};
 use axum::response::Response;
 use maud::{Markup, html};
 use serde::Deserialize;
@@ -14,7 +14,7 @@ use super::super::confirm::{Confirmed, confirm};
 use super::super::page::only_look;
 use super::super::parts::{csrf, full_time, icon, secret, your_password};
 use super::super::visitor::{Submitted, Visitor};
-use super::{Integration, who_may};
+use super::{Integration, not_again, who_may};
 
 /// The set of four.
 #[derive(Deserialize)]
@@ -175,17 +175,23 @@ pub(super) async fn show(Path(id): Path<String>, Submitted { visitor, form }: Su
 /// `GET /integrations/{id}/rotate`
 pub(super) async fn ask_rotation(visitor: Visitor, Path(id): Path<String>) -> Response {
     let page = async {
-        let integration = Integration::load(&visitor, &id).await?;
-        Ok(rotation(&visitor, &integration, "24h", None).await)
+        let (integration, version) = Integration::load_versioned(&visitor, &id).await?;
+        Ok(rotation(&visitor, &integration, (&version, "24h"), None).await)
     };
     let page = page.await;
     visitor.show(page)
 }
 
-async fn rotation(visitor: &Visitor, integration: &Integration, grace: &str, error: Option<&str>) -> Response {
+async fn rotation(
+    visitor: &Visitor,
+    integration: &Integration,
+    (version, grace): (&str, &str),
+    error: Option<&str>,
+) -> Response {
     let title = format!("Rotate the consumer secret of {}?", integration.name);
     let action = format!("{}/rotate", integration.address());
     let fields = html! {
+        input type="hidden" name="version" value=(version);
         div.field {
             label for="grace" { "Old secret stays valid for" }
             select.in id="grace" name="grace" {
@@ -207,19 +213,29 @@ async fn rotation(visitor: &Visitor, integration: &Integration, grace: &str, err
 pub(super) async fn rotate(Path(id): Path<String>, Submitted { visitor, form }: Submitted) -> Response {
     let page = async {
         let integration = Integration::load(&visitor, &id).await?;
-        let chosen = form.get("grace");
-        let grace = GRACES
-            .iter()
-            .find(|(value, _)| *value == chosen)
-            .map_or("24h", |(value, _)| *value);
+        let (version, chosen) = (form.get("version"), form.get("grace"));
+        if !GRACES.iter().any(|(value, _)| *value == chosen) {
+            let sentence = "Choose for how long the old secret stays valid: nothing was rotated.";
+            return Err(Problem::refused(sentence));
+        }
         match confirm(&visitor, &form).await? {
             Confirmed::Yes => {}
-            Confirmed::No(message) => return Ok(rotation(&visitor, &integration, grace, Some(&message)).await),
+            Confirmed::No(message) => {
+                return Ok(rotation(&visitor, &integration, (version, chosen), Some(&message)).await);
+            }
             Confirmed::Locked(away) => return Ok(away),
         }
         let path = format!("/integrations/{}/rotate-secret", integration.id);
-        let answer = visitor.api.post(&path, Some(&json!({ "grace": grace }))).await?;
-        rotated(&visitor, &integration, answer.body)
+        let body = json!({ "grace": chosen });
+        // Sent again, it must not end the secret that was promised to stay valid.
+        match visitor.api.call(Method::POST, &path, Some(version), Some(&body)).await {
+            Ok(answer) => rotated(&visitor, &integration, answer.body),
+            Err(problem) if problem.status == StatusCode::PRECONDITION_FAILED => {
+                let done = ("integration.secret_rotated", "given a new secret");
+                Ok(not_again(&visitor, &integration, done).await)
+            }
+            Err(problem) => Err(problem),
+        }
     };
     let page = page.await;
     visitor.show(page)

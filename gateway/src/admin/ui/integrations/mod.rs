@@ -1,5 +1,6 @@
 //! The pages of integrations: Magento's `adminhtml_integration_*` handles (magento.md 6).
 
+mod deactivate;
 mod debug_token;
 mod delete;
 mod form;
@@ -11,6 +12,8 @@ pub(super) mod tree;
 mod view;
 
 use axum::Router;
+use axum::http::StatusCode;
+use axum::response::Response;
 use axum::routing::get;
 use maud::{Markup, html};
 use serde::Deserialize;
@@ -18,11 +21,11 @@ use serde_json::Value;
 use token_store::{Role, Setup, Status};
 
 use super::super::{ask, login_success};
-use super::Console;
 use super::client::Problem;
-use super::parts::{Tone, role_name};
-use super::parts::{icon, tag};
+use super::page::{Page, Place};
+use super::parts::{Tone, icon, role_name, tag, time};
 use super::visitor::Visitor;
+use super::{Console, audit};
 
 pub(super) fn router() -> Router<Console> {
     Router::new()
@@ -30,6 +33,10 @@ pub(super) fn router() -> Router<Console> {
         .route("/integrations/new", get(form::new))
         .route(login_success::PATH, get(handshake::signed_in))
         .route("/integrations/{id}", get(form::edit).post(form::save))
+        .route(
+            "/integrations/{id}/deactivate",
+            get(deactivate::ask).post(deactivate::act),
+        )
         .route("/integrations/{id}/delete", get(delete::ask).post(delete::delete))
         .route(
             "/integrations/{id}/permissions",
@@ -74,6 +81,12 @@ pub(super) struct Integration {
 impl Integration {
     async fn load(visitor: &Visitor, id: &str) -> Result<Self, Problem> {
         visitor.api.get(&format!("/integrations/{}", number(id)?)).await
+    }
+
+    /// With its version, which a form that decides on what is shown brings back.
+    async fn load_versioned(visitor: &Visitor, id: &str) -> Result<(Self, String), Problem> {
+        let read = visitor.api.read(&format!("/integrations/{}", number(id)?)).await?;
+        Ok((Self::of(read.body)?, read.etag.unwrap_or_default()))
     }
 
     fn of(value: Value) -> Result<Self, Problem> {
@@ -145,7 +158,7 @@ fn not_secure() -> Markup {
 }
 
 /// Names of those who have a role at least.
-async fn who_may(visitor: &Visitor, role: Role) -> Vec<String> {
+pub(super) async fn who_may(visitor: &Visitor, role: Role) -> Vec<String> {
     #[derive(Deserialize)]
     struct Accounts {
         items: Vec<Named>,
@@ -161,6 +174,58 @@ async fn who_may(visitor: &Visitor, role: Role) -> Vec<String> {
     };
     let able = accounts.items.into_iter().filter(|one| one.active && one.role >= role);
     able.map(|one| one.username).take(5).collect()
+}
+
+/// For a form that was sent again, or that decided on what no longer stands: what it would have done is not done.
+async fn not_again(visitor: &Visitor, integration: &Integration, (action, done): (&str, &str)) -> Response {
+    let last = audit::last(visitor, &format!("integration/{}", integration.id)).await;
+    let is_done = last.as_ref().is_some_and(|last| last.action == action);
+    let by =
+        last.map(|last| html! { " by " strong { (last.actor) } ", " (time(last.at, visitor.console.now())) " UTC" });
+    let body = html! {
+        section.card { div.empty {
+            h2 {
+                bdi { (integration.name) }
+                @if is_done { " was already " (done) "; nothing was changed." } @else { " changed since this page was opened; nothing was done." }
+            }
+            p {
+                @if is_done { "That was" } @else { "The last change was" } (by.unwrap_or_default()) ". "
+                "Look at how it stands now, then decide again."
+            }
+            @if is_done && integration.status == Status::Active { p { "Keys that were issued then still hold. An admin can show them again." } }
+            a.b href=(integration.address()) { "Open the integration" }
+        } }
+    };
+    let page = Page {
+        crumb: Some(("/integrations", "Integrations")),
+        status: StatusCode::PRECONDITION_FAILED,
+        ..Page::new(Place::Integrations, "Not done a second time", body)
+    };
+    visitor.frame().page(&page)
+}
+
+/// When it last called, as this gateway saw it.
+async fn last_call(visitor: &Visitor, integration: &Integration) -> Markup {
+    #[derive(Deserialize)]
+    struct Usage {
+        items: Vec<Seen>,
+        since: u64,
+    }
+    #[derive(Deserialize)]
+    struct Seen {
+        last_seen: u64,
+    }
+    let path = format!("/usage?integration_id={}&limit=1000", integration.id);
+    let Ok(usage) = visitor.api.get::<Usage>(&path).await else {
+        return html! {};
+    };
+    let now = visitor.console.now();
+    html! {
+        @match usage.items.iter().map(|seen| seen.last_seen).max() {
+            Some(at) => { "It last called through this gateway " (time(at, now)) " UTC." },
+            None => { "It has called for no resource through this gateway since " (time(usage.since, now)) " UTC." },
+        }
+    }
 }
 
 /// A state beside a heading.

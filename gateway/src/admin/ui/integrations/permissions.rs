@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use axum::extract::Path;
-use axum::http::StatusCode;
+use axum::http::{Method, StatusCode};
 use axum::response::Response;
 use maud::{Markup, html};
 use serde_json::json;
@@ -12,17 +12,17 @@ use token_store::{Role, Status};
 use super::super::client::Problem;
 use super::super::page::only_look;
 use super::super::parts::{Tone, csrf, icon, note, tag};
-use super::super::visitor::{Submitted, Visitor, done};
+use super::super::visitor::{Submitted, Visitor, done, see_other};
 use super::tree::{Resource, Shown, Tree};
-use super::{Integration, keys, number, who_may};
+use super::{Integration, handshake, keys, last_call, not_again, number, who_may};
 use crate::config::Requirement;
 
 /// `GET /integrations/{id}/permissions`
 pub(super) async fn ask(visitor: Visitor, Path(id): Path<String>) -> Response {
     let page = async {
-        let integration = Integration::load(&visitor, &id).await?;
+        let (integration, version) = Integration::load_versioned(&visitor, &id).await?;
         let tree = Tree::load(&visitor).await?;
-        render(&visitor, &integration, &tree).await
+        render(&visitor, &integration, &version, &tree).await
     };
     let page = page.await;
     visitor.show(page)
@@ -35,7 +35,7 @@ struct Use {
     changing: usize,
 }
 
-async fn render(visitor: &Visitor, integration: &Integration, tree: &Tree) -> Result<Response, Problem> {
+async fn render(visitor: &Visitor, integration: &Integration, version: &str, tree: &Tree) -> Result<Response, Problem> {
     let granted: BTreeSet<String> = integration.resources.iter().cloned().collect();
     let may = visitor.may(Role::Operator);
     let name = &integration.name;
@@ -56,15 +56,17 @@ async fn render(visitor: &Visitor, integration: &Integration, tree: &Tree) -> Re
             }
             @if is_anew {
                 (note(Tone::Warn, "warn", &html! {
-                    strong { "Its access token ends at once." } " Its calls are refused until it has the new one."
+                    strong { "Its access token ends at once." } " Its calls are refused until it has the new one. "
+                    (last_call(visitor, integration).await)
                 }))
             }
-            (what_next(integration))
+            (what_next(visitor, integration))
         }
         footer {
             a.b href="/integrations" data-close { "Cancel" }
             form method="post" action={ (integration.address()) "/permissions" } {
                 (csrf(&visitor.csrf()))
+                input type="hidden" name="version" value=(version);
                 input type="hidden" name="reauthorize" value=(u8::from(integration.is_reauthorize()));
                 button.b.main type="submit" disabled[!may] { @if is_anew { "Reauthorize" } @else { "Allow" } }
             }
@@ -93,7 +95,7 @@ fn summary(visitor: &Visitor, integration: &Integration, tree: &Tree, granted: &
         .fold((0, 0), |(routes, changing), one| {
             (routes + one.routes, changing + one.changing)
         });
-    let asked = format!("It asks for {} of {} resources.", granted.len(), tree.size());
+    let asked = format!("It asks for {} of {} resources.", tree.count_of(granted), tree.size());
     match (routes, changing) {
         (0, _) => format!("{asked} No route needs them yet."),
         (1, 0) => format!("{asked} They open 1 route, which reads."),
@@ -167,7 +169,7 @@ fn held<'a>(tree: &'a Tree, root: &'a Resource, granted: &BTreeSet<String>) -> V
     held
 }
 
-fn what_next(integration: &Integration) -> Markup {
+fn what_next(visitor: &Visitor, integration: &Integration) -> Markup {
     let text = match (&integration.endpoint, &integration.identity_link_url) {
         (Some(endpoint), Some(_)) => html! {
             strong { "What happens next." } " Countersign POSTs the keys to " code { (endpoint) }
@@ -177,8 +179,11 @@ fn what_next(integration: &Integration) -> Markup {
             strong { "What happens next." } " Countersign POSTs the keys to " code { (endpoint) }
             ", and the other side fetches its tokens. You can follow each step."
         },
-        (None, _) => html! {
+        (None, _) if visitor.may(Role::Admin) => html! {
             strong { "What happens next." } " It is active at once, and its keys are shown to you, to copy into the extension."
+        },
+        (None, _) => html! {
+            strong { "What happens next." } " It is active at once. Its keys are copied into the extension by hand: an admin can show them."
         },
     };
     html! { div.note { (icon("info")) div { (text) } } }
@@ -192,30 +197,40 @@ pub(super) async fn allow(Path(id): Path<String>, Submitted { visitor, form }: S
         let is_anew = form.get("reauthorize") == "1";
         let verb = if is_anew { "reauthorize" } else { "activate" };
         let path = format!("/integrations/{id}/{verb}");
-        let handshake = format!("{}/handshake", integration.address());
+        let tracker = format!("{}/handshake", integration.address());
         let name = &integration.name;
-        let answer = match visitor.api.post(&path, Some(&json!({}))).await {
+        let version = Some(form.get("version"));
+        let answer = match visitor.api.call(Method::POST, &path, version, Some(&json!({}))).await {
             Ok(answer) => answer,
+            // Sent again, it must not end the keys that were just copied.
+            Err(problem) if problem.status == StatusCode::PRECONDITION_FAILED => {
+                let done = if is_anew {
+                    ("integration.reauthorized", "reauthorized")
+                } else {
+                    ("integration.activated", "activated")
+                };
+                return Ok(not_again(&visitor, &integration, done).await);
+            }
             // The activation stands; the tracker shows what the callback did and offers the next try.
             Err(problem) if problem.code.as_deref() == Some("callback_failed") => {
-                return Ok(done(
-                    &handshake,
-                    &format!("The integration '{name}' is allowed, but its keys did not arrive."),
-                ));
+                return Ok(see_other(&tracker));
             }
             Err(problem) => return Err(problem),
         };
         if answer.body.get("consumer_secret").is_some() {
             return keys::issued(&visitor, &integration, answer.body, is_anew);
         }
+        if handshake::is_refused(&answer.body) {
+            return Ok(see_other(&tracker));
+        }
         let is_exchange = answer.body.get("exchange").and_then(serde_json::Value::as_bool) == Some(true);
         Ok(match (is_exchange, is_anew) {
             (true, true) => done(
-                &handshake,
+                &tracker,
                 &format!("The integration '{name}' has been sent for re-activation."),
             ),
             (true, false) => done(
-                &handshake,
+                &tracker,
                 &format!("The integration '{name}' has been sent for activation."),
             ),
             (false, true) => done(

@@ -14,7 +14,7 @@ pub(in crate::admin::ui) struct Tree {
     below: BTreeMap<String, Vec<Resource>>,
     above: BTreeMap<String, String>,
     roots: Vec<Resource>,
-    size: usize,
+    members: BTreeSet<String>,
 }
 
 /// A resource, as the API shows it.
@@ -42,17 +42,17 @@ impl Tree {
             below: BTreeMap::new(),
             above: BTreeMap::new(),
             roots: Vec::new(),
-            size: 0,
+            members: BTreeSet::new(),
         };
         for one in items {
             let parent = one.parent.clone().filter(|parent| known.contains(parent));
             if let Some(parent) = &parent {
                 tree.above.insert(one.id.clone(), parent.clone());
             }
-            if FRAMES.contains(&one.id.as_str()) {
+            if is_frame(&one.id) {
                 continue;
             }
-            tree.size += 1;
+            tree.members.insert(one.id.clone());
             match parent.filter(|parent| !FRAMES.contains(&parent.as_str())) {
                 Some(parent) => tree.below.entry(parent).or_default().push(one),
                 None => tree.roots.push(one),
@@ -66,7 +66,12 @@ impl Tree {
 
     /// How many can be ticked.
     pub(super) fn size(&self) -> usize {
-        self.size
+        self.members.len()
+    }
+
+    /// How many of these can be ticked.
+    pub(in crate::admin::ui) fn count_of<'a>(&self, ids: impl IntoIterator<Item = &'a String>) -> usize {
+        ids.into_iter().filter(|id| self.members.contains(*id)).count()
     }
 
     /// The topmost, in order.
@@ -118,6 +123,11 @@ impl Tree {
     fn matches(&self, one: &Resource, sought: &str) -> bool {
         is_match(one, sought) || self.below(&one.id).iter().any(|child| self.matches(child, sought))
     }
+}
+
+/// What is never ticked by itself.
+pub(super) fn is_frame(id: &str) -> bool {
+    FRAMES.contains(&id)
 }
 
 fn is_match(one: &Resource, sought: &str) -> bool {
@@ -205,6 +215,8 @@ mod tests {
         let roots: Vec<&str> = tree.roots().iter().map(|one| one.id.as_str()).collect();
         assert_eq!(roots, ["Own::root", "A::b", "A::a"]);
         assert_eq!(tree.size(), 4);
+        let granted = ["Magento_Backend::admin", "A::b", "Gone::x"].map(str::to_owned);
+        assert_eq!(tree.count_of(&granted), 1);
     }
 
     #[test]

@@ -8,7 +8,7 @@ use token_store::{Role, Status};
 use super::super::page::{Page, Place};
 use super::super::parts::{Tone, icon, note, secret, time};
 use super::super::visitor::Visitor;
-use super::{Integration, link, marks, none};
+use super::{Integration, deactivate, link, marks, none};
 
 pub(super) fn render(visitor: &Visitor, integration: &Integration) -> Response {
     let address = integration.address();
@@ -44,6 +44,7 @@ pub(super) fn render(visitor: &Visitor, integration: &Integration) -> Response {
         lead: html! { p.lead { "Defined in the configuration, under " code { "[[integrations]]" } ". Change it there, then run " code { "countersign reload" } "." } },
         acts: html! {
             @if integration.is_exchange() { a.b href={ (address) "/handshake" } { "Handshake" } }
+            (deactivate::button(visitor, integration))
             (link(visitor, Role::Operator, ("main", &format!("{address}/permissions"), true), integration.caption()))
         },
         is_narrow: true,

@@ -7,11 +7,13 @@ use maud::{Markup, html};
 use serde_json::{Value, json};
 
 use super::super::super::client::Problem;
-use super::super::super::parts::{Tone, note};
+use super::super::super::parts::{Tone, note, sentence};
+use super::super::super::resume::{BACK, is_again};
 use super::super::super::visitor::Form;
 use super::super::Integration;
 use super::super::tree::Tree;
 use super::signing::{self, Signing};
+use crate::integration::definition::Invalid;
 
 /// What the form holds.
 #[derive(Clone, Debug, Default)]
@@ -128,6 +130,15 @@ impl Entries {
 }
 
 impl Refused {
+    /// Nothing was refused: it was shown again only, and why.
+    pub(super) fn shown_again(form: &Form) -> Self {
+        let general = html! { strong { "Nothing was saved yet." } " " (BACK) };
+        Self {
+            general: is_again(form).then_some(general),
+            ..Self::default()
+        }
+    }
+
     pub(super) fn field(name: &str, message: String) -> Self {
         Self {
             fields: vec![(name.to_owned(), message)],
@@ -154,12 +165,43 @@ impl Refused {
             };
         };
         let message = match problem.message.as_str() {
-            "\"name\" is required. Enter and try again." => "This is a required field. Enter a name.".to_owned(),
+            "\"name\" is required. Enter and try again." => NAMELESS.to_owned(),
             message => message.to_owned(),
         };
         Self {
             status,
-            ..Self::field(&field, message)
+            ..Self::field(&field, sentence(&message))
+        }
+    }
+
+    /// With all else that is wrong in the form.
+    pub(super) fn with(mut self, faults: Vec<Invalid>) -> Self {
+        if self.fields.is_empty() {
+            return self;
+        }
+        for fault in faults {
+            let (field, message) = match fault {
+                Invalid::Required(field) => (field, NAMELESS.to_owned()),
+                Invalid::Field { field, what } => (field, sentence(what)),
+                Invalid::Resource(unknown) => ("resources", sentence(&unknown.to_string())),
+                Invalid::EndpointRefused(what) => ("endpoint", sentence(&what)),
+            };
+            if self.error(field).is_none() {
+                self.fields.push((field.to_owned(), message));
+            }
+        }
+        self
+    }
+
+    /// What stood there is gone; what was typed stays.
+    pub(super) fn gone() -> Self {
+        Self {
+            general: Some(html! {
+                strong { "Not saved: this integration was deleted while you were editing." }
+                " Your entries are kept below. Saved from here they become a new one."
+            }),
+            status: StatusCode::NOT_FOUND,
+            ..Self::default()
         }
     }
 
@@ -177,17 +219,18 @@ impl Refused {
         }
         let text = html! {
             strong { "Nothing was saved yet." }
-            " One field below needs a change; everything you typed is still here, except the password."
+            @if self.fields.len() == 1 { " One field below needs a change" } @else { " " (self.fields.len()) " fields below need a change" }
+            "; everything you typed is still here, except the password."
         };
         note(Tone::Bad, "warn", &text)
     }
 }
 
 /// Somebody else was faster: what they wrote is told, what was typed stays.
-pub(super) fn conflict(typed: &Entries, stands: &Entries) -> Refused {
+pub(super) fn conflict(typed: &Entries, stands: &Entries, who: Option<&str>) -> Refused {
     let differing = typed.differing(stands);
     let general = html! {
-        strong { "Not saved: somebody saved this while you were editing." }
+        strong { "Not saved: " bdi { (who.unwrap_or("somebody")) } " saved this while you were editing." }
         " Your entries are kept below. "
         @if differing.is_empty() { "They say what stands there now." }
         @else {
@@ -203,6 +246,7 @@ pub(super) fn conflict(typed: &Entries, stands: &Entries) -> Refused {
     }
 }
 
+const NAMELESS: &str = "This is a required field. Enter a name.";
 /// What the form has a place for.
 const FIELDS: [&str; 6] = [
     "name",

@@ -13,13 +13,17 @@ use token_store::Role;
 
 use self::entries::{Entries, Refused, conflict};
 use self::signing::Signing;
+use super::super::super::integrations::Body;
+use super::super::audit;
 use super::super::client::Problem;
 use super::super::confirm::{Confirmed, confirm};
 use super::super::page::{Page, Place, only_look};
 use super::super::parts::{Field, csrf, icon, time, your_password};
+use super::super::resume::is_again;
 use super::super::visitor::{Form, Submitted, Visitor, done};
 use super::tree::{Shown, Tree};
-use super::{Integration, link, marks, number, view, who_may};
+use super::{Integration, deactivate, link, marks, number, view, who_may};
+use crate::integration::definition::Invalid;
 
 /// `GET /integrations/new`
 pub(super) async fn new(visitor: Visitor) -> Response {
@@ -45,8 +49,8 @@ pub(super) async fn edit(visitor: Visitor, Path(id): Path<String>) -> Response {
 /// `POST /integrations`
 pub(super) async fn create(Submitted { visitor, form }: Submitted) -> Response {
     let entries = Entries::of(&form);
-    if form.get("do") == "find" {
-        let page = render_new(&visitor, &entries, &Refused::default()).await;
+    if form.get("do") == "find" || is_again(&form) {
+        let page = render_new(&visitor, &entries, &Refused::shown_again(&form)).await;
         return visitor.show(page);
     }
     let refused = match made(&visitor, &form, &entries).await {
@@ -58,19 +62,18 @@ pub(super) async fn create(Submitted { visitor, form }: Submitted) -> Response {
 }
 
 async fn made(visitor: &Visitor, form: &Form, entries: &Entries) -> Result<Response, Refused> {
-    match confirm(visitor, form).await.map_err(Refused::of)? {
-        Confirmed::Yes => {}
-        Confirmed::No(message) => return Err(Refused::field("current_password", message)),
-        Confirmed::Locked(away) => return Ok(away),
-    }
     let tree = Tree::load(visitor).await.map_err(Refused::of)?;
     let mut body = json!({});
     entries.write(&tree, &mut body);
-    let made = visitor
-        .api
-        .post("/integrations", Some(&body))
-        .await
-        .map_err(Refused::of)?;
+    match confirm(visitor, form).await.map_err(Refused::of)? {
+        Confirmed::Yes => {}
+        Confirmed::No(message) => {
+            return Err(Refused::field("current_password", message).with(faults(visitor, &body)));
+        }
+        Confirmed::Locked(away) => return Ok(away),
+    }
+    let made = visitor.api.post("/integrations", Some(&body)).await;
+    let made = made.map_err(|problem| Refused::of(problem).with(faults(visitor, &body)))?;
     let made = Integration::of(made.body).map_err(Refused::of)?;
     let said = format!("The integration '{}' has been saved.", made.name);
     Ok(if form.get("do") == "activate" {
@@ -83,11 +86,16 @@ async fn made(visitor: &Visitor, form: &Form, entries: &Entries) -> Result<Respo
 /// `POST /integrations/{id}`
 pub(super) async fn save(Path(id): Path<String>, Submitted { visitor, form }: Submitted) -> Response {
     let page = async {
-        let read = visitor.api.read(&format!("/integrations/{}", number(&id)?)).await?;
-        let standing = Integration::of(read.body.clone())?;
         let mut entries = Entries::of(&form);
-        if form.get("do") == "find" && !standing.is_from_config() {
-            return render_edit(&visitor, &standing, &entries, &Refused::default()).await;
+        let read = match visitor.api.read(&format!("/integrations/{}", number(&id)?)).await {
+            Err(problem) if problem.status == StatusCode::NOT_FOUND => {
+                return render_new(&visitor, &entries, &Refused::gone()).await;
+            }
+            read => read?,
+        };
+        let standing = Integration::of(read.body.clone())?;
+        if (form.get("do") == "find" || is_again(&form)) && !standing.is_from_config() {
+            return render_edit(&visitor, &standing, &entries, &Refused::shown_again(&form)).await;
         }
         let refused = match changed(&visitor, &form, &entries, &standing, read.body).await {
             Ok(away) => return Ok(away),
@@ -100,7 +108,9 @@ pub(super) async fn save(Path(id): Path<String>, Submitted { visitor, form }: Su
         let standing = Integration::of(now.body)?;
         let stands = Entries::standing(&standing, now.etag.unwrap_or_default());
         entries.version.clone_from(&stands.version);
-        render_edit(&visitor, &standing, &entries, &conflict(&entries, &stands)).await
+        let last = audit::last(&visitor, &format!("integration/{}", standing.id)).await;
+        let conflict = conflict(&entries, &stands, last.as_ref().map(|last| last.actor.as_str()));
+        render_edit(&visitor, &standing, &entries, &conflict).await
     };
     let page = page.await;
     visitor.show(page)
@@ -113,23 +123,34 @@ async fn changed(
     standing: &Integration,
     mut body: Value,
 ) -> Result<Response, Refused> {
-    match confirm(visitor, form).await.map_err(Refused::of)? {
-        Confirmed::Yes => {}
-        Confirmed::No(message) => return Err(Refused::field("current_password", message)),
-        Confirmed::Locked(away) => return Ok(away),
-    }
     let tree = Tree::load(visitor).await.map_err(Refused::of)?;
     entries.write(&tree, &mut body);
+    match confirm(visitor, form).await.map_err(Refused::of)? {
+        Confirmed::Yes => {}
+        Confirmed::No(message) => {
+            return Err(Refused::field("current_password", message).with(faults(visitor, &body)));
+        }
+        Confirmed::Locked(away) => return Ok(away),
+    }
     let path = format!("/integrations/{}", standing.id);
     let saved = visitor
         .api
         .call(Method::PUT, &path, Some(&entries.version), Some(&body))
         .await;
-    let saved = Integration::of(saved.map_err(Refused::of)?.body).map_err(Refused::of)?;
+    let saved = saved.map_err(|problem| Refused::of(problem).with(faults(visitor, &body)))?;
+    let saved = Integration::of(saved.body).map_err(Refused::of)?;
     Ok(done(
         "/integrations",
         &format!("The integration '{}' has been saved.", saved.name),
     ))
+}
+
+/// All that is wrong in what the form says; the API stops at the first.
+fn faults(visitor: &Visitor, body: &Value) -> Vec<Invalid> {
+    let said: Option<Body> = serde_json::from_value(body.clone()).ok();
+    let integrations = &visitor.console.context.integrations;
+    said.map(|said| integrations.faults(&said.definition()))
+        .unwrap_or_default()
 }
 
 async fn render_new(visitor: &Visitor, entries: &Entries, refused: &Refused) -> Result<Response, Problem> {
@@ -143,7 +164,7 @@ async fn render_new(visitor: &Visitor, entries: &Entries, refused: &Refused) -> 
                 (general(entries, refused))
                 (api(entries, refused, &tree))
                 (how_it_signs(entries, refused))
-                (verification(refused))
+                @if may { (verification(refused)) }
             }
             (save_bar(may, &html! {}, true))
         }
@@ -178,7 +199,7 @@ async fn render_edit(
                 (api(entries, refused, &tree))
                 (how_it_signs(entries, refused))
                 (view::details(visitor, integration))
-                (verification(refused))
+                @if may { (verification(refused)) }
             }
             (save_bar(may, &said, false))
         }
@@ -187,6 +208,7 @@ async fn render_edit(
     let acts = html! {
         @if integration.is_exchange() { a.b href={ (address) "/handshake" } { "Handshake" } }
         (link(visitor, Role::Operator, ("", &format!("{address}/permissions"), true), integration.caption()))
+        (deactivate::button(visitor, integration))
         (link(visitor, Role::Admin, ("risk", &format!("{address}/delete"), true), "Delete"))
     };
     let page = Page {
@@ -264,7 +286,7 @@ fn api(entries: &Entries, refused: &Refused, tree: &Tree) -> Markup {
             }
         }
     };
-    let granted = entries.resources.len();
+    let granted = tree.count_of(&entries.resources);
     let content = html! {
         fieldset.stack.tight {
             legend.lab { "Resource Access" }

@@ -13,12 +13,12 @@ use token_store::Role;
 use self::progress::{Event, Handshake, Mark, Progress, Step};
 use super::super::super::login_success;
 use super::super::Console;
-use super::super::client::{Problem, query};
+use super::super::client::{Client, Problem, query};
 use super::super::live::{self, Standing};
 use super::super::page::{self, Page, Place};
 use super::super::parts::{Tone, csrf, icon, note, span, status, time};
-use super::super::visitor::{Submitted, View, Visitor, done};
-use super::Integration;
+use super::super::visitor::{Submitted, View, Visitor, done, see_other};
+use super::{Integration, deactivate, tree};
 use crate::integration::identity_link;
 
 /// `GET /integrations/{id}/handshake`
@@ -36,6 +36,59 @@ async fn load(visitor: &Visitor, id: &str) -> Result<(Integration, Handshake), P
     let path = format!("/integrations/{}/handshake", integration.id);
     let handshake = visitor.api.get(&path).await?;
     Ok((integration, handshake))
+}
+
+/// Whether the callback answered the keys with an error: the tracker says so, and nothing that was done hides it.
+pub(super) fn is_refused(activated: &serde_json::Value) -> bool {
+    let status = activated.get("callback_status").and_then(serde_json::Value::as_u64);
+    status.is_some_and(|status| status >= 400)
+}
+
+/// An activation under way.
+pub(in super::super) struct Waiting {
+    /// Of the five.
+    pub(in super::super) step: usize,
+    /// What it waits for.
+    pub(in super::super) what: &'static str,
+    /// Whether it waits for somebody here.
+    pub(in super::super) is_stuck: bool,
+}
+
+/// Where an activation waits, if one is under way.
+pub(in super::super) async fn waiting(
+    api: &Client,
+    integration: &Integration,
+    now: u64,
+) -> Result<Option<Waiting>, Problem> {
+    if !integration.is_exchange() {
+        return Ok(None);
+    }
+    let path = format!("/integrations/{}/handshake", integration.id);
+    let handshake: Handshake = match api.get(&path).await {
+        Ok(handshake) => handshake,
+        // Deleted meanwhile.
+        Err(problem) if problem.status == StatusCode::NOT_FOUND => return Ok(None),
+        Err(problem) => return Err(problem),
+    };
+    let progress = Progress::of(&handshake, now);
+    let is_open = |mark: &Mark| matches!(mark, Mark::Now | Mark::Failed);
+    let Some(step @ 1..) = progress.marks.iter().position(is_open) else {
+        return Ok(None);
+    };
+    let is_failed = progress.mark(1) == Mark::Failed;
+    let what = match step {
+        _ if is_failed => "its keys did not arrive",
+        _ if progress.is_lapsed => "its time ran out, post the keys again",
+        2 if integration.identity_link_url.is_some() => "somebody must sign in to the other service",
+        2 => "the other side has not fetched its request token",
+        _ => "the other side has not fetched its access token",
+    };
+    let is_link_absent = step == 2 && integration.identity_link_url.is_none();
+    Ok(Some(Waiting {
+        step: if is_link_absent { 4 } else { step + 1 },
+        what,
+        is_stuck: is_failed || progress.is_lapsed,
+    }))
 }
 
 /// What follows along.
@@ -86,10 +139,11 @@ fn part(visitor: &Visitor, integration: &Integration, handshake: &Handshake, pro
     html! {
         div.stack.wide id="handshake" data-refresh=[is_live(handshake, progress).then_some("2000")] {
             @if handshake.exchange {
-                (banner(integration, handshake, progress, now))
+                // What was just done says the same.
+                @if !(progress.is_active() && visitor.view().flash.is_some()) { (banner(integration, handshake, progress, now)) }
                 div.cols.a21 {
                     (steps(visitor, integration, progress, now))
-                    div.stack { (calls(progress, &integration.consumer_key, now)) (if_it_hangs(visitor)) }
+                    div.stack { (calls(progress, &integration.consumer_key, now)) @if !progress.is_active() { (if_it_hangs(visitor)) } }
                 }
             } @else {
                 (note(Tone::Plain, "info", &html! {
@@ -103,6 +157,12 @@ fn part(visitor: &Visitor, integration: &Integration, handshake: &Handshake, pro
 fn lead(integration: &Integration, progress: &Progress<'_>) -> Markup {
     let text = if progress.is_active() {
         "It has its tokens. Nothing is left to do."
+    } else if progress.mark(0) == Mark::Now {
+        "Activate it, and its keys are posted to its callback."
+    } else if progress.mark(1) == Mark::Failed {
+        "Its keys did not arrive. Once its callback answers, post them again."
+    } else if progress.is_lapsed {
+        "It did not fetch its tokens in time."
     } else if integration.identity_link_url.is_some() {
         "Sign in to the other service in the window, then come back here. This page follows along."
     } else {
@@ -126,6 +186,7 @@ fn acts(visitor: &Visitor, integration: &Integration, progress: &Progress<'_>) -
         span.acts id="handshake-acts" data-also {
             a.b.nojs-only href={ (address) "/handshake" } { (icon("refresh")) "Refresh" }
             a.b href=(address) { @if integration.is_from_config() { "View" } @else { "Edit" } }
+            (deactivate::button(visitor, integration))
             (sign_in_link(visitor, integration, progress))
         }
     }
@@ -172,6 +233,14 @@ fn banner(integration: &Integration, handshake: &Handshake, progress: &Progress<
             "clock",
             &html! { strong { "The time ran out at " (time(deadline, now)) " UTC." } " Post the keys again to open it anew." },
         ),
+        (_, _, Some(deadline)) if progress.answered().is_some_and(|status| status >= 400) => note(
+            Tone::Warn,
+            "warn",
+            &html! {
+                strong { "The other side answered " (progress.answered().unwrap_or_default()) " to the keys." }
+                " It has hardly taken them: ask it why, then post them again. It has until " (time(deadline, now)) " UTC."
+            },
+        ),
         (_, _, Some(deadline)) => note(
             Tone::Accent,
             "clock",
@@ -202,7 +271,7 @@ fn steps(visitor: &Visitor, integration: &Integration, progress: &Progress<'_>, 
     let granted = if integration.all_resources {
         "It was granted all resources.".to_owned()
     } else {
-        match integration.resources.len() {
+        match integration.resources.iter().filter(|id| !tree::is_frame(id)).count() {
             1 => "It was granted 1 resource.".to_owned(),
             number => format!("It was granted {number} resources."),
         }
@@ -359,9 +428,10 @@ pub(super) async fn act(Path(id): Path<String>, Submitted { visitor, form }: Sub
             .post(&format!("/integrations/{}/activate", integration.id), None)
             .await;
         let said = match posted {
+            Ok(answer) if is_refused(&answer.body) => return Ok(see_other(&format!("{address}/handshake"))),
             Ok(_) => format!("The keys of '{name}' were posted again."),
             Err(problem) if problem.code.as_deref() == Some("callback_failed") => {
-                format!("The keys of '{name}' did not arrive this time either.")
+                return Ok(see_other(&format!("{address}/handshake")));
             }
             Err(problem) => return Err(problem),
         };

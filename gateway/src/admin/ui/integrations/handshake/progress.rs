@@ -127,6 +127,14 @@ impl<'a> Progress<'a> {
         self.marks.get(place).copied().unwrap_or(Mark::Waiting)
     }
 
+    /// What the callback answered last.
+    pub(super) fn answered(&self) -> Option<u16> {
+        match self.posts.last()?.step {
+            Step::VerifierPosted { status, .. } => status,
+            Step::RequestToken { .. } | Step::AccessToken { .. } | Step::TokensMade => None,
+        }
+    }
+
     pub(super) fn is_active(&self) -> bool {
         self.mark(4) == Mark::Done
     }
