@@ -58,6 +58,7 @@ pub(super) const CALLS: &[Call] = &[
         "Activate: post the verifier, or make the tokens at once.",
     )
     .operator()
+    .may_match()
     .may_take("Activation")
     .answers(200, "Activated"),
     Call::post(
@@ -65,6 +66,7 @@ pub(super) const CALLS: &[Call] = &[
         "Activate anew: the old tokens end at once.",
     )
     .operator()
+    .may_match()
     .may_take("Activation")
     .answers(200, "Activated"),
     Call::post(
@@ -78,6 +80,7 @@ pub(super) const CALLS: &[Call] = &[
         "A new consumer secret; the old one is accepted for the grace, 24h unless given, at most 90d.",
     )
     .admin()
+    .may_match()
     .may_take("Rotation")
     .answers(200, "Rotated"),
     Call::get(
@@ -266,6 +269,7 @@ impl Call {
             role: Some("viewer"),
             query: &[],
             if_match: false,
+            may_match: false,
             takes: Takes::Nothing,
             answer: Answer::Json(200, "Document"),
         }
@@ -311,6 +315,13 @@ impl Call {
 
     const fn if_match(self) -> Self {
         Self { if_match: true, ..self }
+    }
+
+    const fn may_match(self) -> Self {
+        Self {
+            may_match: true,
+            ..self
+        }
     }
 
     const fn takes(self, schema: &'static str) -> Self {

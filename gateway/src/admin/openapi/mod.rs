@@ -24,6 +24,8 @@ struct Call {
     query: &'static [&'static str],
     /// Whether it changes the version that was read.
     if_match: bool,
+    /// Whether it compares the version where one is sent.
+    may_match: bool,
     takes: Takes,
     answer: Answer,
 }
@@ -135,9 +137,9 @@ fn parameters(call: &Call) -> Value {
             .iter()
             .map(|name| json!({ "name": name, "in": "query", "schema": asked(name) })),
     );
-    if call.if_match {
+    if call.if_match || call.may_match {
         all.push(json!({
-            "name": "If-Match", "in": "header", "required": true, "schema": { "type": "string" },
+            "name": "If-Match", "in": "header", "required": call.if_match, "schema": { "type": "string" },
             "description": "The ETag that was read, or * to take whatever stands.",
         }));
     }
@@ -185,8 +187,10 @@ fn responses(call: &Call) -> Value {
     if takes_something {
         refused(400, "What was sent can't be accepted; message says why.");
     }
-    if call.if_match {
+    if call.if_match || call.may_match {
         refused(412, "It was changed meanwhile.");
+    }
+    if call.if_match {
         refused(428, "If-Match is missing.");
     }
     refused(503, "The store can't answer.");
