@@ -144,6 +144,7 @@ test('a wrong name and a wrong password get one sentence, and the name stays typ
     said.push(await page.getByRole('alert').innerText());
     assert.equal(await page.getByLabel('User name').inputValue(), name);
     assert.equal(await page.getByLabel('Password').inputValue(), '');
+    assert.equal(await page.evaluate(() => document.activeElement.name), 'password');
   }
 
   assert.equal(said[0], said[1]);

@@ -221,16 +221,14 @@ fn explanation(visitor: &Visitor, explained: &Explained, needs: Option<&Needs>) 
         "Request {} ({} {}) was refused: {}.",
         rejection.request_id, rejection.method, rejection.path, rejection.cause
     );
-    let valid = match (needs, explained.integration_id) {
-        (Some(needs), Some(id)) => {
-            if !needs.lacking.is_empty() {
-                let lacking = needs.lacking.join(" and ");
-                refused = format!("{refused} It needs {lacking}, which {} was not granted.", needs.name);
-            }
-            denied(needs, id)
+    let mut valid = html! { "The call was refused for another reason: the cause says which." };
+    if let (Some(needs), Some(id)) = (needs, explained.integration_id) {
+        if !needs.lacking.is_empty() {
+            let lacking = needs.lacking.join(" and ");
+            refused = format!("{refused} It needs {lacking}, which {} was not granted.", needs.name);
         }
-        (_, _) => html! { "The call was refused for another reason: the cause says which." },
-    };
+        valid = denied(needs, id);
+    }
     let page = Page {
         crumb: Some(("/rejections", "Rejections")),
         marks: html! { span.tag.cause { (rejection.cause) } },

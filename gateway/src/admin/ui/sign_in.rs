@@ -39,9 +39,9 @@ pub(super) async fn page(State(console): State<Console>, RawQuery(query): RawQue
 }
 
 /// The form in place of a page that can't be shown: what was typed there is kept, and brought back after the sign-in.
-pub(super) fn expired(console: &Console, headers: &HeaderMap, next: &str, kept: Option<Kept>) -> Response {
+pub(super) fn expired(console: &Console, headers: &HeaderMap, next: &str, kept: Option<&Kept>) -> Response {
     let form = Form::default().with("next", next);
-    show_with(console, headers, &form, Some(&Fault::Expired), kept.as_ref())
+    show_with(console, headers, &form, Some(&Fault::Expired), kept)
 }
 
 /// Why the form is shown again.

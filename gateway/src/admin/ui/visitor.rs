@@ -204,7 +204,7 @@ async fn signed_out(console: &Console, parts: &Parts, body: Body) -> Response {
         .await
         .map(|body| Form::of(&body));
     let kept = form.ok().and_then(|form| Kept::of(path, &form));
-    sign_in::expired(console, &parts.headers, page_of(path), kept)
+    sign_in::expired(console, &parts.headers, page_of(path), kept.as_ref())
 }
 
 /// The fields of a form, in their order.
