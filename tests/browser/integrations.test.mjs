@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { generateKeyPairSync } from 'node:crypto';
 import { after, before, test } from 'node:test';
 import { Browser } from './browser.mjs';
-import { PASSWORD, Stack } from './stack.mjs';
+import { authorization, PASSWORD, Stack } from './stack.mjs';
 
 let stack;
 let browser;
@@ -249,19 +249,28 @@ test('all that is wrong with a form is told at once, each beside its field', asy
 test('an active integration is deactivated by an operator, and goes on with its keys when it is activated again', async () => {
   stack.account('on-duty', 'operator');
   const operator = await browser.signedIn(stack, { username: 'on-duty' });
-  const { id } = await make('Paused', { resources: ['Magento_Catalog::catalog', 'Magento_Backend::admin'] });
+  const { id, consumer_id: consumer } = await make('Paused', { resources: ['Magento_Backend::admin', 'Magento_Catalog::catalog', 'Magento_Catalog::products'] });
   await operator.goto(`/integrations/${id}`);
   assert.equal(await operator.getByRole('link', { name: 'Deactivate' }).count(), 0);
   await operator.getByRole('link', { name: 'Activate' }).click();
-  assert.match(await operator.getByRole('dialog').innerText(), /asks for 1 of \d+ resources[^]*an admin can show them/);
+  assert.match(await operator.getByRole('dialog').innerText(), /asks for 2 of \d+ resources[^]*an admin can show them/);
   await operator.getByRole('dialog').getByRole('button', { name: 'Allow' }).click();
   await operator.waitForURL('**/integrations');
+  const keys = await stack.api('GET', `/consumers/${consumer}/access-token`);
+  const url = `${stack.public}/rest/V1/products`;
+  const signer = { consumer: keys.consumer_key, secret: keys.consumer_secret, token: keys.access_token, tokenSecret: keys.access_token_secret };
+  const called = async () => (await fetch(url, { headers: { authorization: authorization('GET', url, signer) } })).status;
+  assert.equal(await called(), 200);
   await operator.goto(`/integrations/${id}`);
   await operator.getByRole('link', { name: 'Deactivate' }).click();
   await operator.getByRole('dialog').getByRole('button', { name: 'Deactivate Paused' }).click();
 
   await operator.getByText("The integration 'Paused' has been deactivated.").waitFor();
-  assert.equal((await stack.api('GET', `/integrations/${id}`)).status, 'inactive');
+  assert.equal(await called(), 401);
+  await operator.goto(`/integrations/${id}/permissions`);
+  await operator.getByRole('button', { name: 'Allow' }).click();
+  await operator.getByText("The integration 'Paused' has been activated.").waitFor();
+  assert.equal(await called(), 200);
   await operator.context().close();
 });
 
