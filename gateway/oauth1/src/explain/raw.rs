@@ -1,7 +1,9 @@
 //! A raw HTTP/1.1 request, as a server saw it: request line, header, body (by its length, chunked, or all that follows).
 
-use super::judge;
+use std::borrow::Cow;
+
 use super::source::{Origin, Sent, decode, fields};
+use super::{curl, judge};
 use crate::authorization::{Authorization, Pairs};
 use crate::{ParameterName, Placement};
 
@@ -20,8 +22,11 @@ pub struct RawRequest {
 
 impl RawRequest {
     /// Reads the octets of one request; what is behind it doesn't matter. Lines may end in LF alone, as pasted ones do.
-    /// `Err`: what is wrong with it.
+    /// Or what `curl -v` or `curl --trace-ascii` printed of it. `Err`: what is wrong with it.
     pub fn parse(octets: &[u8]) -> Result<Self, &'static str> {
+        let octets = octets.strip_prefix(BYTE_ORDER_MARK).unwrap_or(octets);
+        let printed = curl::request(octets).map(Cow::Owned);
+        let octets = &*printed.unwrap_or(Cow::Borrowed(octets));
         let start = octets.iter().position(|octet| !matches!(octet, b'\r' | b'\n'));
         let octets = start.and_then(|at| octets.get(at..)).unwrap_or_default();
         let (line, mut rest) = line(octets);
@@ -34,12 +39,18 @@ impl RawRequest {
         if !version.is_some_and(|version| version.starts_with("HTTP/")) {
             return Err("the request line isn't METHOD TARGET HTTP/1.1");
         }
+        if !method.bytes().all(is_token) {
+            return Err("the request line's method isn't one");
+        }
         let mut headers = Vec::new();
         loop {
             let (field, after) = self::line(rest);
             rest = after;
             if field.is_empty() {
                 break;
+            }
+            if field.starts_with(b" ") || field.starts_with(b"\t") {
+                return Err("a header is folded over several lines: each must stand in one");
             }
             headers.push(header(field)?);
         }
@@ -76,6 +87,21 @@ impl RawRequest {
 }
 
 impl RawRequest {
+    /// The same without the line end that an editor puts behind a form, where nothing says how long the form is.
+    pub(super) fn without_last_line_end(&self) -> Option<Self> {
+        let is_framed = ["content-length", "transfer-encoding"]
+            .iter()
+            .any(|name| self.all(name).next().is_some());
+        let body = self
+            .body
+            .strip_suffix(b"\n")
+            .filter(|_| self.has_form() && !is_framed)?;
+        Some(Self {
+            body: body.strip_suffix(b"\r").unwrap_or(body).to_owned(),
+            ..self.clone()
+        })
+    }
+
     /// The value of an `oauth_*` parameter, wherever it stands.
     pub fn named(&self, name: ParameterName) -> Option<String> {
         let wanted = name.as_str().as_bytes();
@@ -242,6 +268,12 @@ fn line(octets: &[u8]) -> (&[u8], &[u8]) {
     )
 }
 
+/// RFC 9110 section 5.6.2.
+fn is_token(octet: u8) -> bool {
+    octet.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&octet)
+}
+
+const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 const FORM: &[u8] = b"application/x-www-form-urlencoded";
 
 #[cfg(test)]
@@ -289,6 +321,13 @@ mod tests {
     }
 
     #[test]
+    fn a_byte_order_mark_is_no_part_of_the_method() {
+        let request = RawRequest::parse(b"\xef\xbb\xbfGET / HTTP/1.1\r\nHost: h\r\n\r\n");
+
+        assert_eq!(request.map(|request| request.method), Ok("GET".to_owned()));
+    }
+
+    #[test]
     fn broken_framing_is_told() {
         for raw in [
             &b"GET\r\n\r\n"[..],
@@ -296,6 +335,8 @@ mod tests {
             b"POST / HTTP/1.1\r\nContent-Length: 9\r\n\r\nshort",
             b"POST / HTTP/1.1\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
             b"POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n",
+            b"G(T / HTTP/1.1\r\n\r\n",
+            b"GET / HTTP/1.1\r\nHost: h\r\n folded\r\n\r\n",
         ] {
             assert!(RawRequest::parse(raw).is_err(), "{}", String::from_utf8_lossy(raw));
         }
