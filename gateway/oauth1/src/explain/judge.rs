@@ -8,11 +8,11 @@ use super::digest::Hash;
 use super::draft::Draft;
 use super::keys::{self, Candidate, Right};
 use super::rows;
-use super::search::{Budget, Hit, Mistake, Search, Singles, Wanted};
+use super::search::{Budget, Hit, Mistake, Search, Wanted};
 use super::source::{Source, decode};
 use super::value::{Reading, readings};
 use super::words::Finding;
-use super::{Explanation, Options, Outcome, Secrets, order::Order, rsa};
+use super::{Explanation, Gap, Options, Outcome, REMOVED, Secrets, order::Order, rsa};
 use crate::{BaseForm, ParameterName, Placement, RsaPublicKey, SignatureMethod, body_hash};
 
 /// What an explanation is made with.
@@ -41,6 +41,10 @@ pub(super) fn judge(catalogue: &Catalogue, source: &Source<'_>, secrets: &Secret
     };
     let right = source.right();
     let mut explanation = Explanation::of(source, &right, judge.key_shape());
+    if options.without_form {
+        // Without the form's fields it isn't the server's.
+        explanation.base_string = None;
+    }
     let who = judge.who();
     if who.is_empty() {
         judge.signature(right, &mut explanation);
@@ -98,7 +102,16 @@ impl Judge<'_> {
     }
 
     fn signature(&self, right: Draft<'_>, explanation: &mut Explanation) {
+        if self.source.signature == REMOVED.as_bytes() {
+            explanation.gaps.push(Gap::Signature);
+            return;
+        }
+        if self.options.without_form {
+            explanation.gaps.push(Gap::Form);
+            return;
+        }
         let secrets = Right::of(self.source, self.secrets);
+        let lacks_token_secret = secrets.as_ref().is_some_and(|right| !right.knows_token);
         let candidates = secrets
             .as_ref()
             .map(|right| keys::all(self.source, self.secrets, right));
@@ -108,22 +121,30 @@ impl Judge<'_> {
             && let Some(found) = self.in_clear(&key, &candidates)
         {
             match found {
-                found if found.is_empty() => self.sound(explanation),
-                found => explanation.diagnosed(found),
+                found if !found.is_empty() => explanation.diagnosed(found),
+                _ if lacks_token_secret => explanation.diagnosed(vec![self.mistake(73, &[])]),
+                _ => self.sound(explanation),
             }
             return;
         }
+        let is_plaintext = self.declared == SignatureMethod::Plaintext.as_str();
         let Some(value) = self.read() else {
-            let rsa_key = self.rsa_key();
-            if rsa_key.is_some() && self.is_declared_rsa() {
-                explanation.diagnosed(vec![self.note(8, &[])]);
+            match self.rsa_key() {
+                Some(_) if self.is_declared_rsa() => explanation.diagnosed(vec![self.note(8, &[])]),
+                None if self.is_declared_rsa() => explanation.gaps.push(Gap::Secret),
+                _ if secrets.is_none() => explanation.gaps.push(Gap::Secret),
+                _ if lacks_token_secret => explanation.gaps.push(Gap::TokenSecret),
+                _ if !is_plaintext => explanation.gaps.push(Gap::Value),
+                _ => {}
             }
             return;
         };
         let needs_key = matches!(value.wanted, Wanted::Macs(_));
         if needs_key && secrets.is_none() {
+            explanation.gaps.push(Gap::Secret);
             return;
         }
+        let lacks_token_secret = lacks_token_secret && needs_key;
         let candidates = if needs_key { candidates.as_slice() } else { &[] };
         let mut search = Search {
             catalogue: self.catalogue,
@@ -132,7 +153,23 @@ impl Judge<'_> {
         };
         let found = self.find(right, (&key, candidates), &mut search);
         explanation.macs = search.budget.macs;
-        let Some(hit) = found else { return };
+        let Some(mut hit) = found else {
+            if lacks_token_secret {
+                explanation.gaps.push(Gap::TokenSecret);
+            }
+            if search.budget.is_cut_short() || rows::are_left_out(self.source) {
+                explanation.gaps.push(Gap::Budget);
+            }
+            return;
+        };
+        if lacks_token_secret && !hit.mistakes.iter().any(|one| KEYS.contains(&one.row)) {
+            // A token's secret is never empty, and the key that fits has none.
+            hit.mistakes.push(Mistake {
+                row: 73,
+                details: Vec::new(),
+                also: Vec::new(),
+            });
+        }
         let facts = value.facts.get(hit.reading).map(Vec::as_slice).unwrap_or_default();
         let all: Vec<_> = hit.mistakes.iter().chain(facts).collect();
         if all.is_empty() {
@@ -162,10 +199,8 @@ impl Judge<'_> {
         }
         let variants = rows::all(self.source);
         let right = (right, base);
-        let singles = Singles::new(self.catalogue, &right, &variants, (key, candidates));
-        search
-            .single(&right, key, &singles)
-            .or_else(|| search.pair(&right.0, key, &singles))
+        let (hit, singles) = search.single(&right, key, &variants, candidates);
+        hit.or_else(|| search.pair(&right.0, key, &singles))
     }
 
     /// The base strings of the forms that are accepted here beside RFC 5849's.
@@ -299,8 +334,14 @@ impl Judge<'_> {
         } else if let (Some(sent), Some(now)) = (seconds, self.options.received_at)
             && sent.abs_diff(now) > self.options.timestamp_window
         {
+            let drift = sent.abs_diff(now);
             let direction = if sent > now { "ahead" } else { "behind" };
-            findings.push(self.note(1, &[&sent.abs_diff(now).to_string(), direction]));
+            let direction = match (drift / DAY, drift / HOUR) {
+                (0..=1, 0..=1) => direction.to_owned(),
+                (0..=1, hours) => format!("{direction} (about {hours} hours)"),
+                (days, _) => format!("{direction} (about {days} days)"),
+            };
+            findings.push(self.note(1, &[&drift.to_string(), &direction]));
         }
         if let Some(declared) = self.source.get(ParameterName::BodyHash)
             && !self.options.without_body
@@ -325,7 +366,11 @@ impl Judge<'_> {
         };
         let part = |secret: &[u8], name: &'static str| if secret.is_empty() { "<empty>" } else { name };
         let consumer = part(right.consumer, "<consumer secret>");
-        let token = part(right.token, "<token secret>");
+        let token = if right.knows_token {
+            part(right.token, "<token secret>")
+        } else {
+            "<unknown>"
+        };
         format!("{consumer}&{token}")
     }
 
@@ -358,3 +403,8 @@ const SHOWN_CHARACTERS: usize = 4;
 /// Of a signature under a key of 1024 bits.
 const MIN_RSA_LENGTH: usize = 128;
 const MILLISECOND_DIGITS: usize = 13;
+/// Seconds.
+const HOUR: u64 = 3600;
+const DAY: u64 = 24 * HOUR;
+/// Rows that change the key.
+const KEYS: std::ops::RangeInclusive<u8> = 73..=90;

@@ -20,6 +20,8 @@ pub(super) struct Candidate {
 pub(super) struct Right<'a> {
     pub(super) consumer: &'a [u8],
     pub(super) token: &'a [u8],
+    /// Whether the second is what it must be: not where a token came whose secret isn't known.
+    pub(super) knows_token: bool,
 }
 
 type Octets = Zeroizing<Vec<u8>>;
@@ -38,6 +40,7 @@ impl<'a> Right<'a> {
         Some(Self {
             consumer,
             token: token.map(|secret| secret.as_bytes()).unwrap_or_default(),
+            knows_token: sent.is_none() || token.is_some(),
         })
     }
 

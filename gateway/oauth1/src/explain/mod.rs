@@ -1,11 +1,12 @@
 //! Why a signature does not verify: the known mistakes of clients are made, one by one and in pairs, until one reproduces
 //! the client's signature. A mistake is named only when it does.
 //!
-//! Bounded: at most 6,000 MACs over at most 32 MiB of base strings, whatever the request; the same answer on any machine.
+//! Bounded: at most 6,000 MACs over at most 512 MiB of base strings, whatever the request; the same answer on any machine.
 //! Nothing that is answered tells a secret, its length or a computed signature. It takes its time and tells whether a
 //! guessed secret is right, so it never runs for a caller who isn't known, and never in the way of a request.
 
 mod catalogue;
+mod curl;
 mod digest;
 mod draft;
 mod encoder;
@@ -78,6 +79,9 @@ pub struct Options {
     pub nonce_used: bool,
     /// Whether the request comes without its body, so that a declared hash can't be compared.
     pub without_body: bool,
+    /// Whether the request came with a form that isn't here: its fields are signed, so that nothing can be said of the
+    /// signature.
+    pub without_form: bool,
 }
 
 /// How an explanation ended.
@@ -103,6 +107,23 @@ impl Outcome {
             Self::Malformed => "malformed",
         }
     }
+}
+
+/// Why an answer without a diagnosis says less than that no known mistake was made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Gap {
+    /// The signature wasn't kept: nothing was tried.
+    Signature,
+    /// The form wasn't kept, whose fields are signed: nothing was tried.
+    Form,
+    /// No secret (or public key) is known: nothing was tried.
+    Secret,
+    /// The value is no digest in any known form: nothing could be tried.
+    Value,
+    /// The token's secret isn't known: only keys without one were tried.
+    TokenSecret,
+    /// The request is so long that not every mistake, or not every pair, was tried.
+    Budget,
 }
 
 /// The base string that the server built, and its three parts unencoded.
@@ -140,7 +161,9 @@ pub struct Explanation {
     pub diagnosis: Vec<Finding>,
     /// What is wrong with a malformed request.
     pub flaw: Option<String>,
-    /// None for PLAINTEXT, whose key is its signature, and for a malformed request.
+    /// Where the outcome is unknown: what kept the search from being a whole one.
+    pub gaps: Vec<Gap>,
+    /// None for PLAINTEXT, whose key is its signature, for a malformed request, and without the form.
     pub base_string: Option<BaseString>,
     /// The one that the client signed instead: the mistakes make it, and it gives the client's signature. None where it
     /// signed the same under another key, or nothing was found.
@@ -158,9 +181,27 @@ pub fn explain(request: &RawRequest, secrets: &Secrets, options: &Options) -> Ex
     let catalogue = Catalogue::read();
     match Source::read(request, options) {
         Ok(source) => judge::judge(&catalogue, &source, secrets, options),
+        // They may have been fields of the form.
+        Err(Flaw::NoOauth) if options.without_form => Explanation {
+            gaps: vec![Gap::Form],
+            ..Explanation::new(Outcome::Unknown)
+        },
         Err(Flaw::NoOauth) => Explanation::malformed(&catalogue, Id::Note(6), None),
         Err(Flaw::Malformed(what)) => Explanation::malformed(&catalogue, Id::Note(5), Some(what)),
     }
+}
+
+/// Explains one that somebody brings as text: what an editor put behind it may not be part of it.
+pub fn explain_pasted(request: &RawRequest, secrets: &Secrets, options: &Options) -> Explanation {
+    let explanation = explain(request, secrets, options);
+    if explanation.outcome != Outcome::Unknown {
+        return explanation;
+    }
+    let shorter = request.without_last_line_end();
+    let again = shorter.map(|request| explain(&request, secrets, options));
+    again
+        .filter(|again| again.outcome != Outcome::Unknown)
+        .unwrap_or(explanation)
 }
 
 /// Why a request that couldn't even be read is refused.
@@ -175,9 +216,19 @@ impl Explanation {
             finding.sentence = format!("{} ({flaw})", finding.sentence);
         }
         Self {
-            outcome: Outcome::Malformed,
             diagnosis: vec![finding],
             flaw,
+            ..Self::new(Outcome::Malformed)
+        }
+    }
+
+    /// With nothing in it.
+    fn new(outcome: Outcome) -> Self {
+        Self {
+            outcome,
+            diagnosis: Vec::new(),
+            flaw: None,
+            gaps: Vec::new(),
             base_string: None,
             signed_base_string: None,
             parameters: Vec::new(),
@@ -197,14 +248,10 @@ impl Explanation {
             parameters: text(right.parameters_text()),
         };
         Self {
-            outcome: Outcome::Unknown,
-            diagnosis: Vec::new(),
-            flaw: None,
             base_string: (!is_plaintext).then_some(base_string),
-            signed_base_string: None,
             parameters: parameters(source),
             key_shape: Some(key_shape),
-            macs: 0,
+            ..Self::new(Outcome::Unknown)
         }
     }
 }

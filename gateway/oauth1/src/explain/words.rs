@@ -35,7 +35,11 @@ impl Finding {
         let mut finding = Self::new(catalogue, Id::Mistake(mistake.row), &mistake.details);
         finding.also = mistake.also.iter().map(|(row, _)| Id::Mistake(*row)).collect();
         if let Some(shared) = shared(mistake) {
-            shared.clone_into(&mut finding.sentence);
+            let setting = setting(catalogue.row(mistake.row).sentence);
+            finding.sentence = match (setting, shared.strip_suffix('.')) {
+                (Some(setting), Some(shared)) => format!("{shared} {setting}."),
+                _ => shared.to_owned(),
+            };
             return finding;
         }
         for (row, details) in mistake.also.iter().take(MAX_ALTERNATIVES) {
@@ -55,6 +59,13 @@ fn shared(mistake: &Mistake) -> Option<&'static str> {
         .iter()
         .find(|(rows, _)| within(rows))
         .map(|(_, sentence)| *sentence)
+}
+
+/// What an admin may set instead, where a row names it: `(or set …)`.
+fn setting(sentence: &str) -> Option<&str> {
+    let (_, behind) = sentence.split_at(sentence.find("(or set ")?);
+    let end = behind.find(')')?;
+    behind.get(..=end)
 }
 
 fn fill(sentence: &str, details: &[String]) -> String {

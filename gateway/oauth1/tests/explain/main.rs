@@ -3,6 +3,7 @@
 #![expect(clippy::expect_used, reason = "test harness: a broken vector file is a failed test")]
 
 mod corruption;
+mod gaps;
 mod oauthlib;
 
 use std::collections::BTreeSet;

@@ -8,9 +8,6 @@ use crate::explain::source::{Look, Origin, Source, decode_form, fields};
 
 pub(super) fn add<'a>(source: &'a Source<'a>, out: &mut Vec<Variant<'a>>) {
     let body = source.raw.body.as_slice();
-    if body.len() > MAX_BODY {
-        return;
-    }
     if source.raw.has_form() {
         let row = if source.look == Look::Json { 50 } else { 46 };
         out.push(Variant::new(row, Dimension::Body, |draft| {
@@ -25,10 +22,10 @@ pub(super) fn add<'a>(source: &'a Source<'a>, out: &mut Vec<Variant<'a>>) {
         out.push(Variant::new(54, Dimension::Plus, |draft| {
             plus_is_plus(draft, Pair::is_form);
         }));
-    } else if source.look != Look::Empty {
+    } else if source.look != Look::Empty && !is_left_out(source) {
         unsigned(source, out);
     }
-    if source.look == Look::Json {
+    if source.look == Look::Json && !is_left_out(source) {
         for nesting in Nesting::ALL {
             if let Some(members) = json::members(body, nesting) {
                 out.push(Variant::new(47, Dimension::Body, move |draft| {
@@ -42,6 +39,12 @@ pub(super) fn add<'a>(source: &'a Source<'a>, out: &mut Vec<Variant<'a>>) {
             }
         }
     }
+}
+
+/// Whether a body that isn't a form, or is JSON, is too long to be taken for one that is signed.
+pub(super) fn is_left_out(source: &Source<'_>) -> bool {
+    let is_plain_form = source.raw.has_form() && source.look != Look::Json;
+    source.raw.body.len() > MAX_BODY && !is_plain_form
 }
 
 /// A body that isn't signed, taken for one that is.
@@ -90,17 +93,29 @@ fn adding<'a>(row: u8, pairs: Vec<(Vec<u8>, Vec<u8>)>) -> Variant<'a> {
 /// E52: the form behind the URL.
 fn in_url<'a>(source: &'a Source<'a>, out: &mut Vec<Variant<'a>>) {
     let form = shown(&source.raw.body);
-    let own: Vec<_> = form.split('&').filter(|field| !field.starts_with("oauth_")).collect();
-    let text = own.join("&");
-    let decoded = shown(&decode_form(text.as_bytes()));
-    for text in [text, decoded] {
-        let behind = format!("?{text}").into_bytes();
-        out.push(Variant::new(52, Dimension::Body, move |draft| {
-            draft.behind.clone_from(&behind);
-            draft.pairs.retain(|pair| !pair.is_form());
-        }));
+    let text = own(&form);
+    // Behind a query of the request's own, and then as little signed as that.
+    let query = own(source.query.as_deref().unwrap_or_default());
+    let whole = (!query.is_empty()).then(|| format!("{query}&{text}"));
+    for (text, with_query) in [(text, false)].into_iter().chain(whole.map(|whole| (whole, true))) {
+        let decoded = shown(&decode_form(text.as_bytes()));
+        for text in [text, decoded] {
+            let behind = format!("?{text}").into_bytes();
+            out.push(Variant::new(52, Dimension::Body, move |draft| {
+                draft.behind.clone_from(&behind);
+                draft
+                    .pairs
+                    .retain(|pair| !pair.is_form() && !(with_query && pair.is_query()));
+            }));
+        }
     }
 }
 
-/// Of a longer body the search would be over before it began.
+/// Fields without the protocol's.
+fn own(text: &str) -> String {
+    let own: Vec<_> = text.split('&').filter(|field| !field.starts_with("oauth_")).collect();
+    own.join("&")
+}
+
+/// Of a longer body that isn't signed the search would be over before it began.
 const MAX_BODY: usize = 256 * 1024;

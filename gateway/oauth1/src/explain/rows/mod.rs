@@ -76,6 +76,11 @@ pub(super) fn all<'a>(source: &'a Source<'a>) -> Vec<Variant<'a>> {
     out
 }
 
+/// Whether the body is so long that not every mistake with it is among them.
+pub(super) fn are_left_out(source: &Source<'_>) -> bool {
+    body::is_left_out(source)
+}
+
 /// Octets as a sentence shows them.
 fn shown(octets: &[u8]) -> String {
     String::from_utf8_lossy(octets).into_owned()

@@ -58,15 +58,19 @@ fn name_repeated(draft: &mut Draft<'_>, indexed: bool) {
 
 /// E28: the brackets of array names added, dropped, or with an index.
 fn brackets(out: &mut Vec<Variant<'_>>) {
-    for (what, form) in [
+    for ((what, form), (empty, indexed)) in [
         ("without their brackets", Form::Bare),
         ("with indices", Form::Indexed),
         ("with empty brackets", Form::Empty),
-    ] {
+    ]
+    .into_iter()
+    .flat_map(|written| [(true, true), (true, false), (false, true)].map(|kinds| (written, kinds)))
+    {
         let change = move |draft: &mut Draft<'_>| {
             let mut counts: Vec<Vec<u8>> = Vec::new();
             for pair in &mut draft.pairs {
-                let Some(stem) = stem(&pair.name).map(<[u8]>::to_vec) else {
+                let is_changed = if pair.name.ends_with(b"[]") { empty } else { indexed };
+                let Some(stem) = stem(&pair.name).filter(|_| is_changed).map(<[u8]>::to_vec) else {
                     continue;
                 };
                 let index = counts.iter().filter(|name| **name == stem).count();
