@@ -202,3 +202,38 @@ fn secrets_come_from_stdin_too_and_faults_are_told() {
     assert_eq!(gone.code, Some(1));
     assert!(gone.err.contains("gone.json"));
 }
+
+#[test]
+fn what_curl_printed_is_read_and_what_was_not_tried_is_told() {
+    let folder = folder("");
+    let printed: String = request(RIGHT).lines().map(|line| format!("> {line}\r\n")).collect();
+    let nobody = json!({ "consumer_key": "ck", "base_url": "https://shop.example" });
+
+    let valid = explain(folder.path(), &secrets(), &printed);
+    let unknown = explain(folder.path(), &nobody, &request(RIGHT));
+
+    assert_eq!(valid["result"], "valid");
+    assert_eq!(unknown["result"], "unknown");
+    let advice = unknown["advice"].as_str().unwrap();
+    assert!(advice.starts_with("Nothing was tried: no secret is known."), "{advice}");
+}
+
+#[test]
+fn a_secrets_file_that_says_nothing_known_is_refused() {
+    let folder = folder("");
+    for (text, told) in [
+        ("[]", "not the shape of a secrets file"),
+        ("{\"consumersecret\": \"geheim\"}", "is consumer_secret meant?"),
+        ("{\"base_url\": \"https://shop.example?geheim\"}", "base_url:"),
+    ] {
+        std::fs::write(folder.path().join("secrets.json"), text).unwrap();
+        let raw = request(RIGHT);
+
+        let run = Run::within(folder.path())
+            .given(&raw)
+            .told(&["explain", "--secrets", "secrets.json"]);
+
+        assert_eq!(run.code, Some(1), "{text}");
+        assert!(run.err.contains(told), "{}", run.err);
+    }
+}

@@ -15,7 +15,7 @@ use super::names;
 use super::rejections::Rejection;
 use crate::authenticate::body;
 use crate::proxy::Exchange;
-use crate::refusal::Refusal;
+use crate::refusal::{Cause, Refusal};
 
 /// Keeps what explaining a refused request needs, if it was signed. The refusal comes back; with its explanation for who
 /// sent a debug token of the same integration.
@@ -44,9 +44,8 @@ fn keep(
     refusal: &Refusal,
     observed: bool,
 ) -> Option<Arc<Rejection>> {
-    let form = read
-        .filter(|_| body::is_form(&parts.headers) == Ok(true))
-        .unwrap_or_default();
+    let is_form = body::is_form(&parts.headers) == Ok(true);
+    let form = read.filter(|_| is_form).unwrap_or_default();
     if !is_signed(parts, form) {
         return None;
     }
@@ -59,11 +58,13 @@ fn keep(
         method: parts.method.as_str().to_owned(),
         target,
         headers: headers(exchange, &parts.headers),
-        body: if form.len() > MAX_FORM {
-            Vec::new()
-        } else {
-            form.to_owned()
-        },
+        body: form.to_owned(),
+    };
+    let consumer_key = request.named(ParameterName::ConsumerKey).unwrap_or_default();
+    let lacks_form = is_form && !is_whole(parts, read, refusal.cause());
+    let request = RawRequest {
+        body: if lacks_form { Vec::new() } else { request.body },
+        ..request
     };
     let request = request.without_clear_secrets();
     let origin = exchange.origin;
@@ -74,10 +75,27 @@ fn keep(
         cause: refusal.cause(),
         observed,
         client: exchange.served.client,
-        consumer_key: request.named(ParameterName::ConsumerKey).unwrap_or_default(),
+        consumer_key,
         base_url: format!("{}://{}{}", origin.scheme.as_str(), origin.authority, origin.prefix),
         request,
+        lacks_form,
     }))
+}
+
+/// Whether what was read of a form is all of it, as it was signed, and short enough to be kept.
+fn is_whole(parts: &Parts, read: Option<&[u8]>, cause: Cause) -> bool {
+    match read {
+        Some([]) => {
+            // Nothing is left of one that was refused while it was read.
+            let is_cut = matches!(
+                cause,
+                Cause::BodyTooLarge | Cause::RequestTimeout | Cause::RequestMalformed
+            );
+            !is_cut || body::declared_length(&parts.headers) == Some(0)
+        }
+        Some(form) => form.len() <= MAX_FORM && !body::is_encoded(&parts.headers),
+        None => false,
+    }
 }
 
 fn is_signed(parts: &Parts, form: &[u8]) -> bool {

@@ -261,6 +261,7 @@ impl Explainer {
             nonce_used: rejection.cause == Cause::NonceUsed,
             // Only forms are kept; that another body's hash is wrong was seen when it was there.
             without_body: rejection.cause != Cause::BodyHashInvalid,
+            without_form: rejection.lacks_form,
             ..self.rules(consumer)
         }
     }
@@ -284,21 +285,18 @@ impl Explainer {
     }
 }
 
-/// What wasn't kept can't be explained: said where nothing was found.
+/// A body that is no form isn't signed, and not kept: said where no other mistake was found than one with it may be.
 fn confess(answer: &mut Value, rejection: &Rejection) {
     let request = &rejection.request;
-    let is_bodyless = request.first("content-type").is_none() || request.has_form() && !request.body.is_empty();
-    let is_cut = request.named(ParameterName::Signature).as_deref() == Some(oauth1::explain::REMOVED);
-    let lost = match (is_cut, is_bodyless) {
-        (true, _) => " Here the signature itself was not kept, since it may have been secrets in clear.",
-        (false, false) => {
-            " Here the body was not kept, as only short forms are: give the raw request to `countersign explain --secrets` \
-             to find a mistake with it."
-        }
-        (false, true) => return,
-    };
+    let was_searched = answer.pointer("/cost/macs").and_then(Value::as_u64).unwrap_or_default() > 0;
+    if !was_searched || request.has_form() || request.first("content-type").is_none() {
+        return;
+    }
     if let Some(Value::String(advice)) = answer.get_mut("advice") {
-        advice.push_str(lost);
+        advice.push_str(
+            " Here the body was not kept, as only short forms are: give the raw request to `countersign explain --secrets` \
+             to find a mistake with it.",
+        );
     }
 }
 

@@ -13,7 +13,7 @@ pub mod rejections;
 
 pub use known::{Faulty, Known, place};
 
-use oauth1::explain::{Explanation, Finding, Outcome};
+use oauth1::explain::{Explanation, Finding, Gap, Outcome};
 use serde_json::{Value, json};
 
 use self::fault::Evidence;
@@ -91,13 +91,48 @@ pub fn names(answer: &Value) -> Vec<&Value> {
 }
 
 /// What to do when no mistake was found.
-fn advice(explanation: &Explanation) -> Option<&'static str> {
-    match explanation.outcome {
-        Outcome::Unknown => Some(
-            "None of the known mistakes, alone or two together, gives the client's signature. Compare the client's own base \
-             string with the one above: the first difference is the answer. Not to be found are a parameter removed on the \
-             way, a nonce drawn anew after signing, somebody else's secret, altered text, and three mistakes at once.",
-        ),
-        Outcome::Valid | Outcome::Diagnosed | Outcome::Malformed => None,
+fn advice(explanation: &Explanation) -> Option<String> {
+    if explanation.outcome != Outcome::Unknown {
+        return None;
     }
+    if explanation.gaps.is_empty() {
+        let compared = match explanation.base_string {
+            Some(_) => COMPARE,
+            None => "It is PLAINTEXT: the value must be the key itself.",
+        };
+        return Some(format!("{NONE_FITS} {compared}"));
+    }
+    let gaps = explanation.gaps.iter().map(|gap| match gap {
+        Gap::Signature => {
+            "Nothing was tried: the signature itself was not kept, since it may have been secrets in clear. Give the raw \
+             request to `countersign explain --secrets` to have it compared."
+        }
+        Gap::Form => {
+            "Nothing was tried: the body was not kept, as only forms of at most 64 KiB are that were read whole, and a form's \
+             fields are part of the signature. Give the raw request to `countersign explain --secrets`."
+        }
+        Gap::Secret => {
+            "Nothing was tried: no secret is known. Name consumer_secret (for RSA rsa_public_key), and token_secret where a \
+             token is sent."
+        }
+        Gap::Value => {
+            "Nothing could be tried: what was sent as oauth_signature is no digest of a known length, in base64, hex or any \
+             other known form."
+        }
+        Gap::TokenSecret => {
+            "The secret of the token is not known, so only keys without one were tried: name token_secret to have the others \
+             tried, too."
+        }
+        Gap::Budget => {
+            "The search was cut short, since the request is so long: not every mistake, or not every two of them, was tried. A \
+             shorter request that fails in the same way can be searched to its end. Or compare the client's own base string \
+             with the one above: the first difference is the answer."
+        }
+    });
+    Some(gaps.collect::<Vec<_>>().join(" "))
 }
+
+const NONE_FITS: &str = "None of the known mistakes, alone or two together, gives the client's signature.";
+const COMPARE: &str = "Compare the client's own base string with the one above: the first difference is the answer. Not to be \
+                       found are a parameter removed on the way, a nonce drawn anew after signing, somebody else's secret, \
+                       altered text, and three mistakes at once.";

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use oauth1::ParameterName;
-use oauth1::explain::{Options, RawRequest, explain, explain_unreadable};
+use oauth1::explain::{Options, RawRequest, explain_pasted, explain_unreadable};
 use serde_json::Value;
 use token_store::ConsumerRecord;
 
@@ -53,7 +53,7 @@ impl Explainer {
             ..options
         };
         let turn = self.turn(Counted::Given).await?;
-        let search = move || explain(&request, &secrets, &options);
+        let search = move || explain_pasted(&request, &secrets, &options);
         let (explanation, ms) = self.search(turn, search).await?;
         Ok(Pasted {
             // Whose secrets these are nobody knows, nor which gateway they are for.
@@ -80,7 +80,7 @@ impl Explainer {
         };
         let request = Arc::new(request);
         let explained = Arc::clone(&request);
-        let search = move || explain(&explained, &secrets, &options);
+        let search = move || explain_pasted(&explained, &secrets, &options);
         let (explanation, ms) = self.search(turn, search).await?;
         let called = (&*request, base_url.as_deref().unwrap_or_default());
         let evidence = self.evidence(&explanation, consumer.as_deref(), called);

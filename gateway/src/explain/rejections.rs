@@ -29,6 +29,8 @@ pub struct Rejection {
     pub base_url: String,
     /// Without any value that may be a secret in clear.
     pub request: RawRequest,
+    /// Whether it came with a form that isn't in `request`: too long, or not read whole.
+    pub lacks_form: bool,
 }
 
 /// The ring.
@@ -127,6 +129,7 @@ mod tests {
                 headers: Vec::new(),
                 body: vec![b'x'; body],
             },
+            lacks_form: false,
         }
     }
 

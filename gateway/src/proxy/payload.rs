@@ -22,10 +22,11 @@ pub enum Payload {
 }
 
 impl Payload {
-    /// What was read.
+    /// What was read; of an empty one that is all.
     pub fn octets(&self) -> Option<&[u8]> {
         match self {
             Self::Read(octets) => Some(octets),
+            Self::Unread(incoming) if incoming.is_end_stream() => Some(&[]),
             Self::Unread(_) => None,
         }
     }

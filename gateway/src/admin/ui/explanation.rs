@@ -96,7 +96,7 @@ impl Explanation {
                     html! { strong { (message.trim_end_matches('.')) "." } " " (rest) }
                 }
                 (_, None) => {
-                    html! { strong { "None of the known mistakes gives this signature, alone or two together." } }
+                    html! { strong { "No mistake was found." } }
                 }
             };
             return note(Tone::Plain, "info", &text);

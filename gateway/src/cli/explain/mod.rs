@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use http::Method;
-use oauth1::explain::{RawRequest, explain, explain_unreadable};
+use oauth1::explain::{RawRequest, explain_pasted, explain_unreadable};
 use serde_json::Value;
 
 use super::api::AdminApi;
@@ -47,8 +47,8 @@ The known mistakes of clients (http for https, a query that was not signed, a wr
 are made one by one and in pairs until one gives the client's signature; only then is it named. Nothing is sent, nothing is
 guessed, and no secret and no computed signature is printed.
 
-The request is what the client sent: request line, headers, an empty line, the body. `curl --trace-ascii`, a proxy's capture
-or an editor makes one; lines may end in LF.
+The request is what the client sent: request line, headers, an empty line, the body. A proxy's capture or an editor makes one;
+lines may end in LF. What `curl --trace-ascii` or, without a body, `curl -v` printed of it is read as well.
 
 FILE is a JSON object; leave out what there isn't:
   consumer_key, consumer_secret, token, token_secret      as the client should use them
@@ -64,8 +64,8 @@ With --request the running gateway explains, with its store's secrets; what it r
 of an hour at most, 1000 requests, 8 MiB). Each gateway keeps its own: where several share a store, ask the one that answered.
 The admin needs the role operator or admin; each explanation stands in the audit log.
 
-Result: valid (the signature holds), diagnosed, unknown (no known mistake gives this signature), malformed (there was no
-signature to check). Exit code 0 for each of them.
+Result: valid (the signature holds), diagnosed, unknown (no mistake was found: the advice says what was tried), malformed
+(there was no signature to check). Exit code 0 for each of them.
 
 Examples:
   countersign explain --secrets courier.json request.txt
@@ -118,7 +118,7 @@ fn offline(arguments: &Arguments, secrets: &PathBuf) -> Result<Value, ExitCode> 
 
     let clock = Clock::system();
     let explanation = match RawRequest::parse(&request) {
-        Ok(request) => explain(&request, &secrets, &options),
+        Ok(request) => explain_pasted(&request, &secrets, &options),
         Err(what) => explain_unreadable(what),
     };
     let spent = clock.monotonic().as_millis();

@@ -40,7 +40,7 @@ fn verdict(answer: &Value) -> String {
         "valid" => format!("valid: the signature holds ({tried})"),
         "diagnosed" => format!("diagnosed ({tried})"),
         "malformed" => "malformed: there is no signature to check".to_owned(),
-        _ => format!("unknown: no known mistake gives this signature ({tried})"),
+        _ => format!("unknown: no mistake was found ({tried})"),
     }
 }
 
