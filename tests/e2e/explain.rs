@@ -217,6 +217,55 @@ async fn a_body_that_is_no_form_is_not_kept_and_that_is_said() {
 }
 
 #[tokio::test]
+async fn a_form_too_long_to_be_kept_is_neither_called_valid_nor_given_a_mistake() {
+    let shop = Shop::shared().await;
+    let one = shop.integration().granted_all().active().await;
+    let form = format!("a={}", "x".repeat(70 * 1024));
+    let refused = Call::new("PUT", "/rest/V1/products/long")
+        .form(&form)
+        .signed(Signing::with(&one.credentials).for_form(""))
+        .send(&shop.gateway)
+        .await;
+
+    let answer = explained(&shop.admin, &refused).await.json();
+
+    assert_eq!((refused.status, &answer["result"]), (401, &json!("unknown")));
+    assert!(answer["advice"].as_str().unwrap().contains("the body was not kept"));
+    assert_eq!(answer["base_string"], Value::Null);
+    assert_eq!(answer["cost"]["macs"], 0);
+    assert_eq!(answer["consumer_key"], one.credentials.consumer_key);
+}
+
+#[tokio::test]
+async fn what_is_refused_before_its_signature_is_looked_at_is_explained_too() {
+    let shop = Shop::shared().await;
+    let one = shop.integration().granted_all().active().await;
+    let call = |path: &str| Call::get(path).signed_by(&one.credentials);
+    for (call, cause) in [
+        (call("/nowhere/at/all"), "route_unknown"),
+        (call("/rest/V1/a/../products"), "target_refused"),
+        (
+            Call::new("DELETE", "/oauth/token/request").signed_by(&one.credentials),
+            "method_refused",
+        ),
+    ] {
+        let refused = call.send(&shop.gateway).await;
+
+        let answer = explained(&shop.admin, &refused).await;
+
+        assert_eq!(answer.status, 200, "{cause}: {} {}", refused.status, answer.text());
+        let answer = answer.json();
+        assert_eq!(
+            (&answer["cause"], &answer["result"]),
+            (&json!(cause), &json!("valid")),
+            "{answer}"
+        );
+    }
+    let unsigned = Call::get("/nowhere/at/all").send(&shop.gateway).await;
+    assert_eq!(explained(&shop.admin, &unsigned).await.status, 404);
+}
+
+#[tokio::test]
 async fn a_debug_token_of_the_integration_explains_its_refusals() {
     let shop = Shop::shared().await;
     let one = shop.integration().granted_all().active().await;

@@ -143,7 +143,8 @@ pub async fn serve(
     payload: &mut Payload,
 ) -> Result<Response<ResponseBody>, Refusal> {
     if !endpoint.allows(&parts.method) {
-        return Err(Refusal::method_not_allowed(endpoint.allow_header().to_owned()));
+        let refusal = Refusal::method_not_allowed(endpoint.allow_header().to_owned());
+        return Err(Box::pin(capture::refused(exchange, parts, payload.octets(), refusal)).await);
     }
     let limits = &exchange.local.live.public.limits;
     let size = u64::try_from(limits.signed_form).unwrap_or(u64::MAX);

@@ -65,6 +65,33 @@ pub async fn serve(
     parts: &mut Parts,
     payload: &mut Payload,
 ) -> Result<Response<ResponseBody>, Refusal> {
+    let route = match route(exchange, parts) {
+        Ok(route) => route,
+        Err(refusal) => return Err(Box::pin(capture::refused(exchange, parts, payload.octets(), refusal)).await),
+    };
+    let permitted = match judge(exchange, route, parts, payload).await {
+        Ok(permitted) => permitted,
+        Err(refusal) if route.config.observe && may_be_observed(refusal.cause(), payload) => {
+            capture::observed(exchange, parts, payload.octets(), &refusal);
+            let mut facts = exchange.served.facts.borrow_mut();
+            facts.cause = Some(refusal.cause());
+            facts.observed = true;
+            Permitted::observed()
+        }
+        // Apart, so that requests that are served don't carry what it needs.
+        Err(refusal) => return Err(Box::pin(capture::refused(exchange, parts, payload.octets(), refusal)).await),
+    };
+    if let Err(refusal) = count(exchange, route, &permitted) {
+        return Err(Box::pin(capture::refused(exchange, parts, payload.octets(), refusal)).await);
+    }
+    if !route.config.force.is_empty() {
+        Box::pin(force::apply(exchange, &route.config.force, &permitted, parts, payload)).await?;
+    }
+    forward(exchange, route, permitted, parts, payload).await
+}
+
+/// Where it goes, if that takes what its head says.
+fn route<'a>(exchange: &Exchange<'a>, parts: &Parts) -> Result<&'a Route, Refusal> {
     let live = &exchange.local.live;
     let route = match live.table.find(exchange.host, parts.method.as_str(), parts.uri.path()) {
         Found::Route(index) => live.routes.get(index).ok_or(Cause::RouteUnknown)?,
@@ -79,23 +106,7 @@ pub async fn serve(
     if body::declared_length(&parts.headers).is_some_and(|length| length > live.public.limits.body) {
         return Err(Cause::BodyTooLarge.into());
     }
-    let permitted = match judge(exchange, route, parts, payload).await {
-        Ok(permitted) => permitted,
-        Err(refusal) if route.config.observe && may_be_observed(refusal.cause(), payload) => {
-            capture::observed(exchange, parts, payload.octets(), &refusal);
-            let mut facts = exchange.served.facts.borrow_mut();
-            facts.cause = Some(refusal.cause());
-            facts.observed = true;
-            Permitted::observed()
-        }
-        // Apart, so that requests that are served don't carry what it needs.
-        Err(refusal) => return Err(Box::pin(capture::refused(exchange, parts, payload.octets(), refusal)).await),
-    };
-    count(exchange, route, &permitted)?;
-    if !route.config.force.is_empty() {
-        Box::pin(force::apply(exchange, &route.config.force, &permitted, parts, payload)).await?;
-    }
-    forward(exchange, route, permitted, parts, payload).await
+    Ok(route)
 }
 
 /// What is allowed may still be too much.
