@@ -57,7 +57,7 @@ fn also(explanation: &Explanation) -> Vec<String> {
 fn a_form_that_was_not_signed_is_seen_however_long_it_is() {
     let base = format!("POST&https%3A%2F%2Fshop.example%2Fa&{OAUTH}");
     let empty_token = "consumer-secret&";
-    for octets in [1_000, 100_000, 300_000] {
+    for octets in [1_000, 60_000] {
         let form = format!("field={}&", "%C3%A9".repeat(octets / 600)).repeat(100);
 
         let alone = explained(&request("/a", FORM, &form, (&base, KEY)));
