@@ -31,6 +31,7 @@ pub(super) async fn examine(config: &Config, clock: Clock) -> Vec<Finding> {
                 | OpenError::KeyNeeded
                 | OpenError::Locked(_)
                 | OpenError::Unsafe(_)
+                | OpenError::Damaged(..)
                 | OpenError::File(..) => about.fail(with_causes(&error), "correct store.url"),
             }];
         }
