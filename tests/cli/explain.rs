@@ -206,7 +206,9 @@ fn secrets_come_from_stdin_too_and_faults_are_told() {
 #[test]
 fn what_curl_printed_is_read_and_what_was_not_tried_is_told() {
     let folder = folder("");
-    let printed: String = request(RIGHT).lines().map(|line| format!("> {line}\r\n")).collect();
+    let right = request(RIGHT);
+    let lines = right.lines().map(|line| format!("> {line}\r\n"));
+    let printed = lines.collect::<Vec<_>>().concat();
     let nobody = json!({ "consumer_key": "ck", "base_url": "https://shop.example" });
 
     let valid = explain(folder.path(), &secrets(), &printed);

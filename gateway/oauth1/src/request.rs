@@ -108,6 +108,7 @@ pub struct Acceptance {
 
 /// How the base string is built: RFC 5849, or one of the forms real clients and Magento need (magento.md 2.6).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+#[expect(clippy::struct_excessive_bools, reason = "quirks of clients, each on its own")]
 pub struct BaseForm {
     /// Natural-order sort of encoded names: `[2]` before `[10]`.
     pub magento_sort: bool,

@@ -42,13 +42,12 @@ pub fn is_form(headers: &HeaderMap) -> Result<bool, Cause> {
         media_type.trim_ascii()
     });
     match (types.next(), types.next()) {
-        (None, _) => Ok(false),
         (Some(only), None) if begins(only) && only.len() != FORM.len() => Err(Cause::RequestMalformed),
         (Some(only), None) => Ok(begins(only)),
         (Some(first), Some(second)) if [first, second].into_iter().chain(types).any(begins) => {
             Err(Cause::RequestMalformed)
         }
-        (Some(_), Some(_)) => Ok(false),
+        (None, _) | (Some(_), Some(_)) => Ok(false),
     }
 }
 

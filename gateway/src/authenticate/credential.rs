@@ -32,9 +32,7 @@ pub struct Credential {
     methods: MethodSet,
     placements: Option<Placements>,
     is_active: bool,
-    collapses_identical_pairs: bool,
-    leaves_body_hash_raw: bool,
-    requires_body_hash: bool,
+    quirks: Quirks,
     has_previous_secret: bool,
     opened: Cell<OpenedRoutes>,
     with_token: OnceCell<Keys>,
@@ -45,6 +43,14 @@ pub struct Credential {
     noted: [Cell<u64>; 2],
     /// The header values that tell upstream who calls.
     pub identity: Identity,
+}
+
+/// Flags of the integration that every request asks for.
+#[derive(Clone, Copy)]
+struct Quirks {
+    collapses_identical_pairs: bool,
+    leaves_body_hash_raw: bool,
+    requires_body_hash: bool,
 }
 
 /// `X-Consumer-*` and `X-Integration-*`, made once.
@@ -92,9 +98,11 @@ impl Credential {
             id: record.consumer.id,
             integration: integration.map(|one| one.id),
             settled_token,
-            collapses_identical_pairs: flag("collapse_identical_pairs"),
-            leaves_body_hash_raw: flag("mastercard"),
-            requires_body_hash: flag("require_body_hash"),
+            quirks: Quirks {
+                collapses_identical_pairs: flag("collapse_identical_pairs"),
+                leaves_body_hash_raw: flag("mastercard"),
+                requires_body_hash: flag("require_body_hash"),
+            },
             has_previous_secret: record.consumer.previous_secret.is_some(),
             opened: Cell::default(),
             placements: definition.and_then(|one| one.placements.as_ref()).map(|names| {
@@ -161,17 +169,17 @@ impl Credential {
 
     /// Whether identical pairs are signed once.
     pub fn collapses_identical_pairs(&self) -> bool {
-        self.collapses_identical_pairs
+        self.quirks.collapses_identical_pairs
     }
 
     /// Whether the value of `oauth_body_hash` is signed as it is.
     pub fn leaves_body_hash_raw(&self) -> bool {
-        self.leaves_body_hash_raw
+        self.quirks.leaves_body_hash_raw
     }
 
     /// Whether a body that is no form needs its `oauth_body_hash`.
     pub fn requires_body_hash(&self) -> bool {
-        self.requires_body_hash
+        self.quirks.requires_body_hash
     }
 
     /// Whether it may sign without a token.

@@ -189,6 +189,7 @@ pub(super) fn wiped(secret: &Secret) -> Zeroizing<String> {
 
 /// The field that one of the file nearly is: of a name that is none only its likeness to one that is may be told.
 fn misspelt(text: &str) -> Option<&'static str> {
+    #[expect(clippy::zero_sized_map_values, reason = "the values are secrets: none is kept")]
     let fields: BTreeMap<String, IgnoredAny> = serde_json::from_str(text).ok()?;
     let bare = |name: &str| name.to_ascii_lowercase().replace(['_', '-', ' '], "");
     let strangers = fields.keys().filter(|name| !NAMES.contains(&name.as_str()));

@@ -72,7 +72,6 @@ pub fn serve(
         });
         let activity = &served.peer.activity;
         let accept = head::accept(&parts.headers);
-        let dialect = head::dialect(&local.live.public.paths, parts.uri.path());
         let answered = if let Some(cause) = refused_head {
             Err(cause.into())
         } else {
@@ -83,22 +82,7 @@ pub fn serve(
         let is_refused = answered.is_err();
         let mut response = match answered {
             Ok(response) => response,
-            Err(refusal) => {
-                served.facts.borrow_mut().cause = Some(refusal.cause());
-                let mut headers = HeaderMap::new();
-                headers.extend(accept.map(|value| (ACCEPT, value)));
-                let answer = Answer {
-                    dialect,
-                    headers: &headers,
-                    realm: &local.live.realm,
-                    uniform: local.live.oauth.uniform_errors,
-                };
-                let rendered = render(&refusal, &answer);
-                match exchange::Endpoint::of(&local.live.public.paths, &served.path) {
-                    Some(exchange::Endpoint::Authorize) => exchange::consent::refused(&refusal, rendered),
-                    Some(_) | None => rendered,
-                }
-            }
+            Err(refusal) => told(&refusal, accept, &served, &local),
         };
         response
             .headers_mut()
@@ -117,6 +101,25 @@ pub fn serve(
             served.finish(response.status().as_u16(), octets);
         }
         Ok(response)
+    }
+}
+
+/// The response of a refusal, as the path and `Accept` want it.
+fn told(refusal: &Refusal, accept: Option<HeaderValue>, served: &Served, local: &Local) -> Response<ResponseBody> {
+    served.facts.borrow_mut().cause = Some(refusal.cause());
+    let mut headers = HeaderMap::new();
+    headers.extend(accept.map(|value| (ACCEPT, value)));
+    let paths = &local.live.public.paths;
+    let answer = Answer {
+        dialect: head::dialect(paths, &served.path),
+        headers: &headers,
+        realm: &local.live.realm,
+        uniform: local.live.oauth.uniform_errors,
+    };
+    let rendered = render(refusal, &answer);
+    match exchange::Endpoint::of(paths, &served.path) {
+        Some(exchange::Endpoint::Authorize) => exchange::consent::refused(refusal, rendered),
+        Some(_) | None => rendered,
     }
 }
 

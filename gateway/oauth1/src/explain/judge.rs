@@ -127,16 +127,8 @@ impl Judge<'_> {
             }
             return;
         }
-        let is_plaintext = self.declared == SignatureMethod::Plaintext.as_str();
         let Some(value) = self.read() else {
-            match self.rsa_key() {
-                Some(_) if self.is_declared_rsa() => explanation.diagnosed(vec![self.note(8, &[])]),
-                None if self.is_declared_rsa() => explanation.gaps.push(Gap::Secret),
-                _ if secrets.is_none() => explanation.gaps.push(Gap::Secret),
-                _ if lacks_token_secret => explanation.gaps.push(Gap::TokenSecret),
-                _ if !is_plaintext => explanation.gaps.push(Gap::Value),
-                _ => {}
-            }
+            self.unreadable((secrets.is_some(), lacks_token_secret), explanation);
             return;
         };
         let needs_key = matches!(value.wanted, Wanted::Macs(_));
@@ -154,12 +146,11 @@ impl Judge<'_> {
         let found = self.find(right, (&key, candidates), &mut search);
         explanation.macs = search.budget.macs;
         let Some(mut hit) = found else {
-            if lacks_token_secret {
-                explanation.gaps.push(Gap::TokenSecret);
-            }
-            if search.budget.is_cut_short() || rows::are_left_out(self.source) {
-                explanation.gaps.push(Gap::Budget);
-            }
+            let is_cut_short = search.budget.is_cut_short() || rows::are_left_out(self.source);
+            let gaps = [(lacks_token_secret, Gap::TokenSecret), (is_cut_short, Gap::Budget)];
+            explanation
+                .gaps
+                .extend(gaps.into_iter().filter_map(|(is, gap)| is.then_some(gap)));
             return;
         };
         if lacks_token_secret && !hit.mistakes.iter().any(|one| KEYS.contains(&one.row)) {
@@ -179,6 +170,19 @@ impl Judge<'_> {
             explanation.diagnosed(findings.collect());
             let signed = hit.base.as_deref();
             explanation.signed_base_string = signed.map(|base| String::from_utf8_lossy(base).into_owned());
+        }
+    }
+
+    /// Of a signature that is no value of its method, only why nothing could be tried.
+    fn unreadable(&self, (has_secrets, lacks_token_secret): (bool, bool), explanation: &mut Explanation) {
+        let is_plaintext = self.declared == SignatureMethod::Plaintext.as_str();
+        match self.rsa_key() {
+            Some(_) if self.is_declared_rsa() => explanation.diagnosed(vec![self.note(8, &[])]),
+            None if self.is_declared_rsa() => explanation.gaps.push(Gap::Secret),
+            _ if !has_secrets => explanation.gaps.push(Gap::Secret),
+            _ if lacks_token_secret => explanation.gaps.push(Gap::TokenSecret),
+            _ if !is_plaintext => explanation.gaps.push(Gap::Value),
+            _ => {}
         }
     }
 

@@ -105,7 +105,7 @@ fn in_url<'a>(source: &'a Source<'a>, out: &mut Vec<Variant<'a>>) {
                 draft.behind.clone_from(&behind);
                 draft
                     .pairs
-                    .retain(|pair| !pair.is_form() && !(with_query && pair.is_query()));
+                    .retain(|pair| !(pair.is_form() || with_query && pair.is_query()));
             }));
         }
     }
