@@ -90,6 +90,8 @@ impl Sentinels {
     /// The replica hears nothing more from the primary; a failover loses what is written from here on.
     pub async fn cut_replication(&mut self) {
         let (primary, replica) = self.primary_and_replica().await;
+        // What was written until now is there: a replica hears nothing before it said for the first time how far it is.
+        primary.command(&["WAIT", "1", "10000"]).await;
         replica.set("masterauth", "no longer this").await;
         primary.command(&["CLIENT", "KILL", "TYPE", "replica"]).await;
         wait_until("the replica lost its primary", async || {
@@ -150,11 +152,12 @@ impl Sentinels {
             })
             .await;
         }
-        let [_, replica] = &self.servers;
+        let [primary, replica] = &self.servers;
         wait_until("the replica follows", async || {
             replica.info("master_link_status").await.as_deref() == Some("up")
         })
         .await;
+        primary.command(&["WAIT", "1", "10000"]).await;
     }
 }
 

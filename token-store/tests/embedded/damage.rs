@@ -26,7 +26,7 @@ async fn closed(folder: &Path) -> PathBuf {
 async fn is_refused_or_true(folder: &Path, what: &str) -> bool {
     let store = match opened(folder, NOW).await {
         Ok(store) => store,
-        Err(OpenError::File(path, _)) => {
+        Err(OpenError::File(path, _) | OpenError::Damaged(path, _)) => {
             assert!(path.contains("store.redb"), "{what}: {path}");
             return true;
         }
@@ -103,7 +103,7 @@ async fn what_never_was_a_store_is_refused_and_left_as_it_is() {
 
     let refused = opened(folder.path(), NOW).await;
 
-    assert!(matches!(refused, Err(OpenError::File(path, _)) if path.ends_with("store.redb")));
+    assert!(matches!(refused, Err(OpenError::Damaged(path, _)) if path.ends_with("store.redb")));
     assert_eq!(std::fs::read_to_string(&file).unwrap(), text);
 }
 
