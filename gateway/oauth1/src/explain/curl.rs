@@ -31,20 +31,32 @@ fn verbose<'o>(lines: impl Iterator<Item = &'o [u8]>) -> Vec<u8> {
 /// Blocks of lines that each begin with their place in the block, in hex: where two octets are missing a line ended.
 fn trace<'o>(lines: impl Iterator<Item = &'o [u8]>) -> Vec<u8> {
     let mut request = Vec::new();
-    let (mut is_sent, mut end) = (true, 0);
+    let (mut is_sent, mut is_header, mut end) = (true, false, 0);
     for line in lines {
         if let Some((at, text)) = placed(line).filter(|_| is_sent) {
+            // What is sent first is the header, with a line above it that says so or without.
+            is_header |= request.is_empty();
             if at == end + 2 {
                 request.extend_from_slice(b"\r\n");
             }
             request.extend_from_slice(text);
             end = at + text.len();
         } else if line.starts_with(b"=> Send") || line.starts_with(b"<= Recv") || line.starts_with(b"== Info") {
-            is_sent = line.starts_with(b"=> Send header") || line.starts_with(b"=> Send data");
+            end_header(&mut request, is_header);
+            is_header = line.starts_with(b"=> Send header");
+            is_sent = is_header || line.starts_with(b"=> Send data");
             end = 0;
         }
     }
+    end_header(&mut request, is_header);
     request
+}
+
+/// The empty line that a header ends with is printed as a place without text: its own end is not.
+fn end_header(request: &mut Vec<u8>, is_header: bool) {
+    if is_header {
+        request.extend_from_slice(b"\r\n");
+    }
 }
 
 /// `00a4: text`
