@@ -61,7 +61,7 @@ test('nothing runs out of a screen of 320 points', async () => {
 });
 
 test('no name, address or key is so long that it widens a page or cuts a button', async () => {
-  const long = { name: 'n'.repeat(255), email: `${'e'.repeat(64)}@${'h'.repeat(180)}.example`, endpoint: `https://partner.example/${'c'.repeat(1900)}`, identity_link_url: `https://partner.example/${'i'.repeat(1900)}` };
+  const long = { name: 'n'.repeat(255), email: `${'e'.repeat(64)}@${'h'.repeat(180)}.example`, endpoint: `https://partner.example/${'c'.repeat(230)}`, identity_link_url: `https://partner.example/${'i'.repeat(230)}` };
   const { id } = await stack.api('POST', '/integrations', long);
   const { id: active } = await stack.api('POST', '/integrations', { name: 'a'.repeat(255), all_resources: true });
   await stack.api('POST', `/integrations/${active}/activate`, {});

@@ -11,9 +11,8 @@ use crate::{Run, folder};
 async fn the_start_says_which_url_clients_must_sign() {
     let shop = Shop::new().signed_as("https://shop.example").start().await;
 
-    let log = shop.gateway.log();
-    assert!(log.contains("clients must sign URLs that begin with this"), "{log}");
-    assert!(log.contains("https://shop.example/"), "{log}");
+    shop.gateway.logged("clients must sign URLs that begin with this").await;
+    assert!(shop.gateway.log().contains("https://shop.example/"));
 }
 
 #[tokio::test]

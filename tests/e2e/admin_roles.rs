@@ -8,7 +8,7 @@ use serde_json::Value;
 
 const OPEN: [(&str, &str); 2] = [("POST", "/tokens"), ("GET", "/openapi.json")];
 
-const VIEWER: [(&str, &str); 20] = [
+const VIEWER: [(&str, &str); 22] = [
     ("GET", "/tokens"),
     ("GET", "/integrations"),
     ("GET", "/integrations/{id}"),
@@ -23,6 +23,8 @@ const VIEWER: [(&str, &str); 20] = [
     ("GET", "/sweeps"),
     ("GET", "/admins"),
     ("GET", "/admins/{id}"),
+    ("GET", "/customers"),
+    ("GET", "/customers/{id}"),
     ("GET", "/resources"),
     ("GET", "/routes"),
     ("GET", "/upstreams"),
@@ -47,7 +49,7 @@ const OPERATOR: [(&str, &str); 13] = [
     ("POST", "/explain"),
 ];
 
-const ADMIN: [(&str, &str); 21] = [
+const ADMIN: [(&str, &str); 23] = [
     ("POST", "/integrations"),
     ("PUT", "/integrations/{id}"),
     ("DELETE", "/integrations/{id}"),
@@ -68,6 +70,8 @@ const ADMIN: [(&str, &str); 21] = [
     ("POST", "/admins/{id}/totp"),
     ("POST", "/admins/{id}/totp/confirm"),
     ("DELETE", "/admins/{id}/totp"),
+    ("POST", "/customers"),
+    ("DELETE", "/customers/{id}"),
     ("POST", "/reload"),
 ];
 

@@ -239,7 +239,7 @@ async fn a_full_outbox_drops_its_oldest_and_says_so() {
     })
     .await;
     assert_eq!(shop.gateway.metric("countersign_event_outbox").await, 3);
-    assert!(shop.gateway.log().contains("events were dropped undelivered"));
+    shop.gateway.logged("events were dropped undelivered").await;
 }
 
 #[tokio::test]

@@ -1,6 +1,6 @@
 //! What the log says of a bad signature, and what nothing ever says.
 
-use harness::{Call, Shop, Signing};
+use harness::{Call, Shop, Signing, eventually};
 
 #[tokio::test]
 async fn the_log_says_which_single_change_would_have_verified() {
@@ -26,11 +26,14 @@ async fn the_log_says_which_single_change_would_have_verified() {
             .await;
 
         assert_eq!(refused, (401, "signature_invalid"), "{word}");
-        let log = shop.gateway.log();
-        let line = log
-            .lines()
-            .find(|line| line.contains(&reader.consumer_key) && line.contains("hint"));
-        assert!(line.is_some_and(|line| line.contains(word)), "{word}: {line:?}");
+        let line = eventually("a hint in the log", async || {
+            let log = shop.gateway.log();
+            let mut lines = log.lines();
+            let line = lines.find(|line| line.contains(&reader.consumer_key) && line.contains("hint"));
+            line.map(str::to_owned)
+        });
+        let line = line.await;
+        assert!(line.contains(word), "{word}: {line:?}");
     }
 }
 

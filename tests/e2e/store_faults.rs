@@ -77,7 +77,7 @@ async fn an_integration_that_nobody_can_read_hides_no_other_and_can_be_deleted()
 
     assert_eq!((others, deleted.status), (1, 200), "{}", deleted.text());
     assert_eq!(shop.admin.get(&path).await.status, 404);
-    assert!(shop.gateway.log().contains("left out of the list"));
+    shop.gateway.logged("left out of the list").await;
 }
 
 #[tokio::test]

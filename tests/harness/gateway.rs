@@ -273,6 +273,11 @@ impl Gateway {
         fs::read_to_string(self.folder.path().join("stderr")).unwrap_or_default()
     }
 
+    /// The application's log says that; a line comes a moment after what it tells of.
+    pub async fn logged(&self, words: &str) {
+        eventually(words, async || self.log().contains(words).then_some(())).await;
+    }
+
     /// The access log so far.
     pub fn access_log(&self) -> String {
         fs::read_to_string(self.folder.path().join("stdout")).unwrap_or_default()

@@ -332,7 +332,8 @@ fn control_socket(path: &Path) -> io::Result<UnixListener> {
 }
 
 const CONNECTIONS: usize = 256;
-const CONNECTIONS_OF_ADDRESS: usize = 64;
+/// More than sign-ins may be under way, so that these are told to come again instead of being closed.
+const CONNECTIONS_OF_ADDRESS: usize = 192;
 const SOCKET_CONNECTIONS: usize = 64;
 const LARGEST_BODY: usize = 1024 * 1024;
 /// What is read before a head counts as too large; the last read may go beyond.

@@ -59,7 +59,7 @@ pub fn faults(new: &NewIntegration, tree: &ResourceTree) -> Vec<Invalid> {
     unless(
         is_some_url(&new.identity_link_url),
         "identity_link_url",
-        "Invalid Identity Link URL: an absolute http:// or https:// URL of at most 255 characters",
+        "Invalid Identity Link URL",
     );
     let is_method = |name: &String| SignatureMethod::from_name(name).is_some();
     unless(

@@ -69,7 +69,7 @@ async fn authorization_grant_all_permissions(shop: &Shop) {
     );
 
     // The root's own name says the same.
-    shop.admin.put(&path, &json!({ "all": false })).await;
+    shop.admin.put(&path, &json!([])).await;
     assert_eq!(opened(shop, &one.credentials).await, (false, false));
     let by_name = shop.admin.put(&path, &json!(["Magento_Backend::all"])).await;
     assert_eq!(by_name.json()["all"], true);

@@ -32,8 +32,9 @@ store of the configuration, with their keys, tokens, numbers and grants, so that
 opened with the storefront's key, sealed with the gateway's own, and never printed.
 
 Nothing is written before everything was read and the configuration, with what is made, was checked (78 when it has a fault);
-a second run of the same changes nothing. What could not be carried is
-listed at the end with file and line. Exit code 0, with such a list too (1 with --strict).
+a second run of the same changes nothing. What could not be carried is listed at the end with file and line. What an export's
+clients signed before the import is unsure, since the storefront may have served it: they get 503 replay_unsure, and sign anew.
+Exit code 0, with such a list too (1 with --strict).
 
 Examples:
   countersign import magento --code /var/www/magento --out - | less       # look first
