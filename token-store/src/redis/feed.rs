@@ -7,45 +7,16 @@ use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use redis::aio::MultiplexedConnection;
-use redis::{ErrorKind, PushInfo, PushKind, RedisError, Value, cmd};
+use redis::{PushInfo, PushKind, Value, cmd};
 use tokio::sync::mpsc;
 
 use super::keys;
+use super::meet::{Absent, CANARY, MeetError, Met, client, greet, keeps_all, pulse, visit};
 use super::memory::{Known, Server, Shared, State, StoreClock};
-use super::nodes::{Map, Node, ServerInfo, server_info};
-use super::script::{BEAT, GREET};
-use crate::codec::{decode, encode};
+use super::nodes::{Map, Node, server_info};
+use crate::codec::decode;
 use crate::nonce::LONGEST_WINDOW;
-use crate::{Change, StoreError, UnixSeconds};
-
-/// What to do where there is no store.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Absent {
-    /// Make one: nothing was known before.
-    Make,
-    /// `countersign store init` says that it is a new one.
-    Init,
-    /// It was lost.
-    Find,
-}
-
-/// Why a store could not be met.
-#[derive(Debug, thiserror::Error)]
-pub(super) enum MeetError {
-    #[error(transparent)]
-    Redis(#[from] RedisError),
-    /// Not the store that was known.
-    #[error("the store lost its identity")]
-    Lost,
-    /// None of the keys opens it.
-    #[error("none of store.encryption_keys opens what the store holds")]
-    WrongKey,
-    /// It would evict what must be kept.
-    #[error("Redis has maxmemory-policy {0}, which evicts nonces and tokens: set it to noeviction")]
-    Evicts(String),
-    #[error(transparent)]
-    Store(StoreError),
-}
+use crate::{Change, UnixSeconds};
 
 /// A connection to the records' primary, and what was learnt on it.
 pub(super) struct Feed {
@@ -380,124 +351,6 @@ impl Feed {
     }
 }
 
-/// Says that the store is a new one, or makes it. The feeds of all gateways meet it then as they meet any.
-pub(super) async fn init(shared: &Shared) -> Result<(), MeetError> {
-    let map = shared.dialer.find().await?;
-    let home = map.home().ok_or_else(|| client("no server holds the records"))?;
-    let mut connection = shared.dialer.connect(home, |_| ()).await?;
-    server_info(&mut connection).await?;
-    let asks_only = ("", 0, Vec::new());
-    greet(shared, &mut connection, Absent::Init, asks_only).await?;
-    Ok(())
-}
-
-/// One heartbeat: the server's time in milliseconds and the version. It is written, so it shows that writes are taken.
-async fn pulse(connection: &mut MultiplexedConnection, identity: &str) -> Result<(u64, u64), MeetError> {
-    let mut beat = BEAT.prepare_invoke();
-    beat.key(keys::STORE).key(keys::BEAT).arg(identity);
-    beat.invoke_async(connection).await.map_err(of_identity)
-}
-
-/// Only a server that never evicts.
-fn keeps_all(info: ServerInfo) -> Result<ServerInfo, MeetError> {
-    if info.eviction == KEEPS {
-        Ok(info)
-    } else {
-        Err(MeetError::Evicts(info.eviction))
-    }
-}
-
-/// Who a primary is.
-async fn visit(connection: &mut MultiplexedConnection, first_bucket: Option<u16>) -> Result<String, MeetError> {
-    let info = keeps_all(server_info(connection).await?)?;
-    if let Some(bucket) = first_bucket {
-        let mut octets = [0_u8; 8];
-        aws_lc_rs::rand::fill(&mut octets).map_err(no_randomness)?;
-        let mut guard = cmd("SET");
-        guard.arg(keys::guard(bucket)).arg(crate::codec::hex(&octets)).arg("NX");
-        guard.exec_async(connection).await?;
-    }
-    Ok(info.id_with_guard(connection, first_bucket).await?)
-}
-
-/// Greets a server on the connection to the home of the records: its id, the last second in which we served on another,
-/// and our marks.
-async fn greet(
-    shared: &Shared,
-    connection: &mut MultiplexedConnection,
-    absent: Absent,
-    (id, served, marks): (&str, UnixSeconds, Vec<(String, UnixSeconds)>),
-) -> Result<Met, MeetError> {
-    let (identity, canary) = new_store(shared)?;
-    let mut greeting = GREET.prepare_invoke();
-    greeting
-        .key(keys::STORE)
-        .key(keys::SERVERS)
-        .key(keys::AHEAD)
-        .key(keys::COUNTERS);
-    let absent = match absent {
-        Absent::Make => "make",
-        Absent::Init => "init",
-        Absent::Find => "find",
-    };
-    greeting.arg(id).arg(served).arg(absent).arg(identity).arg(canary);
-    for (member, timestamp) in marks {
-        greeting.arg(member).arg(timestamp);
-    }
-    let answer: (String, Vec<u8>, String, u64, u64, u64, u64) =
-        greeting.invoke_async(connection).await.map_err(of_identity)?;
-    let (identity, canary, origin, version, floor, since_floor_millis, millis) = answer;
-    Ok(Met {
-        identity,
-        canary,
-        origin,
-        version,
-        floor,
-        since_floor_millis,
-        millis,
-    })
-}
-
-/// What a greeting answers.
-struct Met {
-    identity: String,
-    canary: Vec<u8>,
-    origin: String,
-    version: u64,
-    floor: u64,
-    since_floor_millis: u64,
-    millis: u64,
-}
-
-/// A new identity and its canary, for the case that there is no store yet.
-fn new_store(shared: &Shared) -> Result<(String, Vec<u8>), MeetError> {
-    let mut octets = [0_u8; 32];
-    aws_lc_rs::rand::fill(&mut octets).map_err(no_randomness)?;
-    let (identity, key) = octets.split_at(16);
-    let mut hash_key = [0_u8; 16];
-    hash_key.copy_from_slice(key);
-    let canary = encode(&shared.sealer, CANARY, &hash_key).map_err(MeetError::Store)?;
-    Ok((crate::codec::hex(identity), canary))
-}
-
-fn no_randomness(_: aws_lc_rs::error::Unspecified) -> MeetError {
-    MeetError::Store(super::memory::unavailable("the system gave no random octets"))
-}
-
-/// A fault that no server named.
-fn client(what: &'static str) -> MeetError {
-    RedisError::from((ErrorKind::Client, what)).into()
-}
-
-/// The scripts' own error for a store that is not the known one.
-fn of_identity(error: RedisError) -> MeetError {
-    if error.code() == Some("IDENTITY") {
-        MeetError::Lost
-    } else {
-        error.into()
-    }
-}
-
 /// What a published message says; one that can't be read says that anything may have changed.
 fn changes_of(info: &PushInfo) -> Vec<Change> {
     let text = match info.data.as_slice() {
@@ -515,10 +368,6 @@ fn now() -> Instant {
     Instant::now()
 }
 
-/// The row name of the canary.
-const CANARY: &str = "canary";
-/// The only eviction policy under which nothing is forgotten.
-const KEEPS: &str = "noeviction";
 const BEAT_EVERY: Duration = Duration::from_millis(250);
 /// How long memory is believed after a heartbeat.
 const BELIEVED_MILLIS: u64 = 1000;

@@ -11,6 +11,7 @@ mod feed;
 mod inspect;
 mod keys;
 mod lane;
+mod meet;
 mod memory;
 mod nodes;
 mod nonces;
@@ -33,8 +34,9 @@ use tokio::sync::oneshot;
 pub use self::inspect::{Inspected, Obstacle, Settings, inspect};
 
 use self::address::Address;
-use self::feed::{Absent, Feed, MeetError};
+use self::feed::Feed;
 use self::keys::{CONSUMER_KEYS, INTEGRATIONS, NAMES};
+use self::meet::{Absent, MeetError};
 use self::memory::{Shared, State, unavailable};
 use self::nodes::Dialer;
 use self::records::Records;
@@ -384,7 +386,7 @@ impl Store for Redis {
     }
 
     async fn init(&self) -> Result<(), StoreError> {
-        feed::init(&self.records.shared).await.map_err(|error| match error {
+        meet::init(&self.records.shared).await.map_err(|error| match error {
             MeetError::Store(error) => error,
             MeetError::Redis(error) => pool::of_redis(error),
             other @ (MeetError::Lost | MeetError::WrongKey | MeetError::Evicts(_)) => {
