@@ -9,8 +9,8 @@ use std::time::{Duration, Instant};
 
 use redb::{Database, DatabaseError, ReadTransaction, ReadableDatabase as _, StorageError, WriteTransaction};
 
+use super::guard;
 use super::writer::unavailable;
-use super::{Fault, guard};
 use crate::StoreError;
 use crate::open::OpenError;
 
@@ -161,3 +161,14 @@ fn now() -> Instant {
 pub(super) const NAME: &str = "store.redb";
 /// Between two tries: opening may read the whole file.
 const AGAIN: Duration = Duration::from_secs(1);
+
+/// redb's errors are the file's: the store is unavailable.
+pub(super) trait Fault<T> {
+    fn fault(self) -> Result<T, StoreError>;
+}
+
+impl<T, E: std::error::Error + Send + Sync + 'static> Fault<T> for Result<T, E> {
+    fn fault(self) -> Result<T, StoreError> {
+        self.map_err(|error| StoreError::Unavailable(Box::new(error)))
+    }
+}

@@ -28,9 +28,9 @@ use redb::{ReadTransaction, ReadableTable as _, WriteTransaction};
 
 use self::ahead::Ahead;
 use self::events::Pen;
-use self::file::StoreFile;
+use self::file::{Fault, StoreFile};
 use self::nonces::Nonces;
-use self::tables::{COUNTERS, META, SECRETS};
+use self::tables::{META, SECRETS, next_number};
 use self::writer::{Writer, unavailable};
 use crate::change::Listeners;
 use crate::codec::{decode, encode, token_digest};
@@ -133,25 +133,6 @@ impl Embedded {
 )]
 fn started() -> Instant {
     Instant::now()
-}
-
-/// The next number of a kind: positive, never given twice.
-fn next_number(transaction: &WriteTransaction, of: &str) -> Result<u64, StoreError> {
-    let mut counters = transaction.open_table(COUNTERS).fault()?;
-    let next = counters.get(of).fault()?.map_or(0, |last| last.value()) + 1;
-    counters.insert(of, next).fault()?;
-    Ok(next)
-}
-
-/// redb's errors are the file's: the store is unavailable.
-trait Fault<T> {
-    fn fault(self) -> Result<T, StoreError>;
-}
-
-impl<T, E: std::error::Error + Send + Sync + 'static> Fault<T> for Result<T, E> {
-    fn fault(self) -> Result<T, StoreError> {
-        self.map_err(|error| StoreError::Unavailable(Box::new(error)))
-    }
 }
 
 #[async_trait]
@@ -510,33 +491,4 @@ impl Store for Embedded {
 const CHECKED: &str = "checked";
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::contract::make::{THEN, consumer};
-
-    #[tokio::test]
-    async fn a_row_that_nobody_can_read_hides_no_other_and_can_be_deleted() {
-        let folder = tempfile::tempdir().unwrap();
-        let store = Embedded::open(folder.path(), &[], THEN).unwrap();
-        let first = store.create_consumer(consumer("First"), THEN).await.unwrap().unwrap();
-        let second = store.create_consumer(consumer("Second"), THEN).await.unwrap().unwrap();
-        let of = |record: &ConsumerRecord| record.integration.as_ref().unwrap().id;
-        let id = first.consumer.id.0;
-        let junk = move |transaction: &WriteTransaction, _: &Sealer| {
-            let mut table = transaction.open_table(tables::CONSUMERS).fault()?;
-            table.insert(id, b"junk".as_slice()).fault()?;
-            Ok(((), Vec::new()))
-        };
-        store.write(junk).await.unwrap();
-
-        let listed = store.integrations().await.unwrap();
-        let readable = store.drop_unreadable(of(&second)).await;
-        let unreadable = store.drop_unreadable(of(&first)).await;
-
-        assert_eq!(listed, [second]);
-        assert!(matches!((readable, unreadable), (Ok(false), Ok(true))));
-        assert!(store.consumer_by_integration(of(&first)).await.unwrap().is_none());
-        // Its name is free again.
-        assert!(store.create_consumer(consumer("First"), THEN).await.unwrap().is_some());
-    }
-}
+mod tests;

@@ -1,6 +1,9 @@
 //! The layout of the file: every table on one page.
 
-use redb::TableDefinition;
+use redb::{ReadableTable as _, TableDefinition, WriteTransaction};
+
+use super::file::Fault as _;
+use crate::StoreError;
 
 /// Consumer number → sealed record.
 pub(super) const CONSUMERS: TableDefinition<'_, u64, &[u8]> = TableDefinition::new("consumers");
@@ -61,3 +64,11 @@ pub(super) const NONCES: TableDefinition<'_, u64, &[u8]> = TableDefinition::new(
 
 /// Hexadecimal digests all lie below it.
 pub(super) const AFTER_ALL_DIGESTS: &str = "g";
+
+/// The next number of a kind: positive, never given twice.
+pub(super) fn next_number(transaction: &WriteTransaction, of: &str) -> Result<u64, StoreError> {
+    let mut counters = transaction.open_table(COUNTERS).fault()?;
+    let next = counters.get(of).fault()?.map_or(0, |last| last.value()) + 1;
+    counters.insert(of, next).fault()?;
+    Ok(next)
+}
