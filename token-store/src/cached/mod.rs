@@ -5,20 +5,21 @@
 //! only if none was heard meanwhile. While the feed of changes is silent, everything is read through.
 
 mod directory;
+mod kept;
 
 use std::pin::Pin;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use quick_cache::sync::Cache;
 
-use self::directory::Directory;
+use self::kept::{Kept, absent_account, absent_consumer, absent_delegated, absent_user_token};
 use crate::codec::token_digest;
 use crate::event::{Cursor, Delivery, Event, OutboxCounts, Recorder, Settled};
 use crate::secret_use::SecretUses;
 use crate::{
-    Account, AccountId, AuditEntry, Change, Claim, ConsumerId, ConsumerRecord, Delegated, Freshness, IntegrationId,
+    Account, AccountId, AuditEntry, Claim, ConsumerId, ConsumerRecord, Delegated, Freshness, IntegrationId,
     IntegrationPage, IntegrationQuery, Listener, LockoutKind, NewAccount, NewAuditEntry, NewConsumer, NonceClaim, Put,
     Secret, SignInFailures, Store, StoreError, UnixSeconds, User, UserKind, UserToken,
 };
@@ -30,35 +31,10 @@ pub struct Cached {
     freshness: Arc<Freshness>,
 }
 
-struct Kept {
-    /// What lists are made from.
-    directory: Directory,
-    /// Changes heard. Held while an entry is kept or dropped: what a fill read before a change is never kept after it, not
-    /// even for the moment in which another reader could meet it.
-    heard: Mutex<u64>,
-    consumers: Cache<String, Arc<ConsumerRecord>>,
-    delegated: Cache<(u64, String), Arc<Delegated>>,
-    user_tokens: Cache<String, Arc<UserToken>>,
-    /// When all tokens of a user last ended.
-    revocations: Cache<User, Arc<UnixSeconds>>,
-    accounts: Cache<(UserKind, u64), Arc<Account>>,
-    /// Keys and tokens that nobody has: believed for a second, so that a flood of garbage doesn't reach the store.
-    absent: Cache<String, Instant>,
-}
-
 impl Cached {
     /// With at most `entries` of each kind.
     pub fn new(inner: Arc<dyn Store>, entries: usize) -> Self {
-        let kept = Arc::new(Kept {
-            directory: Directory::default(),
-            heard: Mutex::default(),
-            consumers: Cache::new(entries),
-            delegated: Cache::new(entries),
-            user_tokens: Cache::new(entries),
-            revocations: Cache::new(entries),
-            accounts: Cache::new(entries.min(MOST_ACCOUNTS)),
-            absent: Cache::new(entries.min(MOST_ABSENT)),
-        });
+        let kept = Arc::new(Kept::new(entries));
         let forgetting = Arc::clone(&kept);
         inner.on_change(Box::new(move |change| forgetting.forget(change)));
         let freshness = inner.freshness();
@@ -126,65 +102,6 @@ impl Cached {
     fn is_live(&self) -> bool {
         self.freshness.is_live(self.freshness.millis(Self::now()))
     }
-}
-
-impl Kept {
-    fn heard(&self) -> MutexGuard<'_, u64> {
-        self.heard.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn forget(&self, change: &Change) {
-        self.directory.forget(change);
-        let mut heard = self.heard();
-        *heard += 1;
-        match change {
-            Change::Consumer { key, .. } => {
-                self.consumers.remove(key);
-                self.absent.remove(&absent_consumer(key));
-            }
-            Change::Delegated { consumer, digest } => {
-                self.delegated.remove(&(consumer.0, digest.clone()));
-                self.absent.remove(&absent_delegated(*consumer, digest));
-            }
-            Change::UserToken { digest } => {
-                self.user_tokens.remove(digest);
-                self.absent.remove(&absent_user_token(digest));
-            }
-            Change::UserTokensOf { user } => {
-                self.revocations.remove(user);
-                // Which tokens they were is not known here: all are read anew.
-                self.user_tokens.clear();
-            }
-            Change::Account { kind, id, .. } => {
-                self.accounts.remove(&(*kind, *id));
-                self.absent.remove(&absent_account(*kind, *id));
-            }
-            Change::Everything => {
-                self.consumers.clear();
-                self.delegated.clear();
-                self.user_tokens.clear();
-                self.revocations.clear();
-                self.accounts.clear();
-                self.absent.clear();
-            }
-        }
-    }
-}
-
-fn absent_consumer(key: &str) -> String {
-    format!("c:{key}")
-}
-
-fn absent_delegated(consumer: ConsumerId, digest: &str) -> String {
-    format!("d:{}:{digest}", consumer.0)
-}
-
-fn absent_user_token(digest: &str) -> String {
-    format!("u:{digest}")
-}
-
-fn absent_account(kind: UserKind, id: u64) -> String {
-    format!("a:{kind:?}:{id}")
 }
 
 #[async_trait]
@@ -495,8 +412,6 @@ impl Store for Cached {
 
 /// How long an absence is believed.
 const ABSENT_FOR: Duration = Duration::from_secs(1);
-const MOST_ABSENT: usize = 10_000;
-const MOST_ACCOUNTS: usize = 10_000;
 
 #[cfg(test)]
 mod tests;

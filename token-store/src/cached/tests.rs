@@ -1,6 +1,7 @@
 //! What memory keeps, and what it must not.
 
 use super::*;
+use crate::Change;
 use crate::embedded::Embedded;
 
 fn cached(entries: usize) -> (Cached, tempfile::TempDir) {
