@@ -25,6 +25,7 @@ use crate::integration::events::deliver::Counts as EventCounts;
 use crate::integration::handshake::Handshakes;
 use crate::integration::sweep::Sweeps;
 use crate::listen::count::Counts;
+use crate::listen::descriptors::{self, TooFew};
 use crate::listen::{Accept, Stop, bind, in_use};
 use crate::live::{Live, LiveError};
 use crate::observe::access_log::AccessLogWriter;
@@ -100,17 +101,8 @@ pub enum StartError {
     #[error("can't listen on {0}: {1}")]
     Listen(SocketAddr, #[source] io::Error),
     /// Too few file descriptors.
-    #[error(
-        "{needed} file descriptors are needed at least (2 × {connections} connections + 256), {allowed} are allowed: raise the limit (ulimit -n) or lower public.limits.connections"
-    )]
-    Descriptors {
-        /// 2 × connections + 256
-        needed: u64,
-        /// As configured, or the least that the default is lowered to.
-        connections: usize,
-        /// The hard limit.
-        allowed: u64,
-    },
+    #[error(transparent)]
+    Descriptors(#[from] TooFew),
     /// The configuration can't be put to work.
     #[error(transparent)]
     Live(#[from] LiveError),
@@ -150,7 +142,7 @@ impl App {
     ) -> Result<Self, StartError> {
         let threads = threads(config.public.threads);
         let live = Arc::new(ArcSwap::from_pointee(Live::new(config, threads)?));
-        let counts = Counts::new(connections(&config.public.limits)?);
+        let counts = Counts::new(descriptors::connections(&config.public.limits)?);
         let metrics = Arc::new(Metrics::default());
         let log = AccessLog::start(config.log.access).map_err(StartError::Thread)?;
         gauges(&metrics, &counts, &log);
@@ -323,7 +315,7 @@ impl Parts {
             }
             Err(faults) => return Reloaded::Refused { faults: faults.lines() },
         };
-        let connections = match connections(&config.public.limits) {
+        let connections = match descriptors::connections(&config.public.limits) {
             Ok(connections) => connections,
             Err(error) => {
                 return Reloaded::Refused {
@@ -466,54 +458,6 @@ fn threads(configured: usize) -> usize {
     }
 }
 
-/// How many connections the file descriptors are for: each may need one toward upstream; the rest is files, the store and
-/// the admin listener. What was asked for is had or refused, the default is lowered.
-fn connections(limits: &config::Limits) -> Result<usize, StartError> {
-    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
-    let needed = descriptors(limits.connections);
-    let limit = getrlimit(Resource::Nofile);
-    if limit.current.is_none_or(|current| current >= needed) {
-        return Ok(limits.connections);
-    }
-    let most = limit.maximum.unwrap_or(needed).min(needed);
-    let raised = Rlimit {
-        current: Some(most),
-        maximum: limit.maximum,
-    };
-    let allowed = match setrlimit(Resource::Nofile, raised) {
-        Ok(()) => most,
-        Err(_) => limit.current.unwrap_or(most),
-    };
-    if allowed >= needed {
-        return Ok(limits.connections);
-    }
-    let fitting = usize::try_from(allowed.saturating_sub(OTHER_DESCRIPTORS) / 2).unwrap_or_default();
-    if limits.connections_are_set || fitting == 0 {
-        let connections = if limits.connections_are_set {
-            limits.connections
-        } else {
-            1
-        };
-        return Err(StartError::Descriptors {
-            needed: descriptors(connections),
-            connections,
-            allowed,
-        });
-    }
-    tracing::warn!(
-        allowed,
-        connections = fitting,
-        "few file descriptors are allowed, so public.limits.connections is lower than its default"
-    );
-    Ok(fitting)
-}
-
-fn descriptors(connections: usize) -> u64 {
-    let connections = u64::try_from(connections).unwrap_or(u64::MAX);
-    connections.saturating_mul(2).saturating_add(OTHER_DESCRIPTORS)
-}
-
-const OTHER_DESCRIPTORS: u64 = 256;
 const TICK: Duration = Duration::from_millis(200);
 /// Octets; more than the allocator keeps in stock for its thread.
 const ASKED_FOR: usize = 1024 * 1024;

@@ -161,7 +161,7 @@ fn fail_to_open(error: &OpenError, config: &Config) -> ExitCode {
 fn fail_to_start(error: &StartError) -> ExitCode {
     let code = fail(error);
     match error {
-        StartError::Live(_) | StartError::Descriptors { .. } => ExitCode::from(super::EX_CONFIG),
+        StartError::Live(_) | StartError::Descriptors(_) => ExitCode::from(super::EX_CONFIG),
         StartError::InUse(_)
         | StartError::Listen(..)
         | StartError::NoRandomness(_)

@@ -5,13 +5,15 @@
 //!
 //! `accept.rs` lets connections in and drains them; `connection.rs` is the socket that hyper sees, with every deadline;
 //! `messages.rs` finds HTTP/1 heads in what comes in, `head.rs` judges one, `chunks.rs` finds a body's end; `frames.rs`
-//! counts HTTP/2's frames; `activity.rs` is what connection and service tell each other.
+//! counts HTTP/2's frames; `activity.rs` is what connection and service tell each other; `count.rs` and `descriptors.rs` say how
+//! many connections there are and may be.
 
 mod accept;
 pub mod activity;
 pub mod chunks;
 pub mod connection;
 pub mod count;
+pub mod descriptors;
 pub mod frames;
 pub mod head;
 pub mod messages;

@@ -32,6 +32,7 @@ use crate::config::{Config, Environment, Faults};
 use crate::integration::Integrations;
 use crate::integration::activation::Renewal;
 use crate::integration::address::OwnAddresses;
+use crate::listen::descriptors::TooFew;
 use crate::observe::ApplicationLog;
 use crate::random;
 
@@ -214,7 +215,7 @@ async fn start(scratch: &Path, quiet: bool) -> Result<Sandbox, Trouble> {
     let app = loop {
         match App::start(&config, None, Arc::clone(&store), clock) {
             // Its key is none that anybody could lower.
-            Err(StartError::Descriptors { needed, allowed, .. }) => {
+            Err(StartError::Descriptors(TooFew { needed, allowed, .. })) => {
                 let what =
                     format!("{needed} file descriptors are needed, {allowed} are allowed: raise the limit (ulimit -n)");
                 return Err(what.into());
