@@ -1,7 +1,9 @@
 //! A request that somebody pastes, explained by the admin API.
 
-use harness::{Admin, Call, Integration, Shop, Signing, now};
+use harness::{Admin, Call, Shop, Signing, now};
 use serde_json::{Value, json};
+
+use crate::explain::{ids, without_query};
 
 #[tokio::test]
 async fn a_pasted_request_is_explained_with_the_stores_secrets() {
@@ -166,11 +168,6 @@ async fn explaining_takes_an_operator_is_audited_and_counted_with_the_integratio
     );
 }
 
-fn without_query(shop: &Shop, one: &Integration) -> Call {
-    let signed = format!("{}/rest/V1/products", shop.gateway.base_url());
-    Call::get("/rest/V1/products?page=2").signed(Signing::with(&one.credentials).for_url(&signed))
-}
-
 fn raw(shop: &Shop, call: &Call) -> String {
     String::from_utf8(call.to(&shop.gateway).octets()).unwrap()
 }
@@ -182,9 +179,4 @@ async fn audited(admin: &Admin) -> Value {
         .find(|entry| entry["action"] == "request.explained")
         .unwrap()
         .clone()
-}
-
-fn ids(answer: &Value) -> Vec<String> {
-    let entries = answer["diagnosis"].as_array().unwrap().iter();
-    entries.map(|entry| entry["id"].as_str().unwrap().to_owned()).collect()
 }

@@ -29,6 +29,7 @@ mod events;
 mod events_faults;
 mod events_stream;
 mod explain;
+mod explain_debug_token;
 mod explain_fault;
 mod explain_pasted;
 mod forced;

@@ -1,6 +1,6 @@
 //! The access log: one JSON object a request whatever it holds, without secrets, and a sink that blocks blocks nobody.
 
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use harness::{Call, Connection, Placement, Shop, Signing, binary, eventually};
@@ -137,17 +137,7 @@ async fn nothing_secret_is_ever_logged() {
 #[tokio::test]
 async fn a_sink_that_blocks_drops_lines_and_counts_them_and_stops_neither_serving_nor_the_end() {
     let shop = Shop::new().start().await;
-    assert!(shop.gateway.stop().await.success());
-    // The same gateway again, its output a pipe that nobody reads.
-    let mut blocked = Command::new(binary())
-        .args(["serve", "--config", "countersign.toml"])
-        .current_dir(shop.gateway.folder())
-        .stdin(Stdio::null())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::null())
-        .spawn()
-        .unwrap();
-    eventually("it serves", async || shop.gateway.is_ready().await.then_some(())).await;
+    let mut blocked = serve_again(&shop, Stdio::piped(), Stdio::null()).await;
     let head = format!("GET {ANONYMOUS}/{} HTTP/1.1\r\nHost: a\r\n\r\n", "x".repeat(2_000));
     let mut connection = Connection::open(shop.gateway.public()).await.unwrap();
 
@@ -160,30 +150,14 @@ async fn a_sink_that_blocks_drops_lines_and_counts_them_and_stops_neither_servin
     };
     eventually("lines are dropped", flooded).await;
     let after = Call::get(&format!("{ANONYMOUS}/after")).send(&shop.gateway).await;
-    let told = Command::new("kill")
-        .args(["-TERM", &blocked.id().to_string()])
-        .status()
-        .unwrap();
-    let ended = eventually("it ends", async || blocked.try_wait().unwrap()).await;
-
     assert_eq!(after.status, 200);
-    assert!(told.success() && ended.success(), "{ended}");
+    ends(&mut blocked).await;
 }
 
 #[tokio::test]
 async fn an_application_log_that_nobody_reads_stops_neither_serving_nor_the_end() {
     let shop = Shop::new().start().await;
-    assert!(shop.gateway.stop().await.success());
-    // The same gateway again, its stderr a pipe that nobody reads.
-    let mut blocked = Command::new(binary())
-        .args(["serve", "--config", "countersign.toml"])
-        .current_dir(shop.gateway.folder())
-        .stdin(Stdio::null())
-        .stdout(Stdio::null())
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap();
-    eventually("it serves", async || shop.gateway.is_ready().await.then_some(())).await;
+    let mut blocked = serve_again(&shop, Stdio::null(), Stdio::piped()).await;
 
     // Each refused reload says all that is wrong in a line.
     let wrong = "[[routes]]\nunknown = 1\n".repeat(2000);
@@ -196,14 +170,8 @@ async fn an_application_log_that_nobody_reads_stops_neither_serving_nor_the_end(
     };
     eventually("lines are dropped", flooded).await;
     let after = Call::get(&format!("{ANONYMOUS}/after")).send(&shop.gateway).await;
-    let told = Command::new("kill")
-        .args(["-TERM", &blocked.id().to_string()])
-        .status()
-        .unwrap();
-    let ended = eventually("it ends", async || blocked.try_wait().unwrap()).await;
-
     assert_eq!(after.status, 200);
-    assert!(told.success() && ended.success(), "{ended}");
+    ends(&mut blocked).await;
 }
 
 #[tokio::test]
@@ -299,4 +267,29 @@ async fn latency_is_a_histogram_that_adds_up() {
 
     assert!(buckets.is_sorted(), "{buckets:?}");
     assert_eq!(buckets.last(), Some(&10));
+}
+
+/// The same gateway in another process, its outputs as given: a pipe is one that nobody reads.
+async fn serve_again(shop: &Shop, stdout: Stdio, stderr: Stdio) -> Child {
+    assert!(shop.gateway.stop().await.success());
+    let process = Command::new(binary())
+        .args(["serve", "--config", "countersign.toml"])
+        .current_dir(shop.gateway.folder())
+        .stdin(Stdio::null())
+        .stdout(stdout)
+        .stderr(stderr)
+        .spawn()
+        .unwrap();
+    eventually("it serves", async || shop.gateway.is_ready().await.then_some(())).await;
+    process
+}
+
+/// On TERM, as it should.
+async fn ends(process: &mut Child) {
+    let told = Command::new("kill")
+        .args(["-TERM", &process.id().to_string()])
+        .status()
+        .unwrap();
+    let ended = eventually("it ends", async || process.try_wait().unwrap()).await;
+    assert!(told.success() && ended.success(), "{ended}");
 }

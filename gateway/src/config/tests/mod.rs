@@ -1,11 +1,11 @@
-//! The reader as an operator meets it: faults, environment, secrets, includes; and the default file against the reader.
+//! The reader as an operator meets it: faults, environment, secrets; several files; and what is shipped against the reader.
 
-use std::collections::{BTreeMap, BTreeSet};
+mod files;
+mod shipped;
+
 use std::path::Path;
 
 use super::*;
-
-const DEFAULT_FILE: &str = include_str!("../../../conf/countersign.toml");
 
 fn read(text: &str) -> Result<Loaded, Vec<String>> {
     read_with(text, &[])
@@ -24,154 +24,11 @@ fn warnings(loaded: &Loaded) -> String {
     told.join("\n")
 }
 
-/// With every key that is commented out brought in.
-fn uncommented(text: &str) -> String {
-    let line = |line: &str| {
-        let setting = line
-            .strip_prefix('#')
-            .filter(|rest| rest.starts_with(|first: char| first == '[' || first.is_ascii_lowercase()));
-        setting.unwrap_or(line).to_owned() + "\n"
-    };
-    text.lines().map(line).collect()
-}
-
-/// Keys by pattern, as `upstreams.*.targets`, with every value the file gives them.
-fn flat(table: &toml::Table, pattern: &str, into: &mut BTreeMap<String, BTreeSet<String>>) {
-    for (key, value) in table {
-        let key = if pattern == "upstreams" { "*" } else { key };
-        let path = if pattern.is_empty() {
-            key.to_owned()
-        } else {
-            format!("{pattern}.{key}")
-        };
-        let listed = value.as_array().into_iter().flatten().filter_map(toml::Value::as_table);
-        let tables: Vec<&toml::Table> = value.as_table().into_iter().chain(listed).collect();
-        into.entry(path.clone()).or_default().insert(value.to_string());
-        for table in tables {
-            flat(table, &path, into);
-        }
-    }
-}
-
-#[test]
-fn the_default_file_is_read_without_fault_or_warning() {
-    let loaded = read(&DEFAULT_FILE.replace("include = [\"conf.d/*.toml\"]", "")).unwrap();
-
-    assert_eq!(warnings(&loaded), "");
-}
-
-#[test]
-fn the_default_file_holds_every_key_that_the_reader_knows() {
-    let mut in_file = BTreeMap::new();
-    flat(&toml::from_str(&uncommented(DEFAULT_FILE)).unwrap(), "", &mut in_file);
-
-    for key in schema::known() {
-        assert!(
-            in_file.contains_key(&key.pattern()),
-            "{} is missing in conf/countersign.toml",
-            key.pattern()
-        );
-    }
-}
-
-/// Every key of a file, and each value, against the schema's `properties`; tables of free names are its
-/// `additionalProperties`.
-fn unknown_to(schema: &serde_json::Value, table: &toml::Table, path: &str) -> Vec<String> {
-    let entry = |(key, value): (&String, &toml::Value)| {
-        let path = format!("{path}.{key}");
-        let others = &schema["additionalProperties"];
-        let own = schema["properties"]
-            .get(key)
-            .or_else(|| others.is_object().then_some(others));
-        let Some(own) = own else { return vec![path] };
-        let listed = value.as_array().into_iter().flatten().filter_map(toml::Value::as_table);
-        let listed = listed.flat_map(|table| unknown_to(&own["items"], table, &path));
-        let tables = value.as_table().into_iter().filter(|_| own["type"] == "object");
-        listed
-            .chain(tables.flat_map(|table| unknown_to(own, table, &path)))
-            .collect::<Vec<_>>()
-    };
-    table.iter().flat_map(entry).collect()
-}
-
-#[test]
-fn the_schema_knows_every_key_of_the_files_that_are_shipped() {
-    let conf = Path::new(env!("CARGO_MANIFEST_DIR")).join("../conf");
-    let mut files = vec![conf.join("countersign.toml"), conf.join("magento/countersign.toml")];
-    let included = std::fs::read_dir(conf.join("magento/conf.d")).unwrap();
-    files.extend(included.map(|entry| entry.unwrap().path()));
-    let schema = schema::schema();
-
-    for file in files {
-        let text = uncommented(&std::fs::read_to_string(&file).unwrap());
-
-        let unknown = unknown_to(&schema, &toml::from_str(&text).unwrap(), "");
-
-        assert!(unknown.is_empty(), "{}: {unknown:?}", file.display());
-    }
-}
-
 #[test]
 fn a_resource_without_an_id_has_one_fault() {
     let told = faults("[[resources]]\ntitle = \"x\"\norder = 1\n");
 
     assert_eq!(told, ["t.toml:1: resources.id: is missing"]);
-}
-
-#[test]
-fn what_the_default_file_comments_out_is_the_default() {
-    let mut in_file = BTreeMap::new();
-    let commented: String = DEFAULT_FILE
-        .lines()
-        .map(|line| {
-            if line.starts_with('[') || line.starts_with('#') {
-                line
-            } else {
-                ""
-            }
-            .to_owned()
-                + "\n"
-        })
-        .collect();
-    flat(&toml::from_str(&uncommented(&commented)).unwrap(), "", &mut in_file);
-    let examples = [
-        "public.tls.certificates",
-        "integrations.",
-        "upstreams.*.credentials.",
-        "routes.host",
-    ];
-
-    let mut compared = 0;
-    for key in schema::known() {
-        let pattern = key.pattern();
-        let (Some(values), Some(default)) = (in_file.get(&pattern), key.default) else {
-            continue;
-        };
-        if !examples.iter().any(|example| pattern.starts_with(example)) {
-            assert_eq!(values, &BTreeSet::from([default]), "{pattern}");
-            compared += 1;
-        }
-    }
-    assert!(compared > 60, "{compared} keys were compared");
-}
-
-#[test]
-fn the_default_file_sets_the_defaults_of_what_it_sets_at_all() {
-    let set = read(&DEFAULT_FILE.replace("include = [\"conf.d/*.toml\"]", "")).unwrap();
-
-    let differing: Vec<String> = set
-        .keys
-        .iter()
-        .filter(|key| !key.table.is_listed && key.default.is_some())
-        .filter(|key| {
-            key.set
-                .as_ref()
-                .is_some_and(|(value, _)| Some(value) != key.default.as_ref())
-        })
-        .map(Key::path)
-        .collect();
-    // There is no base URL by default; the file gives the one that fits its listener.
-    assert_eq!(differing, ["public.base_url", "upstreams.storefront.targets"]);
 }
 
 #[test]
@@ -429,108 +286,6 @@ fn secrets_are_in_no_fault_and_not_in_what_is_shown() {
 }
 
 #[test]
-fn included_files_go_on_with_lists_and_set_nothing_twice() {
-    let folder = tempfile::tempdir().unwrap();
-    let write = |name: &str, text: &str| std::fs::write(folder.path().join(name), text).unwrap();
-    std::fs::create_dir(folder.path().join("conf.d")).unwrap();
-    write(
-        "main.toml",
-        "include = [\"conf.d/*.toml\", \"*.toml\"]\n[public]\nthreads = 1\n[upstreams.a]\ntargets = [\"http://a\"]\n[[routes]]\npath = \"/a\"\nupstream = \"a\"\nresources = [\"anonymous\"]\n",
-    );
-    write(
-        "conf.d/10.toml",
-        "[public]\nbase_url = \"http://a\"\n[[routes]]\npath = \"/b\"\nupstream = \"a\"\nresources = [\"anonymous\"]\n",
-    );
-    write("conf.d/.hidden.toml", "nonsense");
-    write("conf.d/readme.txt", "nonsense");
-    let main = folder.path().join("main.toml");
-    let load = || Loaded::read(Some(&main), &Environment::default()).map_err(|faults| faults.lines());
-
-    assert_eq!(load().unwrap().config.routes.len(), 2);
-
-    write("conf.d/20.toml", "[public]\nthreads = 2\n");
-    write("conf.d/30.toml", "include = [\"x\"]\n");
-    write("conf.d/40.toml", "[publik]\n");
-    let told = load().unwrap_err().concat();
-    assert!(
-        told.contains(&format!(
-            "20.toml:2: public.threads: is set already at {}:3",
-            main.display()
-        )),
-        "{told}"
-    );
-    assert!(
-        told.contains("30.toml:1: include: an included file can't include others"),
-        "{told}"
-    );
-    assert!(told.contains("40.toml:1: publik: unknown key"), "{told}");
-}
-
-#[test]
-fn an_include_that_names_a_missing_file_or_another_pattern_is_a_fault() {
-    let folder = tempfile::tempdir().unwrap();
-    let main = folder.path().join("main.toml");
-    std::fs::write(&main, "include = [\"gone.toml\", \"*/x.toml\", \"conf.d/*.toml\"]\n").unwrap();
-
-    let told = Loaded::read(Some(&main), &Environment::default()).unwrap_err().lines();
-
-    assert_eq!(told.len(), 2, "{told:?}");
-    assert!(told[0].contains("only one * is understood"), "{told:?}");
-    assert!(told[1].contains("main.toml:1: include: "), "{told:?}");
-    assert!(told[1].contains("gone.toml: can't be read: No such file"), "{told:?}");
-}
-
-#[test]
-fn what_is_no_text_file_is_told_plainly() {
-    let folder = tempfile::tempdir().unwrap();
-    let latin = folder.path().join("latin.toml");
-    std::fs::write(&latin, b"[public]\n# caf\xe9\n").unwrap();
-    let told = |path: &Path| {
-        Loaded::read(Some(path), &Environment::default())
-            .unwrap_err()
-            .lines()
-            .concat()
-    };
-
-    assert!(told(&latin).ends_with("latin.toml:2: is not UTF-8, as TOML must be"));
-    assert!(told(folder.path()).ends_with("is a folder, not a file"));
-    assert!(told(Path::new("/dev/zero")).contains("is larger than 16 MiB"));
-    assert!(told(&folder.path().join("gone")).contains("No such file"));
-}
-
-/// Recovery from broken syntax is the parser's most intricate part: whatever comes, it ends with faults or without.
-#[test]
-fn a_mangled_file_is_read_to_its_end() {
-    let mut random = 0x2545_F491_4F6C_DD1D_u64;
-    let mut next = |below: usize| {
-        random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
-        usize::try_from(random >> 33).unwrap() % below
-    };
-    let whole = uncommented(DEFAULT_FILE);
-    for _ in 0..500 {
-        let mut octets = whole.clone().into_bytes();
-        for _ in 0..=next(8) {
-            let at = next(octets.len());
-            let until = (at + next(400)).min(octets.len());
-            match next(4) {
-                0 => octets.truncate(at.max(1)),
-                1 => octets[at] = *b"[]{}\"'=.#\n\\,-0a\0".get(next(16)).unwrap(),
-                2 => drop(octets.drain(at..until)),
-                _ => octets.extend_from_within(at..until),
-            }
-            if octets.is_empty() {
-                break;
-            }
-        }
-        let text = String::from_utf8_lossy(&octets).into_owned();
-
-        let read = read(&text);
-
-        assert!(read.is_ok() || read.is_err_and(|faults| faults.iter().all(|fault| fault.contains("t.toml:"))));
-    }
-}
-
-#[test]
 fn a_reload_says_which_keys_need_a_restart() {
     let running = read("").unwrap().config;
     let loaded = read("[public]\nlisten = [\"127.0.0.1:1\"]\n[public.limits]\nconnections = 5\nbody = \"1MiB\"\n[store]\ncache = 1000\n[log]\naccess = false\n").unwrap().config;
@@ -539,54 +294,6 @@ fn a_reload_says_which_keys_need_a_restart() {
         needs_restart(&running, &loaded),
         ["public.listen", "store.cache", "log.access"]
     );
-}
-
-#[test]
-fn a_file_that_can_not_be_read_hides_no_fault_of_the_others_and_nothing_that_it_may_hold_is_missed() {
-    let folder = tempfile::tempdir().unwrap();
-    let write = |name: &str, text: &str| std::fs::write(folder.path().join(name), text).unwrap();
-    let main = folder.path().join("main.toml");
-    let told = || {
-        let faults = Loaded::read(Some(&main), &Environment::default()).unwrap_err();
-        let shown = faults.lines();
-        let place = format!("{}/", folder.path().display());
-        shown.iter().map(|line| line.replace(&place, "")).collect::<Vec<_>>()
-    };
-    let route = "[[routes]]\npath = \"/a\"\nupstream = \"a\"\nresources = [\"A::b\"]\n[upstreams.c]\nretries = \"x\"\n";
-    write(
-        "20.toml",
-        &format!("{route}[[resources]]\nid = \"B\"\nparent = \"C\"\n"),
-    );
-    write("30.toml", "[public]\nthreads = 1\nthreads = 2\n");
-
-    write(
-        "main.toml",
-        "include = [\n\"10.toml\",\n\"20.toml\",\n\"30.toml\"]\n[public]\nthreds = 1\n",
-    );
-    let missing = told();
-    write("main.toml", "include = [\"20.toml\", \"30.toml\"]\n[public\n");
-    let broken = told();
-
-    assert_eq!(missing.len(), 4, "{missing:?}");
-    assert!(
-        missing[0].starts_with("20.toml:6: upstreams.c.retries: "),
-        "{missing:?}"
-    );
-    assert!(
-        missing[1].starts_with("30.toml:3: threads: duplicate key"),
-        "{missing:?}"
-    );
-    assert!(
-        missing[2].starts_with("main.toml:2: include: 10.toml: can't be read: "),
-        "{missing:?}"
-    );
-    assert!(
-        missing[3].starts_with("main.toml:6: public.threds: unknown key"),
-        "{missing:?}"
-    );
-    assert_eq!(broken.len(), 3, "{broken:?}");
-    assert_eq!(broken[..2], missing[..2]);
-    assert!(broken[2].starts_with("main.toml:2: "), "{broken:?}");
 }
 
 #[test]
@@ -645,29 +352,4 @@ fn a_route_that_can_hardly_be_meant_is_warned_of() {
     for other in ["/{*rest}", "/oauth/{a}/request", "/rest/{store?}/V1/a:b", "/"] {
         assert_eq!(told(other), "", "{other}");
     }
-}
-
-#[test]
-fn what_is_planned_is_read_as_if_it_were_done() {
-    let folder = tempfile::tempdir().unwrap();
-    let at = |name: &str| folder.path().join(name);
-    std::fs::create_dir(at("conf.d")).unwrap();
-    std::fs::write(at("main.toml"), "include = [\"conf.d/*.toml\", \"made/one.toml\"]\n").unwrap();
-    std::fs::write(at("conf.d/old.toml"), "nonsense").unwrap();
-    let (one, two, old) = (
-        at("made/one.toml"),
-        at("conf.d/../conf.d/two.toml"),
-        at("conf.d/old.toml"),
-    );
-    let planned = Planned::of([
-        (one.as_path(), Some("[public]\nbase_url = \"http://a\"\n")),
-        (two.as_path(), Some("[admin]\nlisten = \"127.0.0.1:1\"\n")),
-        (old.as_path(), None),
-    ]);
-    let read = |planned: &Planned| Loaded::read_with(Some(&at("main.toml")), &Environment::default(), planned);
-
-    let config = read(&planned).unwrap().config;
-
-    assert_eq!((config.public.base_urls.len(), config.admin.listen.port()), (1, 1));
-    assert_eq!(read(&Planned::default()).unwrap_err().lines().len(), 2);
 }
