@@ -48,7 +48,7 @@ use tokio_util::task::TaskTracker;
 
 use self::access::Origin;
 use self::integrations::{activation, debug_token};
-use self::patience::{PATIENCE, Patience, Patient};
+use self::patience::{PATIENCE, Patience};
 use crate::app::Parts;
 use crate::clock::Clock;
 use crate::exchange::account::Accounts;
@@ -301,10 +301,7 @@ async fn connection<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(
         .timer(TokioTimer::new())
         .header_read_timeout(patience.head)
         .max_buf_size(LARGEST_HEAD)
-        .serve_connection(
-            TokioIo::new(Patient::new(stream, patience)),
-            TowerToHyperService::new(router),
-        );
+        .serve_connection(TokioIo::new(patience.sending(stream)), TowerToHyperService::new(router));
     tokio::pin!(connection);
     let served = tokio::select! {
         served = connection.as_mut() => served,

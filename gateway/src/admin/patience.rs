@@ -1,7 +1,6 @@
 //! How long the admin listener waits for a client: who sends a body or takes an answer at no pace would keep one of its
 //! connections for ever, and there are few of them, for health and metrics, too.
 
-use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
@@ -10,8 +9,9 @@ use axum::body::Body;
 use axum::extract::Request;
 use bytes::Bytes;
 use hyper::body::{Frame, SizeHint};
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::Sleep;
+use tokio_io_timeout::TimeoutStream;
 
 /// For what a client is waited for, and how long.
 #[derive(Clone, Copy, Debug)]
@@ -32,6 +32,13 @@ pub(super) const PATIENCE: Patience = Patience {
 };
 
 impl Patience {
+    /// The socket of a client that must take what it is sent.
+    pub(super) fn sending<S: AsyncRead + AsyncWrite>(self, stream: S) -> Pin<Box<TimeoutStream<S>>> {
+        let mut stream = TimeoutStream::new(stream);
+        stream.set_write_timeout(Some(self.answer));
+        Box::pin(stream)
+    }
+
     /// The request with a body that must be whole in time.
     pub(super) fn timed(self, request: Request) -> Request {
         request.map(|body| {
@@ -44,77 +51,6 @@ impl Patience {
                 deadline: Box::pin(tokio::time::sleep(self.body)),
             })
         })
-    }
-}
-
-/// A socket whose client must take what it is sent.
-pub(super) struct Patient<S> {
-    stream: S,
-    patience: Patience,
-    /// Runs while a write can't go on.
-    stalled: Option<Pin<Box<Sleep>>>,
-}
-
-impl<S> Patient<S> {
-    /// Nothing sent yet.
-    pub(super) fn new(stream: S, patience: Patience) -> Self {
-        Self {
-            stream,
-            patience,
-            stalled: None,
-        }
-    }
-
-    fn wrote<T>(&mut self, cx: &mut Context<'_>, polled: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
-        if polled.is_ready() {
-            self.stalled = None;
-            return polled;
-        }
-        let stalled = self
-            .stalled
-            .get_or_insert_with(|| Box::pin(tokio::time::sleep(self.patience.answer)));
-        ready!(stalled.as_mut().poll(cx));
-        Poll::Ready(Err(io::ErrorKind::TimedOut.into()))
-    }
-}
-
-impl<S: AsyncRead + Unpin> AsyncRead for Patient<S> {
-    fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.get_mut().stream).poll_read(cx, buf)
-    }
-}
-
-impl<S: AsyncWrite + Unpin> AsyncWrite for Patient<S> {
-    fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
-        let this = self.get_mut();
-        let polled = Pin::new(&mut this.stream).poll_write(cx, buf);
-        this.wrote(cx, polled)
-    }
-
-    fn poll_write_vectored(
-        self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        bufs: &[io::IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
-        let this = self.get_mut();
-        let polled = Pin::new(&mut this.stream).poll_write_vectored(cx, bufs);
-        this.wrote(cx, polled)
-    }
-
-    fn is_write_vectored(&self) -> bool {
-        self.stream.is_write_vectored()
-    }
-
-    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        let this = self.get_mut();
-        let polled = Pin::new(&mut this.stream).poll_flush(cx);
-        this.wrote(cx, polled)
-    }
-
-    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        let this = self.get_mut();
-        let polled = Pin::new(&mut this.stream).poll_shutdown(cx);
-        this.wrote(cx, polled)
     }
 }
 
