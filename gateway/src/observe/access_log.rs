@@ -7,9 +7,11 @@ use std::cell::RefCell;
 use std::io::Write;
 use std::net::IpAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::AtomicU64;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::time::Duration;
+
+use super::sink::{count_lost, write_or_count};
 
 /// What one line says. Secrets, signatures, tokens and query values are never part of it.
 #[derive(Clone, Copy, Debug)]
@@ -145,16 +147,9 @@ impl AccessLogWriter {
 
 fn write_out(receiver: &Receiver<Vec<u8>>, mut sink: impl Write, lost: &AtomicU64) {
     while let Ok(chunk) = receiver.recv() {
-        // A closed pipe can be told to the scrape only; going on keeps the queue from filling.
-        if sink.write_all(&chunk).and_then(|()| sink.flush()).is_err() {
-            count_lost(lost, &chunk);
-        }
+        // Going on after a fault keeps the queue from filling.
+        write_or_count(&mut sink, &chunk, lost);
     }
-}
-
-fn count_lost(lost: &AtomicU64, chunk: &[u8]) {
-    let lines = chunk.split(|octet| *octet == b'\n').count().saturating_sub(1);
-    lost.fetch_add(u64::try_from(lines).unwrap_or(u64::MAX), Ordering::Relaxed);
 }
 
 fn push_line(out: &mut Vec<u8>, line: &Line<'_>) {

@@ -10,6 +10,8 @@ use std::time::Duration;
 
 use tracing_subscriber::fmt::MakeWriter;
 
+use super::sink::write_or_count;
+
 /// The end that lines are given to; cheap to clone.
 #[derive(Clone)]
 pub struct ApplicationLog(Arc<Queue>);
@@ -85,12 +87,7 @@ impl Queue {
             let chunk = std::mem::take(&mut lines.waiting);
             lines.is_writing = true;
             drop(lines);
-            if sink.write_all(&chunk).and_then(|()| sink.flush()).is_err() {
-                // A closed pipe can't be told to anybody but the scrape.
-                let lost = chunk.split(|octet| *octet == b'\n').count().saturating_sub(1);
-                let lost = u64::try_from(lost).unwrap_or(u64::MAX);
-                self.dropped.fetch_add(lost, Ordering::Relaxed);
-            }
+            write_or_count(&mut sink, &chunk, &self.dropped);
             self.lines.lock().unwrap_or_else(PoisonError::into_inner).is_writing = false;
             self.written.notify_all();
         }

@@ -4,6 +4,7 @@ pub mod access_log;
 pub mod log;
 pub mod metrics;
 pub mod seldom;
+mod sink;
 pub mod store_faults;
 pub mod traffic;
 pub mod usage;
