@@ -11,7 +11,8 @@ let stack;
 let browser;
 let ids;
 before(async () => {
-  [stack, browser] = await Promise.all([Stack.start(), Browser.start()]);
+  stack = await Stack.start();
+  browser = await Browser.start();
   ids = await furnished(stack);
 });
 after(async () => { await browser?.stop(); await stack?.stop(); });

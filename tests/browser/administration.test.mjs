@@ -13,7 +13,8 @@ let page;
 let ids;
 const limits = '[[limits]]\nper = "integration"\nrequests = 100\nwindow = "10s"\nburst = 50\n';
 before(async () => {
-  [stack, browser] = await Promise.all([Stack.start({ extra: limits }), Browser.start()]);
+  stack = await Stack.start({ extra: limits });
+  browser = await Browser.start();
   ids = await furnished(stack);
   page = await browser.signedIn(stack);
 });

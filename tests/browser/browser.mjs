@@ -1,17 +1,15 @@
 // The browser: Debian's Chromium, with a profile of its own that goes when it ends.
-import { mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { chromium } from 'playwright-core';
 import { PASSWORD } from './stack.mjs';
 
 export class Browser {
   static async start() {
     const browser = new Browser();
-    browser.folder = mkdtempSync(join(tmpdir(), 'countersign-chromium-'));
     browser.chromium = await chromium.launch({
       executablePath: process.env.CHROMIUM ?? '/usr/bin/chromium',
       headless: true,
+      handleSIGTERM: false,
       args: ['--no-sandbox', '--disable-gpu', '--disable-background-networking', '--no-first-run', '--disable-dev-shm-usage'],
     });
     return browser;
@@ -44,9 +42,9 @@ export class Browser {
     return page;
   }
 
+  // A browser that does not end by itself is killed when this process exits.
   async stop() {
-    await this.chromium.close();
-    rmSync(this.folder, { recursive: true, force: true });
+    await Promise.race([this.chromium.close(), sleep(10_000)]);
   }
 }
 

@@ -12,7 +12,8 @@ let browser;
 let page;
 let keys;
 before(async () => {
-  [stack, browser] = await Promise.all([Stack.start(), Browser.start()]);
+  stack = await Stack.start();
+  browser = await Browser.start();
   const { id } = await stack.api('POST', '/integrations', { name: 'Caller', all_resources: true });
   const made = await stack.api('POST', `/integrations/${id}/activate`, {});
   keys = { consumer: made.consumer_key, secret: made.consumer_secret, token: made.access_token, tokenSecret: made.access_token_secret };

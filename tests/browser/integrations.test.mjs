@@ -9,7 +9,8 @@ let stack;
 let browser;
 let page;
 before(async () => {
-  [stack, browser] = await Promise.all([Stack.start(), Browser.start()]);
+  stack = await Stack.start();
+  browser = await Browser.start();
   page = await browser.signedIn(stack);
 });
 after(async () => { await browser?.stop(); await stack?.stop(); });

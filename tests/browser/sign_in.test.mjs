@@ -7,7 +7,8 @@ import { PASSWORD, Stack } from './stack.mjs';
 let stack;
 let browser;
 before(async () => {
-  [stack, browser] = await Promise.all([Stack.start({ extra: '[lockout]\nmax_failures = 3\nduration = "30m"' }), Browser.start()]);
+  stack = await Stack.start({ extra: '[lockout]\nmax_failures = 3\nduration = "30m"' });
+  browser = await Browser.start();
 });
 after(async () => { await browser?.stop(); await stack?.stop(); });
 

@@ -1,6 +1,6 @@
 // One gateway with its store, an upstream and the other side of an integration, all as real processes and sockets.
 import { spawn, spawnSync } from 'node:child_process';
-import { createHmac, randomBytes } from 'node:crypto';
+import { createHmac, randomBytes, randomInt } from 'node:crypto';
 import { mkdtempSync, rmSync, writeFileSync, openSync, readFileSync } from 'node:fs';
 import { createServer } from 'node:http';
 import { createServer as createListener } from 'node:net';
@@ -73,36 +73,49 @@ resources = ["Magento_Sales::actions_view", "Magento_Catalog::products"]
 `;
 }
 
+// A file of tests that takes too long is ended by this signal, and its gateway with it.
+process.once('SIGTERM', () => process.exit(143));
+
 export class Stack {
   static async start({ extra = '' } = {}) {
     const stack = new Stack();
-    stack.folder = mkdtempSync(join(tmpdir(), 'countersign-browser-'));
-    stack.partner = await Partner.start();
-    stack.upstream = await listen(createServer((request, response) => {
+    try {
+      await stack.begin(extra);
+    } catch (error) {
+      await stack.stop();
+      throw error;
+    }
+    return stack;
+  }
+
+  async begin(extra) {
+    this.folder = mkdtempSync(join(tmpdir(), 'countersign-browser-'));
+    this.partner = await Partner.start();
+    this.upstream = await listen(createServer((request, response) => {
       response.setHeader('content-type', 'application/json');
       response.end(JSON.stringify({ sku: '24-MB01', name: 'Joust Duffle Bag' }));
     }));
     const ports = {
       public: await freePort(),
       admin: await freePort(),
-      partner: stack.partner.port,
-      upstream: stack.upstream.address().port,
+      partner: this.partner.port,
+      upstream: this.upstream.address().port,
     };
-    stack.public = `http://127.0.0.1:${ports.public}`;
-    stack.admin = `http://127.0.0.1:${ports.admin}`;
-    stack.partner.gateway = stack.public;
-    stack.config = join(stack.folder, 'countersign.toml');
-    writeFileSync(stack.config, configuration(ports, extra));
-    stack.account('store-admin', 'admin');
-    stack.log = join(stack.folder, 'gateway.log');
-    const log = openSync(stack.log, 'a');
-    stack.process = spawn(BINARY, ['serve', '--config', stack.config], {
-      cwd: stack.folder,
+    this.public = `http://127.0.0.1:${ports.public}`;
+    this.admin = `http://127.0.0.1:${ports.admin}`;
+    this.partner.gateway = this.public;
+    this.config = join(this.folder, 'countersign.toml');
+    writeFileSync(this.config, configuration(ports, extra));
+    this.account('store-admin', 'admin');
+    this.log = join(this.folder, 'gateway.log');
+    const log = openSync(this.log, 'a');
+    this.process = spawn(BINARY, ['serve', '--config', this.config], {
+      cwd: this.folder,
       stdio: ['ignore', log, log],
     });
-    await stack.ready();
-    await stack.signIn();
-    return stack;
+    process.once('exit', () => this.process.kill('SIGKILL'));
+    await this.ready();
+    await this.signIn();
   }
 
   // Straight in the store, or through the running gateway's control socket.
@@ -243,11 +256,18 @@ function listen(server) {
   return new Promise((resolve) => { server.listen(0, '127.0.0.1', () => resolve(server)); });
 }
 
-export async function freePort() {
-  const server = createListener();
-  await listen(server);
-  const { port } = server.address();
-  await new Promise((resolve) => { server.close(resolve); });
-  return port;
+// Below the ports that the system gives to outgoing connections, so that none of those takes it meanwhile.
+async function freePort() {
+  for (;;) {
+    const port = randomInt(10_000, 30_000);
+    const server = createListener();
+    const free = await new Promise((resolve) => {
+      server.once('error', () => resolve(false));
+      server.listen(port, '127.0.0.1', () => resolve(true));
+    });
+    if (!free) continue;
+    await new Promise((resolve) => { server.close(resolve); });
+    return port;
+  }
 }
 

@@ -10,7 +10,8 @@ let page;
 let keys;
 let id;
 before(async () => {
-  [stack, browser] = await Promise.all([Stack.start(), Browser.start()]);
+  stack = await Stack.start();
+  browser = await Browser.start();
   page = await browser.signedIn(stack);
 });
 after(async () => { await browser?.stop(); await stack?.stop(); });
