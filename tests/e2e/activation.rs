@@ -36,7 +36,7 @@ async fn credentials_are_shown_once() {
         shop.admin.get("/integrations?limit=1000").await.text(),
         shop.admin.get(&format!("/integrations/{id}/handshake")).await.text(),
         Value::from(shop.admin.audit().await).to_string(),
-        shop.gateway.log(),
+        shop.gateway.whole_log().await,
     ]
     .concat();
     for name in ["consumer_secret", "access_token", "access_token_secret"] {

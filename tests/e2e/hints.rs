@@ -53,7 +53,7 @@ async fn no_secret_reaches_log_or_answer() {
     shop.gateway.access_line(&refused).await;
 
     let said = [
-        shop.gateway.log(),
+        shop.gateway.whole_log().await,
         shop.gateway.access_log(),
         refused.text(),
         format!("{:?}", refused.headers),

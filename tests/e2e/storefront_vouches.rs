@@ -186,7 +186,7 @@ async fn passwords_and_the_storefront_s_tokens_reach_no_log_and_no_disk() {
     front.answers("/vouch", Answer::Status(500, VOUCHED));
     assert_eq!(sign_in(&shop.gateway, "a-mistyped-password").await.status, 503);
 
-    let said = shop.gateway.log() + &shop.gateway.access_log();
+    let said = shop.gateway.whole_log().await + &shop.gateway.access_log();
     let kept = all_files(&shop.gateway);
 
     assert!(said.contains("did not say whether"));

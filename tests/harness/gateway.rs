@@ -201,6 +201,10 @@ impl Gateway {
     pub async fn reload(&self, change: impl FnOnce(Config) -> Config) {
         let before = self.log().matches(RELOADED).count();
         self.write_config(change);
+        self.reloaded(before).await;
+    }
+
+    async fn reloaded(&self, before: usize) {
         self.signal("HUP");
         eventually("the reload", async || {
             (self.log().matches(RELOADED).count() > before).then_some(())
@@ -276,6 +280,13 @@ impl Gateway {
     /// The application's log says that; a line comes a moment after what it tells of.
     pub async fn logged(&self, words: &str) {
         eventually(words, async || self.log().contains(words).then_some(())).await;
+    }
+
+    /// The application's log with all that was said until now. Lines come a moment later and in their order, so the
+    /// line of one more reload is waited for, behind them.
+    pub async fn whole_log(&self) -> String {
+        self.reloaded(self.log().matches(RELOADED).count()).await;
+        self.log()
     }
 
     /// The access log so far.
