@@ -17,8 +17,8 @@ MINUTE_OF_NONCES = 1_200_000
 class Case:
     """One way to load one server."""
 
-    def __init__(self, name, server, method="HMAC-SHA1", redis=None, **words):
-        self.name, self.server, self.redis = name, server, redis
+    def __init__(self, name, server, method="HMAC-SHA1", redis=None, cores=None, **words):
+        self.name, self.server, self.redis, self.cores = name, server, redis, cores
         self.process = getattr(server, "process", server)
         self.words = ["--method", method, "--tokens", TOKENS]
         for word, value in words.items():
@@ -29,7 +29,8 @@ class Case:
         if self.redis:
             watch += self.redis.process.watch("redis")
         server = f"127.0.0.1:{self.process.port}"
-        measured = bed.generate(binaries["generator"], kind, "--server", server, *self.words, *words, *watch)
+        words = [kind, "--server", server, *self.words, *words, *watch]
+        measured = bed.generate(binaries["generator"], *words, cores=self.cores)
         if hasattr(self.server, "forget_log"):
             self.server.forget_log()
         return measured
@@ -44,6 +45,10 @@ def run(bed, binaries, given):
     closed(bed, binaries, given, cases, figures["closed"])
     machine.say("latency at a fixed rate")
     figures["latency"] = latency(bed, binaries, given, cases, figures["closed"])
+    if wants(given, "countersign-2-threads"):
+        machine.say("one thread and two, with everything free on all cores")
+        figures["threads"] = {}
+        closed(bed, binaries, given, threads(bed, binaries), figures["threads"])
     machine.say(f"memory, also with {IDLE} idle connections")
     figures["memory"] = memory(bed, binaries, cases)
     if wants(given, "countersign-sha1"):
@@ -76,20 +81,33 @@ def peers(bed, binaries, given, upstream):
         lua = servers.nginx(bed, "lua", bed.cores.server, upstream=up, redis=for_lua.port)
         cases.append(Case("nginx-lua-sha1", lua, redis=for_lua))
         cases.append(Case("nginx-lua-sha256", lua, "HMAC-SHA256", for_lua))
-    if any(wants(given, f"countersign-{name}") for name in ("sha1", "sha256", "bearer", "2-threads")):
+    if any(wants(given, f"countersign-{name}") for name in ("sha1", "sha256", "bearer")):
         servers.fill(bed, binaries, redis.url, TOKENS, TOKENS)
         one = servers.Countersign(bed, binaries, "countersign", redis.url, up)
         cases.append(Case("countersign-sha1", one, redis=redis))
         cases.append(Case("countersign-sha256", one, "HMAC-SHA256", redis))
         cases.append(Case("countersign-bearer", one, "bearer"))
-    if wants(given, "countersign-2-threads"):
-        two = servers.Countersign(bed, binaries, "countersign-2", redis.url, up, threads=2)
-        cases.append(Case("countersign-2-threads", two, redis=redis))
     if given.only and "countersign-embedded" in given.only:
         store = servers.embedded(bed, "one")
         servers.fill(bed, binaries, store, TOKENS, TOKENS)
         cases.append(Case("countersign-embedded", servers.Countersign(bed, binaries, "embedded", store, up)))
     return [case for case in cases if wants(given, case.name)], redis
+
+
+def threads(bed, binaries):
+    """One thread and two in the same surroundings: nothing has a core of its own, or two threads would be compared on a
+    core that they share to one on a core that it has."""
+    cores = bed.cores.all
+    upstream = servers.nginx(bed, "upstream", cores, name="upstream-free")
+    redis = servers.Redis(bed, "redis-free", cores)
+    servers.fill(bed, binaries, redis.url, TOKENS)
+    cases = []
+    for count in (1, 2):
+        server = servers.Countersign(
+            bed, binaries, f"countersign-free-{count}", redis.url, upstream.port, threads=count, cores=cores
+        )
+        cases.append(Case(f"countersign-{count}-thread{'s' * (count - 1)}", server, redis=redis, cores=cores))
+    return cases
 
 
 def closed(bed, binaries, given, cases, figures):
@@ -143,7 +161,8 @@ def memory(bed, binaries, cases):
             said = holding.stdout.readline()
             if '"idle"' not in said:
                 raise SystemExit(f"{case.name} could not hold {IDLE} connections: {said}")
-            time.sleep(1)
+            # What a server frees once connections are quiet goes back to the system a moment later.
+            time.sleep(3)
             idle = case.process.resident_mib()
             holding.communicate()
         found[case.name] = {"loaded_mib": plain, "idle_mib": idle}

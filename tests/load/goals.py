@@ -72,9 +72,9 @@ def judge(figures, given):
         row("G11", "verification alone, HMAC-SHA1", of["HMAC-SHA1"]["micros"], None, 1.0, " µs")
         row("G11", "the same, HMAC-SHA256", of["HMAC-SHA256"]["micros"], None, 1.0, " µs")
         row("G11", "instructions of one, HMAC-SHA1", [of["HMAC-SHA1"]["instructions"]], None, 20_000)
-    if ours and "countersign-2-threads" in closed:
-        two = closed["countersign-2-threads"]
-        ratios = [one["cpu_micros"]["server"] / base["cpu_micros"]["server"] for one, base in zip(two, ours)]
+    if "threads" in figures:
+        pairs = zip(figures["threads"]["countersign-2-threads"], figures["threads"]["countersign-1-thread"])
+        ratios = [two["cpu_micros"]["server"] / one["cpu_micros"]["server"] for two, one in pairs]
         row("G12", "CPU a request on two threads / on one", ratios, 1.0, 1.0)
     grown(figures["growth"], given, row)
     return rows
@@ -113,15 +113,18 @@ def table(figures, rows, given):
     lines += [f"Countersign against nginx ({kind}; {pinned}); medians (least to most)", ""]
     lines.append(f"{'server':24} {'CPU µs/request':>22} {'/ nginx':>18} {'+ Redis µs':>12} {'requests/s':>11} {'core':>6} {'gen.':>6}")
     base = figures["closed"]["nginx"]
-    for name, rounds in figures["closed"].items():
+    # Where nothing has a core of its own there is no nginx to compare with.
+    free = figures.get("threads", {})
+    for name, rounds in {**figures["closed"], **free}.items():
         cost = [one["cpu_micros"]["server"] for one in rounds]
         ratio = [one / first["cpu_micros"]["server"] for one, first in zip(cost, base)]
+        ratio = "" if name in free else spread(ratio, 2)
         redis = [one["cpu_micros"]["redis"] for one in rounds if "redis" in one["cpu_micros"]]
         share = median([one["share"]["server"] for one in rounds])
         own = median([one["share"]["generator"] for one in rounds])
         rate = median([one["per_second"] for one in rounds])
         lines.append(
-            f"{name:24} {spread(cost, 1):>22} {spread(ratio, 2):>18} {median(redis) if redis else 0:12.1f} "
+            f"{name:24} {spread(cost, 1):>22} {ratio:>18} {median(redis) if redis else 0:12.1f} "
             f"{rate:11.0f} {share:6.2f} {own:6.2f}"
         )
     lines += ["", f"{'latency, µs':24} {'rate/s':>8} {'p50':>18} {'p99':>20}"]

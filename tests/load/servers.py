@@ -34,8 +34,8 @@ scgi_temp_path @/scgi;
 """
 
 
-def nginx(bed, kind, cores, **words):
-    folder = bed.folder / f"nginx-{kind}"
+def nginx(bed, kind, cores, name=None, **words):
+    folder = bed.folder / f"nginx-{name or kind}"
     folder.mkdir()
     (folder / "temp.conf").write_text(TEMP.replace("@", str(folder)))
     port = bed.port()
@@ -44,17 +44,17 @@ def nginx(bed, kind, cores, **words):
         text = text.replace(f"@{name.upper()}@", str(value))
     conf = folder / "nginx.conf"
     conf.write_text(text)
-    return bed.start(f"nginx-{kind}", ["nginx", "-e", "stderr", "-p", folder, "-c", conf], port, cores)
+    return bed.start(folder.name, ["nginx", "-e", "stderr", "-p", folder, "-c", conf], port, cores)
 
 
 class Redis:
     """A redis-server without persistence."""
 
-    def __init__(self, bed, name):
+    def __init__(self, bed, name, cores=None):
         port = bed.port()
         command = ["redis-server", "--port", port, "--bind", "127.0.0.1", "--save", "", "--appendonly", "no"]
         command += ["--dir", bed.folder, "--maxclients", "10000"]
-        self.process = bed.start(name, command, port, bed.cores.others)
+        self.process = bed.start(name, command, port, cores or bed.cores.others)
         self.port = port
         self.url = f"redis://127.0.0.1:{port}"
 
@@ -116,13 +116,13 @@ def configuration(port, admin, upstream, store, threads, routes):
 class Countersign:
     """A gateway with its defaults, but for addresses, store and routes."""
 
-    def __init__(self, bed, binaries, name, store, upstream, *, threads=1, routes=10, environment=None):
+    def __init__(self, bed, binaries, name, store, upstream, *, threads=1, routes=10, cores=None, environment=None):
         self.port, self.admin = bed.port(), bed.port()
         self.access_log = bed.folder / f"{name}.access.log"
         self.conf = bed.folder / f"{name}.toml"
         self.conf.write_text(configuration(self.port, self.admin, upstream, store, threads, routes))
-        cores = bed.cores.server if threads == 1 else bed.cores.all
         command = [binaries["countersign"], "serve", "--config", self.conf]
+        cores = cores or bed.cores.server
         own = {"env": {**os.environ, **environment}} if environment else {}
         self.process = bed.start(name, command, self.port, cores, stdout=self.access_log, **own)
 
