@@ -1,8 +1,15 @@
 //! The audit log: append-only, each entry bound to the one before it by its hash.
+//!
+//! The entry of a change stands in the commit of the change, so that neither is there without the other: whoever changes
+//! something runs that in [`noted`], and the store asks the [`Note`] for the entry when it commits.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use serde::{Deserialize, Serialize};
 
 use crate::UnixSeconds;
+use crate::event::Happening;
 
 /// What happened, before it is numbered and chained.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -33,6 +40,52 @@ pub struct AuditEntry {
     /// What happened.
     #[serde(flatten)]
     pub entry: NewAuditEntry,
+}
+
+/// Says what the entry of a change is. `None`: this is not the change that is meant. It runs inside the commit: it must be
+/// quick, and can't fail.
+pub type Note = Arc<dyn Fn(&Happening<'_>) -> Option<NewAuditEntry> + Send + Sync>;
+
+tokio::task_local! {
+    static NOTING: Noting;
+}
+
+/// A note that is to be taken once.
+#[derive(Clone)]
+pub(crate) struct Noting {
+    note: Note,
+    is_taken: Arc<AtomicBool>,
+}
+
+impl Noting {
+    /// The one under which this task changes something.
+    pub(crate) fn here() -> Option<Self> {
+        NOTING.try_with(Self::clone).ok()
+    }
+
+    /// The entry that goes along with a change, unless an earlier one had it.
+    pub(crate) fn entry(&self, happening: &Happening<'_>) -> Option<NewAuditEntry> {
+        (!self.is_taken.load(Ordering::Acquire))
+            .then(|| (self.note)(happening))
+            .flatten()
+    }
+
+    /// The entry stands.
+    pub(crate) fn taken(&self) {
+        self.is_taken.store(true, Ordering::Release);
+    }
+}
+
+/// Runs what changes something: the first of its commits that `note` makes an entry of holds that entry, too. Answers
+/// whether one did; not, where nothing was changed. Changes that other tasks make on behalf of this one are not noted.
+pub async fn noted<T>(note: Note, change: impl Future<Output = T>) -> (T, bool) {
+    let is_taken = Arc::<AtomicBool>::default();
+    let noting = Noting {
+        note,
+        is_taken: Arc::clone(&is_taken),
+    };
+    let outcome = NOTING.scope(noting, change).await;
+    (outcome, is_taken.load(Ordering::Acquire))
 }
 
 /// What is kept beside the log: which entry was the last. The next one is numbered and bound by it, whatever became of the

@@ -9,7 +9,7 @@ use std::sync::OnceLock;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{ConsumerRecord, Delegated, UnixSeconds, User, UserToken};
+use crate::{Account, ConsumerRecord, Delegated, UnixSeconds, User, UserToken};
 
 /// Something that happened.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -79,6 +79,13 @@ pub enum Happening<'a> {
     UserToken(&'a UserToken),
     /// All bearer tokens of a user end; there were so many.
     UserTokensOf(User, u64),
+    /// An account is made, changed or deleted.
+    Account {
+        /// As it stood.
+        before: Option<&'a Account>,
+        /// As it stands from now on.
+        after: Option<&'a Account>,
+    },
 }
 
 /// What is recorded of a happening.

@@ -47,6 +47,7 @@ fn kind(happening: &Happening<'_>) -> (&'static str, u64) {
         }
         Happening::UserToken(token) => ("signed in", token.user.id),
         Happening::UserTokensOf(_, count) => ("signed out", *count),
+        Happening::Account { before, after } => ("account", before.or(*after).map_or(0, |account| account.id.0)),
     }
 }
 

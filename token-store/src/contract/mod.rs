@@ -13,6 +13,7 @@ mod events;
 mod listing;
 pub(crate) mod make;
 mod nonces;
+mod noted;
 #[cfg(feature = "redis")]
 mod redis;
 mod revocations;
@@ -220,6 +221,14 @@ macro_rules! whole_contract {
                 of_many_who_want_a_lease_one_holds_it
                 a_lease_ends_by_itself_and_a_renewal_prolongs_it
                 a_store_that_stands_passes_its_check
+            }
+            noted {
+                a_change_and_its_entry_are_kept_together
+                every_kind_of_change_can_be_noted
+                what_was_refused_is_not_noted
+                of_several_changes_the_first_that_is_meant_is_noted
+                changes_noted_at_once_have_no_gap_and_are_all_made
+                a_change_is_never_seen_without_its_entry
             }
             events {
                 a_change_and_what_is_told_of_it_are_kept_together

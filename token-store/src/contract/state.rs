@@ -191,7 +191,7 @@ pub(crate) async fn a_sweep_takes_expired_failures_up_to_its_limit(stores: &Stor
 }
 
 /// Whether these are the entries from the first on, each bound to the one before.
-fn is_chain(entries: &[AuditEntry]) -> bool {
+pub(super) fn is_chain(entries: &[AuditEntry]) -> bool {
     let mut before = None;
     entries.iter().zip(1..).all(|(entry, number)| {
         let follows = entry.number == number && follows(before, entry);

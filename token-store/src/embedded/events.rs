@@ -4,7 +4,8 @@ use redb::{ReadTransaction, ReadableTable as _, WriteTransaction};
 
 use super::tables::{COUNTERS, DEAD, EVENTS, OUTBOX, OUTBOX_DUE};
 use super::writer::Changes;
-use super::{Fault, next_number};
+use super::{Fault, audit, next_number};
+use crate::audit::Noting;
 use crate::codec::{decode, encode};
 use crate::event::{Cursor, Delivery, Event, Happening, OutboxCounts, RecorderSlot, Settled};
 use crate::seal::Sealer;
@@ -22,17 +23,24 @@ fn dead_row(name: &str) -> String {
     format!("dead:{name}")
 }
 
-/// What a change is written with: the transaction, what seals its rows, and who says what is told of it.
+/// What a change is written with: the transaction, what seals its rows, and who says what is told and noted of it.
 #[derive(Clone, Copy)]
 pub(super) struct Pen<'a> {
     pub(super) transaction: &'a WriteTransaction,
     pub(super) sealer: &'a Sealer,
     pub(super) recorder: &'a RecorderSlot,
+    pub(super) noting: Option<&'a Noting>,
 }
 
 impl Pen<'_> {
-    /// Writes what is told of a change, beside it.
+    /// Writes what is told and noted of a change, beside it.
     pub(super) fn record(&self, happening: &Happening<'_>) -> Result<(), StoreError> {
+        if let Some(noting) = self.noting
+            && let Some(entry) = noting.entry(happening)
+        {
+            audit::append(self.transaction, self.sealer, entry)?;
+            noting.taken();
+        }
         let recording = self.recorder.record(happening);
         for (event, webhooks) in recording.events {
             let number = next_number(self.transaction, "event")?;

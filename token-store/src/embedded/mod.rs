@@ -32,6 +32,7 @@ use self::file::{Fault, StoreFile};
 use self::nonces::Nonces;
 use self::tables::{META, SECRETS, next_number};
 use self::writer::{Writer, unavailable};
+use crate::audit::Noting;
 use crate::change::Listeners;
 use crate::codec::{decode, encode, token_digest};
 use crate::event::{Cursor, Delivery, Event, Happening, OutboxCounts, Recorder, RecorderSlot, Settled};
@@ -110,17 +111,18 @@ impl Embedded {
         self.writer.write(move |transaction| job(transaction, &sealer)).await
     }
 
-    /// The same for a change that events may be told of, in the same transaction.
+    /// The same for a change that is told of in events and noted in the audit log, in the same transaction.
     async fn tell<T: Send + 'static>(
         &self,
         job: impl FnOnce(Pen<'_>) -> Result<(T, writer::Changes), StoreError> + Send + 'static,
     ) -> Result<T, StoreError> {
-        let recorder = Arc::clone(&self.recorder);
+        let (recorder, noting) = (Arc::clone(&self.recorder), Noting::here());
         self.write(move |transaction, sealer| {
             job(Pen {
                 transaction,
                 sealer,
                 recorder: &recorder,
+                noting: noting.as_ref(),
             })
         })
         .await
@@ -282,8 +284,7 @@ impl Store for Embedded {
     }
 
     async fn create_account(&self, new: NewAccount, now: UnixSeconds) -> Result<Option<Account>, StoreError> {
-        self.write(move |transaction, sealer| users::create_account(transaction, sealer, (None, new), now))
-            .await
+        self.tell(move |pen| users::create_account(pen, (None, new), now)).await
     }
 
     async fn create_account_as(
@@ -292,12 +293,12 @@ impl Store for Embedded {
         new: NewAccount,
         now: UnixSeconds,
     ) -> Result<Option<Account>, StoreError> {
-        self.write(move |transaction, sealer| users::create_account(transaction, sealer, (Some(id.0), new), now))
+        self.tell(move |pen| users::create_account(pen, (Some(id.0), new), now))
             .await
     }
 
     async fn delete_account(&self, kind: UserKind, id: AccountId, version: Option<u64>) -> Result<Put, StoreError> {
-        self.write(move |transaction, sealer| users::delete_account(transaction, sealer, (kind, id.0), version))
+        self.tell(move |pen| users::delete_account(pen, (kind, id.0), version))
             .await
     }
 
@@ -315,8 +316,7 @@ impl Store for Embedded {
 
     async fn update_account(&self, account: &Account) -> Result<Put, StoreError> {
         let account = account.clone();
-        self.write(move |transaction, sealer| users::update_account(transaction, sealer, account))
-            .await
+        self.tell(move |pen| users::update_account(pen, account)).await
     }
 
     async fn sign_in_failures(

@@ -237,12 +237,11 @@ pub(super) fn sweep_tokens(
 }
 
 pub(super) fn create_account(
-    transaction: &WriteTransaction,
-    sealer: &Sealer,
+    pen: Pen<'_>,
     (id, new): (Option<u64>, NewAccount),
     now: UnixSeconds,
 ) -> Result<(Option<Account>, Changes), StoreError> {
-    let kind = new.kind;
+    let (transaction, kind) = (pen.transaction, new.kind);
     let mut names = transaction.open_table(ACCOUNT_NAMES).fault()?;
     if names.get((kind_number(kind), new.username.as_str())).fault()?.is_some() {
         return Ok((None, Vec::new()));
@@ -266,8 +265,12 @@ pub(super) fn create_account(
         updated_at: now,
         definition: new,
     };
-    let row = encode(sealer, &account_row(kind, id), &account)?;
+    let row = encode(pen.sealer, &account_row(kind, id), &account)?;
     table.insert((kind_number(kind), id), row.as_slice()).fault()?;
+    pen.record(&Happening::Account {
+        before: None,
+        after: Some(&account),
+    })?;
     let change = changed(&account);
     Ok((Some(account), vec![change]))
 }
@@ -281,11 +284,11 @@ fn passed(transaction: &WriteTransaction, of: &str, number: u64) -> Result<(), S
 }
 
 pub(super) fn delete_account(
-    transaction: &WriteTransaction,
-    sealer: &Sealer,
+    pen: Pen<'_>,
     (kind, id): (UserKind, u64),
     version: Option<u64>,
 ) -> Result<(Put, Changes), StoreError> {
+    let (transaction, sealer) = (pen.transaction, pen.sealer);
     let mut table = transaction.open_table(ACCOUNTS).fault()?;
     let before: Option<Account> = table
         .get((kind_number(kind), id))
@@ -300,6 +303,10 @@ pub(super) fn delete_account(
     names
         .remove((kind_number(kind), before.definition.username.as_str()))
         .fault()?;
+    pen.record(&Happening::Account {
+        before: Some(&before),
+        after: None,
+    })?;
     Ok((Put::Done(before.version + 1), vec![changed(&before)]))
 }
 
@@ -348,11 +355,8 @@ pub(super) fn accounts(
         .collect()
 }
 
-pub(super) fn update_account(
-    transaction: &WriteTransaction,
-    sealer: &Sealer,
-    mut account: Account,
-) -> Result<(Put, Changes), StoreError> {
+pub(super) fn update_account(pen: Pen<'_>, mut account: Account) -> Result<(Put, Changes), StoreError> {
+    let (transaction, sealer) = (pen.transaction, pen.sealer);
     let kind = account.definition.kind;
     let id = account.id.0;
     let name = account_row(kind, id);
@@ -384,6 +388,10 @@ pub(super) fn update_account(
     account.version += 1;
     let row = encode(sealer, &name, &account)?;
     table.insert((kind_number(kind), id), row.as_slice()).fault()?;
+    pen.record(&Happening::Account {
+        before: Some(&before),
+        after: Some(&account),
+    })?;
     Ok((Put::Done(account.version), vec![changed(&before), changed(&account)]))
 }
 

@@ -6,7 +6,7 @@ use super::records::{Committed, Records};
 use super::script::{Calls, Commit};
 use crate::audit::Last;
 use crate::codec::decode;
-use crate::{AuditEntry, NewAuditEntry, StoreError};
+use crate::{AuditEntry, Change, NewAuditEntry, StoreError};
 
 fn row_name(number: u64) -> String {
     format!("audit:{number}")
@@ -14,21 +14,49 @@ fn row_name(number: u64) -> String {
 
 pub(super) async fn append(records: &Records, entry: NewAuditEntry) -> Result<AuditEntry, StoreError> {
     for _ in 0..TRIES {
-        let (row, last) = last(records).await?;
-        let entry = Last::then(last.as_ref(), entry.clone());
-        let number = entry.number.to_string();
         let mut commit = Commit::default();
-        commit.expect(AUDIT, LAST, row.as_deref());
-        commit.expect(AUDIT, &number, None);
-        let sealed = records.seal(&row_name(entry.number), &entry)?;
-        commit.write("HSET", AUDIT, &[number.as_bytes(), &sealed]);
-        let sealed = records.seal(LAST_NAME, &Last::of(&entry))?;
-        commit.write("HSET", AUDIT, &[LAST.as_bytes(), &sealed]);
-        if records.commit(&commit, &[]).await? == Committed::Done {
+        let (_, entry) = add(records, &mut commit, entry.clone()).await?;
+        if records.write(&commit, &[]).await? == Committed::Done {
             return Ok(entry);
         }
     }
-    Err(unavailable("too many entries are appended to the audit log at once"))
+    Err(too_many())
+}
+
+/// Writes a change with its entry behind the last one, and again where another entry was faster.
+pub(super) async fn commit(
+    records: &Records,
+    change: &Commit,
+    entry: &NewAuditEntry,
+    told: &[Change],
+) -> Result<Committed, StoreError> {
+    for _ in 0..TRIES {
+        let mut commit = change.clone();
+        let (place, _) = add(records, &mut commit, entry.clone()).await?;
+        match records.write(&commit, told).await? {
+            Committed::Refused(refused) if refused >= place => {}
+            committed => return Ok(committed),
+        }
+    }
+    Err(too_many())
+}
+
+/// Adds an entry to a commit; it is refused at the place that this answers, or behind it, where another was faster.
+async fn add(records: &Records, commit: &mut Commit, entry: NewAuditEntry) -> Result<(usize, AuditEntry), StoreError> {
+    let (row, last) = last(records).await?;
+    let entry = Last::then(last.as_ref(), entry);
+    let number = entry.number.to_string();
+    let place = commit.expect(AUDIT, LAST, row.as_deref());
+    commit.expect(AUDIT, &number, None);
+    let sealed = records.seal(&row_name(entry.number), &entry)?;
+    commit.write("HSET", AUDIT, &[number.as_bytes(), &sealed]);
+    let sealed = records.seal(LAST_NAME, &Last::of(&entry))?;
+    commit.write("HSET", AUDIT, &[LAST.as_bytes(), &sealed]);
+    Ok((place, entry))
+}
+
+fn too_many() -> StoreError {
+    unavailable("too many entries are appended to the audit log at once")
 }
 
 /// Which entry was the last, as it is kept and read.

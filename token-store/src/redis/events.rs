@@ -3,6 +3,7 @@
 use super::keys::{self, COUNTERS, DEAD, DEAD_ORDER, EVENTS};
 use super::records::{Committed, Records};
 use super::script::{Calls, Commit};
+use crate::audit::Noting;
 use crate::codec::decode;
 use crate::event::{Cursor, Delivery, Event, Happening, OutboxCounts, Settled};
 use crate::{StoreError, UnixSeconds};
@@ -19,8 +20,9 @@ fn number(value: &impl ToString) -> Vec<u8> {
     value.to_string().into_bytes()
 }
 
-/// Adds to the commit of a change what is told of it.
+/// Adds to the commit of a change what is told and noted of it.
 pub(super) fn record(records: &Records, commit: &mut Commit, happening: &Happening<'_>) -> Result<(), StoreError> {
+    commit.entry = Noting::here().and_then(|noting| noting.entry(happening));
     let recording = records.recorder.record(happening);
     for (event, webhooks) in recording.events {
         let data = event.data.to_string();

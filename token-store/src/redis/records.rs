@@ -8,10 +8,11 @@ use redis::{FromRedisValue, ScriptInvocation, Value};
 use serde::de::DeserializeOwned;
 use tokio::runtime::Handle;
 
-use super::keys;
 use super::memory::{Shared, unavailable};
 use super::pool::RedisPool;
 use super::script::{Calls, Commit};
+use super::{audit, keys};
+use crate::audit::Noting;
 use crate::codec::{decode, encode};
 use crate::event::RecorderSlot;
 use crate::seal::Sealer;
@@ -75,8 +76,23 @@ impl Records {
         read(result)
     }
 
-    /// Writes, and tells of the changes: here before this returns, everywhere else by the feed.
+    /// Writes, with the entry of the audit log that goes along, and tells of the changes: here before this returns,
+    /// everywhere else by the feed.
     pub(super) async fn commit(&self, commit: &Commit, changes: &[Change]) -> Result<Committed, StoreError> {
+        let Some(entry) = &commit.entry else {
+            return self.write(commit, changes).await;
+        };
+        let committed = audit::commit(self, commit, entry, changes).await?;
+        if committed == Committed::Done
+            && let Some(noting) = Noting::here()
+        {
+            noting.taken();
+        }
+        Ok(committed)
+    }
+
+    /// The same without an entry.
+    pub(super) async fn write(&self, commit: &Commit, changes: &[Change]) -> Result<Committed, StoreError> {
         let message = if changes.is_empty() {
             String::new()
         } else {

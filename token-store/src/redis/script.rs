@@ -5,6 +5,7 @@ use std::sync::LazyLock;
 use redis::{Script, ScriptInvocation};
 
 use super::keys;
+use crate::NewAuditEntry;
 
 pub(super) static CALL: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("scripts/call.lua")));
 pub(super) static COMMIT: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("scripts/commit.lua")));
@@ -52,11 +53,13 @@ impl Calls {
 }
 
 /// Expectations and commands for `commit.lua`.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Commit {
     keys: Keys,
     expectations: Vec<Vec<u8>>,
     words: Vec<Vec<u8>>,
+    /// Goes to the end of the audit log, wherever that is by then.
+    pub(super) entry: Option<NewAuditEntry>,
 }
 
 impl Commit {
@@ -119,7 +122,7 @@ impl Commit {
 }
 
 /// Keys by the number under which a script finds them; the store's own hash is the first.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 struct Keys(Vec<String>);
 
 impl Keys {

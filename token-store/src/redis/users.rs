@@ -218,7 +218,7 @@ pub(super) async fn create_account(
     };
     let mut commit = Commit::default();
     commit.expect(&keys::account_names(kind), &account.definition.username, None);
-    write_account(records, &mut commit, &account)?;
+    write_account(records, &mut commit, (None, &account))?;
     let done = records.commit(&commit, &[changed(&account)]).await? == Committed::Done;
     Ok(done.then_some(account))
 }
@@ -244,7 +244,7 @@ pub(super) async fn create_account_as(
         commit.expect(&keys::account_names(kind), &account.definition.username, None);
         commit.expect(&keys::accounts(kind), &id.0.to_string(), None);
         let counter = commit.expect(keys::COUNTERS, kind_name(kind), last.map(number).as_deref());
-        write_account(records, &mut commit, &account)?;
+        write_account(records, &mut commit, (None, &account))?;
         if last.unwrap_or_default() < id.0 {
             // A number that was brought along is not given again.
             let words: [&[u8]; 2] = [kind_name(kind).as_bytes(), &number(id.0)];
@@ -275,19 +275,32 @@ pub(super) async fn delete_account(
         commit.write("HDEL", &table, &[&number(id)]);
         let username = before.definition.username.as_bytes();
         commit.write("HDEL", &keys::account_names(kind), &[username]);
+        let happening = Happening::Account {
+            before: Some(&before),
+            after: None,
+        };
+        events::record(records, &mut commit, &happening)?;
         if records.commit(&commit, &[changed(&before)]).await? == Committed::Done {
             return Ok(Put::Done(before.version + 1));
         }
     }
 }
 
-fn write_account(records: &Records, commit: &mut Commit, account: &Account) -> Result<(), StoreError> {
+fn write_account(
+    records: &Records,
+    commit: &mut Commit,
+    (before, account): (Option<&Account>, &Account),
+) -> Result<(), StoreError> {
     let (kind, id) = (account.definition.kind, account.id.0);
     let row = records.seal(&account_row(kind, id), account)?;
     commit.write("HSET", &keys::accounts(kind), &[&number(id), &row]);
     let username = account.definition.username.as_bytes();
     commit.write("HSET", &keys::account_names(kind), &[username, &number(id)]);
-    Ok(())
+    let happening = Happening::Account {
+        before,
+        after: Some(account),
+    };
+    events::record(records, commit, &happening)
 }
 
 pub(super) async fn account(records: &Records, kind: UserKind, id: u64) -> Result<Option<Account>, StoreError> {
@@ -334,7 +347,7 @@ pub(super) async fn update_account(records: &Records, account: &Account) -> Resu
             &[before.definition.username.as_bytes()],
         );
     }
-    write_account(records, &mut commit, &account)?;
+    write_account(records, &mut commit, (Some(&before), &account))?;
     Ok(
         match records.commit(&commit, &[changed(&before), changed(&account)]).await? {
             Committed::Done => Put::Done(account.version),

@@ -135,6 +135,7 @@ fn told(happening: &Happening<'_>) -> Vec<(EventKind, Value)> {
             add(&mut data, "count", (*count).into());
             vec![(EventKind::TokenRevoked, data)]
         }
+        Happening::Account { .. } => Vec::new(),
     }
 }
 
