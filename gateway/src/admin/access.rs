@@ -8,12 +8,15 @@ use axum::http::header::AUTHORIZATION;
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, StatusCode};
 use serde_json::Value;
+use token_store::audit::noted;
+use token_store::event::Happening;
 use token_store::{Account, NewAuditEntry, Role};
 
 use super::Context;
 use super::answer::ApiError;
 use super::session;
 use crate::authenticate::bearer;
+use crate::observe::audit::{self, Told};
 
 /// Where a request came from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -85,7 +88,20 @@ impl Caller {
         self.may(Act::Administer)
     }
 
-    /// Writes the audit log: every change, who made it, what it was before and after.
+    /// Makes a change that the audit log is to know of: its entry is written with it, or neither is. `told` is asked of
+    /// what happens until it says something; where nothing does, nothing is written.
+    pub async fn change<T>(
+        &self,
+        context: &Context,
+        action: &str,
+        told: impl Fn(&Happening<'_>) -> Option<Told> + Send + Sync + 'static,
+        change: impl Future<Output = T>,
+    ) -> T {
+        let note = audit::note(self.entry(context, action), told);
+        noted(note, change).await.0
+    }
+
+    /// Writes the audit log of what is no change of the store, or is only known once it was made.
     pub async fn record(
         &self,
         context: &Context,
@@ -94,22 +110,22 @@ impl Caller {
         (before, after): (Value, Value),
     ) -> Result<(), ApiError> {
         let entry = NewAuditEntry {
-            at: context.parts.clock.now(),
-            actor: self
-                .account
-                .as_ref()
-                .map_or_else(|| "cli".to_owned(), |one| one.definition.username.clone()),
-            origin: match self.origin {
-                Origin::Network(ip) => ip.to_string(),
-                Origin::ControlSocket => "control socket".to_owned(),
-            },
-            action: action.to_owned(),
             subject,
             before,
             after,
+            ..self.entry(context, action)
         };
         context.parts.store.append_audit(entry).await?;
         Ok(())
+    }
+
+    fn entry(&self, context: &Context, action: &str) -> NewAuditEntry {
+        let actor = self.account.as_ref().map(|one| one.definition.username.as_str());
+        let origin = match self.origin {
+            Origin::Network(ip) => ip.to_string(),
+            Origin::ControlSocket => "control socket".to_owned(),
+        };
+        audit::of(context.parts.clock.now(), actor.unwrap_or("cli"), &origin, action)
     }
 }
 

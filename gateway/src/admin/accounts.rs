@@ -8,14 +8,16 @@ use axum::response::Response;
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 use serde_json::{Value, json};
+use token_store::event::Happening;
 use token_store::{AccountId, Role, Secret, User, UserKind};
 
 use super::Context;
 use super::access::{Act, Caller};
 use super::answer::{ApiError, json_of, json_of_version};
 use super::ask::{Id, Precondition, Sent};
-use crate::exchange::account::{Changed, Creation, shown};
+use crate::exchange::account::{AccountError, Changed, Creation, shown};
 use crate::exchange::totp;
+use crate::observe::audit::{Told, of_account, of_tokens};
 
 /// A new account.
 #[derive(Deserialize)]
@@ -59,14 +61,9 @@ pub async fn create(
         role: new.role.ok_or_else(|| ApiError::required("role"))?,
         email: new.email.unwrap_or_default(),
     };
-    let made = context.accounts().create(new).await?;
-    caller
-        .record(
-            &context,
-            "admin.created",
-            subject(made.id.0),
-            (json!(null), shown(&made)),
-        )
+    let accounts = context.accounts();
+    let made = caller
+        .change(&context, "admin.created", told, accounts.create(new))
         .await?;
     Ok(json_of_version(StatusCode::CREATED, &shown(&made), made.version))
 }
@@ -144,22 +141,25 @@ pub async fn update(
         definition.active = change.active.unwrap_or(definition.active);
         Ok(())
     };
-    let changed = context.accounts().change(AccountId(id), version, edit).await?;
-    answer(&context, &caller, "admin.updated", &changed).await
+    let accounts = context.accounts();
+    let change = accounts.change(AccountId(id), version, edit);
+    answer(&context, &caller, "admin.updated", change).await
 }
 
 /// Ends its use, and its tokens at once on every gateway.
 pub async fn disable(State(context): State<Context>, caller: Caller, Id(id): Id) -> Result<Response, ApiError> {
     caller.may(Act::Administer)?;
-    let changed = context.accounts().set_active(AccountId(id), false).await?;
-    answer(&context, &caller, "admin.disabled", &changed).await
+    let accounts = context.accounts();
+    let change = accounts.set_active(AccountId(id), false);
+    answer(&context, &caller, "admin.disabled", change).await
 }
 
 /// Lets it sign in again.
 pub async fn enable(State(context): State<Context>, caller: Caller, Id(id): Id) -> Result<Response, ApiError> {
     caller.may(Act::Administer)?;
-    let changed = context.accounts().set_active(AccountId(id), true).await?;
-    answer(&context, &caller, "admin.enabled", &changed).await
+    let accounts = context.accounts();
+    let change = accounts.set_active(AccountId(id), true);
+    answer(&context, &caller, "admin.enabled", change).await
 }
 
 /// Another password.
@@ -180,18 +180,17 @@ pub async fn set_password(
     let Sent(new) = body?;
     let password = new.password.filter(|text| !text.is_empty()).map(Secret::new);
     let password = password.ok_or_else(|| ApiError::required("password"))?;
-    let changed = context.accounts().set_password(AccountId(id), &password).await?;
-    answer(&context, &caller, "admin.password_set", &changed).await
+    let accounts = context.accounts();
+    let change = accounts.set_password(AccountId(id), &password);
+    answer(&context, &caller, "admin.password_set", change).await
 }
 
 /// Hands out the secret of a second factor and its recovery codes, here only. For oneself, or by who manages accounts.
 pub async fn enrol(State(context): State<Context>, caller: Caller, Id(id): Id) -> Result<Response, ApiError> {
     caller.may_for(id)?;
-    let (Changed { before, after }, handed) = context.accounts().enrol(AccountId(id)).await?;
-    let told = (shown(&before), shown(&after));
-    caller
-        .record(&context, "admin.totp_enrolled", subject(id), told)
-        .await?;
+    let accounts = context.accounts();
+    let change = accounts.enrol(AccountId(id));
+    let (Changed { after, .. }, handed) = caller.change(&context, "admin.totp_enrolled", told, change).await?;
     let uri = totp::uri(&after.definition.username, &handed.secret);
     let codes: Vec<&str> = handed.recovery.iter().map(Secret::expose).collect();
     let body = json!({ "secret": handed.secret.expose(), "uri": uri.expose(), "recovery_codes": codes });
@@ -216,8 +215,9 @@ pub async fn confirm(
     let Sent(Code { code }) = body?;
     let code = code.filter(|code| !code.is_empty());
     let code = code.ok_or_else(|| ApiError::required("code"))?;
-    let changed = context.accounts().confirm(AccountId(id), &code).await?;
-    answer(&context, &caller, "admin.totp_confirmed", &changed).await
+    let accounts = context.accounts();
+    let change = accounts.confirm(AccountId(id), &code);
+    answer(&context, &caller, "admin.totp_confirmed", change).await
 }
 
 /// Takes the second factor away.
@@ -230,17 +230,23 @@ pub async fn remove_totp(
     caller.may(Act::Administer)?;
     let before = context.accounts().get(AccountId(id)).await?;
     let version = Precondition::of(&headers)?.version(before.version)?;
-    let changed = context.accounts().remove_totp(AccountId(id), version).await?;
-    answer(&context, &caller, "admin.totp_removed", &changed).await
+    let accounts = context.accounts();
+    let change = accounts.remove_totp(AccountId(id), version);
+    answer(&context, &caller, "admin.totp_removed", change).await
 }
 
-async fn answer(context: &Context, caller: &Caller, action: &str, changed: &Changed) -> Result<Response, ApiError> {
-    let (before, after) = (shown(&changed.before), shown(&changed.after));
-    let body = after.clone();
-    caller
-        .record(context, action, subject(changed.after.id.0), (before, after))
-        .await?;
-    Ok(json_of_version(StatusCode::OK, &body, changed.after.version))
+async fn answer(
+    context: &Context,
+    caller: &Caller,
+    action: &str,
+    change: impl Future<Output = Result<Changed, AccountError>>,
+) -> Result<Response, ApiError> {
+    let Changed { after, .. } = caller.change(context, action, told, change).await?;
+    Ok(json_of_version(StatusCode::OK, &shown(&after), after.version))
+}
+
+fn told(happening: &Happening<'_>) -> Option<Told> {
+    of_account(happening, subject, shown)
 }
 
 fn subject(id: u64) -> String {
@@ -264,14 +270,8 @@ pub async fn revoke_customer(State(context): State<Context>, caller: Caller, Id(
 
 async fn revoke_all(context: &Context, caller: &Caller, user: User, subject: String) -> Result<Response, ApiError> {
     let now = context.parts.clock.now();
-    let revoked = context.parts.store.revoke_user_tokens(user, now).await?;
-    caller
-        .record(
-            context,
-            "token.revoked",
-            subject,
-            (json!(null), json!({ "revoked": revoked })),
-        )
-        .await?;
+    let told = move |happening: &Happening<'_>| of_tokens(happening, &subject);
+    let revoked = context.parts.store.revoke_user_tokens(user, now);
+    let revoked = caller.change(context, "token.revoked", told, revoked).await?;
     Ok(json_of(StatusCode::OK, &json!({ "revoked": revoked })))
 }

@@ -5,12 +5,14 @@ use axum::http::{HeaderMap, StatusCode};
 use axum::response::Response;
 use serde::Deserialize;
 use serde_json::{Value, json};
+use token_store::event::Happening;
 use token_store::{ConsumerId, ConsumerRecord, OwnToken};
 
 use super::Context;
 use super::access::{Act, Caller};
 use super::answer::{ApiError, json_of, json_of_version};
 use super::ask::{Asked, Id, Precondition, Sent};
+use crate::observe::audit::{Told, of_consumer};
 
 /// A new consumer.
 #[derive(Deserialize)]
@@ -32,15 +34,8 @@ pub async fn create(
     let filled = |url: Option<String>| url.filter(|url| !url.is_empty());
     let name = new.name.ok_or_else(|| ApiError::required("name"))?;
     let (callback, rejected) = (filled(new.callback_url), filled(new.rejected_callback_url));
-    let made = context.integrations.create_consumer(name, callback, rejected).await?;
-    caller
-        .record(
-            &context,
-            "consumer.created",
-            subject(&made),
-            (json!(null), shown(&made)),
-        )
-        .await?;
+    let made = context.integrations.create_consumer(name, callback, rejected);
+    let made = caller.change(&context, "consumer.created", told, made).await?;
     let mut body = shown(&made);
     if let Some(members) = body.as_object_mut() {
         members.insert("secret".to_owned(), made.consumer.secret.expose().into());
@@ -87,15 +82,8 @@ pub async fn remove(
     let id = ConsumerId(id);
     let before = context.integrations.consumer(id).await?;
     let version = Precondition::of(&headers)?.version(before.version)?;
-    let gone = context.integrations.delete_consumer(id, version).await?;
-    caller
-        .record(
-            &context,
-            "consumer.deleted",
-            subject(&gone),
-            (shown(&gone), json!(null)),
-        )
-        .await?;
+    let gone = context.integrations.delete_consumer(id, version);
+    let gone = caller.change(&context, "consumer.deleted", told, gone).await?;
     Ok(json_of(StatusCode::OK, &shown(&gone)))
 }
 
@@ -147,25 +135,16 @@ pub async fn create_access_token(
 ) -> Result<Response, ApiError> {
     caller.may(Act::Administer)?;
     let Sent(making) = body?;
-    let made = context
-        .integrations
-        .create_access_token(ConsumerId(id), making.clear)
-        .await?;
+    let cleared = making.clear;
+    let told = move |happening: &Happening<'_>| told_with(happening, &json!({ "cleared": cleared }));
+    let made = context.integrations.create_access_token(ConsumerId(id), cleared);
+    let made = caller.change(&context, "token.issued", told, made).await?;
     let Some(made) = made else {
         return Err(ApiError::new(
             StatusCode::CONFLICT,
             "This consumer has a token already; send {\"clear\": true} to replace it.",
         ));
     };
-    let of = format!("consumer/{id}");
-    caller
-        .record(
-            &context,
-            "token.issued",
-            of,
-            (json!(null), json!({ "cleared": making.clear })),
-        )
-        .await?;
     let body = json!({
         "consumer_key": made.consumer_key,
         "consumer_secret": made.consumer_secret.expose(),
@@ -182,13 +161,9 @@ pub async fn delete_access_token(
     Id(id): Id,
 ) -> Result<Response, ApiError> {
     caller.may(Act::Operate)?;
-    let existed = context.integrations.delete_own_token(ConsumerId(id)).await?;
-    if existed {
-        let of = format!("consumer/{id}");
-        caller
-            .record(&context, "token.revoked", of, (json!(null), json!(null)))
-            .await?;
-    }
+    let told = |happening: &Happening<'_>| told_with(happening, &Value::Null);
+    let existed = context.integrations.delete_own_token(ConsumerId(id));
+    let existed = caller.change(&context, "token.revoked", told, existed).await?;
     Ok(json_of(StatusCode::OK, &existed))
 }
 
@@ -216,7 +191,10 @@ pub async fn post_verifier(
         .or_else(|| integration?.definition.endpoint.clone())
         .ok_or_else(|| ApiError::required("endpoint"))?;
     let of = format!("consumer/{id}");
-    let posted = context.integrations.post_to_endpoint(ConsumerId(id), &endpoint).await;
+    let to = json!({ "endpoint": endpoint });
+    let told = move |happening: &Happening<'_>| told_with(happening, &to);
+    let posted = context.integrations.post_to_endpoint(ConsumerId(id), &endpoint);
+    let posted = caller.change(&context, "consumer.verifier_made", told, posted).await;
     let outcome = json!({ "endpoint": endpoint, "delivered": posted.is_ok() });
     if matches!(posted, Ok(_) | Err(crate::integration::Failure::CallbackFailed(_))) {
         caller
@@ -224,6 +202,17 @@ pub async fn post_verifier(
             .await?;
     }
     Ok(json_of(StatusCode::OK, &json!({ "verifier": posted?.expose() })))
+}
+
+/// What the audit log says of a consumer that is made or deleted.
+fn told(happening: &Happening<'_>) -> Option<Told> {
+    of_consumer(happening, subject, shown)
+}
+
+/// The same of one whose token is changed, which is never shown.
+fn told_with(happening: &Happening<'_>, after: &Value) -> Option<Told> {
+    let (subject, _) = of_consumer(happening, subject, |_| Value::Null)?;
+    Some((subject, (Value::Null, after.clone())))
 }
 
 fn subject(record: &ConsumerRecord) -> String {

@@ -4,7 +4,8 @@ use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::Response;
 use serde::Deserialize;
-use serde_json::{Value, json};
+use serde_json::Value;
+use token_store::event::Happening;
 use token_store::{AccountId, Secret};
 
 use super::Context;
@@ -13,6 +14,7 @@ use super::answer::{ApiError, json_of, json_of_version};
 use super::ask::{Asked, Id, Precondition, Sent};
 use super::page::Paging;
 use crate::exchange::account::{Customer, shown_customer as shown};
+use crate::observe::audit::{Told, of_account};
 
 /// A new account.
 #[derive(Deserialize)]
@@ -51,11 +53,9 @@ pub async fn create(
             .map(Secret::new)
             .ok_or_else(|| ApiError::required("password"))?,
     };
-    let made = context.accounts().create_customer(new).await?;
-    let change = (json!(null), shown(&made));
-    caller
-        .record(&context, "customer.created", subject(made.id), change)
-        .await?;
+    let accounts = context.accounts();
+    let made = accounts.create_customer(new);
+    let made = caller.change(&context, "customer.created", told, made).await?;
     Ok(json_of_version(StatusCode::CREATED, &shown(&made), made.version))
 }
 
@@ -77,12 +77,16 @@ pub async fn remove(
     let id = AccountId(id);
     let gone = context.accounts().customer(id).await?;
     let version = Precondition::of(&headers)?.version(gone.version)?;
-    context.accounts().delete_customer(id, version).await?;
-    let change = (shown(&gone), json!(null));
-    caller.record(&context, "customer.deleted", subject(id), change).await?;
+    let accounts = context.accounts();
+    let deletion = accounts.delete_customer(id, version);
+    caller.change(&context, "customer.deleted", told, deletion).await?;
     Ok(json_of(StatusCode::OK, &shown(&gone)))
 }
 
-fn subject(id: AccountId) -> String {
-    format!("customer/{}", id.0)
+fn told(happening: &Happening<'_>) -> Option<Told> {
+    of_account(happening, subject, shown)
+}
+
+fn subject(id: u64) -> String {
+    format!("customer/{id}")
 }

@@ -10,6 +10,7 @@ use axum::response::Response;
 use serde::Deserialize;
 use serde_json::{Value, json};
 use token_store::codec::token_digest;
+use token_store::event::Happening;
 use token_store::{
     AccountId, ConsumerId, ConsumerRecord, Delegated, DelegatedStage, IntegrationId, IntegrationQuery, OwnToken, User,
     UserKind, UserToken,
@@ -256,19 +257,20 @@ pub async fn revoke(
 ) -> Result<Response, ApiError> {
     if brought(&headers).is_some_and(|own| own == id) {
         let ended = end_user_token(&context, &id).await?;
-        ended.ok_or_else(|| ApiError::no_such(&id))?;
+        ended.then_some(()).ok_or_else(|| ApiError::no_such(&id))?;
         return Ok(json_of(StatusCode::OK, &json!({ "revoked": 1 })));
     }
     caller.may(Act::Operate)?;
-    let subject = match id.split_once('-') {
-        None => end_user_token(&context, &id).await?,
-        Some((consumer, digest)) => end_consumer_token(&context, consumer, digest).await?,
-    };
-    let subject = subject.ok_or_else(|| ApiError::no_such(&id))?;
     let after = json!({ "revoked": 1, "token": id });
-    caller
-        .record(&context, "token.revoked", subject, (json!(null), after))
-        .await?;
+    let told = move |happening: &Happening<'_>| Some((owner(happening)?, (Value::Null, after.clone())));
+    let ended = async {
+        match id.split_once('-') {
+            None => end_user_token(&context, &id).await,
+            Some((consumer, digest)) => end_consumer_token(&context, consumer, digest).await,
+        }
+    };
+    let is_ended = caller.change(&context, "token.revoked", told, ended).await?;
+    is_ended.then_some(()).ok_or_else(|| ApiError::no_such(&id))?;
     Ok(json_of(StatusCode::OK, &json!({ "revoked": 1 })))
 }
 
@@ -278,39 +280,45 @@ fn brought(headers: &HeaderMap) -> Option<String> {
     bearer::token(value.as_bytes()).map(token_digest)
 }
 
-/// Whose it was.
-async fn end_user_token(context: &Context, digest: &str) -> Result<Option<String>, ApiError> {
-    let store = &context.parts.store;
-    let Some(token) = store.user_token(digest).await?.filter(|token| !token.is_beside_jwt) else {
-        return Ok(None);
-    };
-    let whose = match token.user.kind {
-        UserKind::Admin => format!("admin/{}", token.user.id),
-        UserKind::Customer => format!("customer/{}", token.user.id),
-    };
-    Ok(store.delete_user_token(digest).await?.then_some(whose))
+/// Whose token ends.
+fn owner(happening: &Happening<'_>) -> Option<String> {
+    match happening {
+        Happening::UserTokensOf(user, _) => Some(match user.kind {
+            UserKind::Admin => format!("admin/{}", user.id),
+            UserKind::Customer => format!("customer/{}", user.id),
+        }),
+        Happening::Consumer { before, .. } => before.map(|record| format!("consumer/{}", record.consumer.id.0)),
+        Happening::Delegated { before, .. } => Some(format!("consumer/{}", before.consumer_id.0)),
+        Happening::UserToken(_) | Happening::Account { .. } => None,
+    }
 }
 
-async fn end_consumer_token(context: &Context, consumer: &str, digest: &str) -> Result<Option<String>, ApiError> {
+/// `false`: there is no such token.
+async fn end_user_token(context: &Context, digest: &str) -> Result<bool, ApiError> {
+    let store = &context.parts.store;
+    let token = store.user_token(digest).await?;
+    Ok(token.is_some_and(|token| !token.is_beside_jwt) && store.delete_user_token(digest).await?)
+}
+
+async fn end_consumer_token(context: &Context, consumer: &str, digest: &str) -> Result<bool, ApiError> {
     let store = &context.parts.store;
     let Ok(consumer) = consumer.parse().map(ConsumerId) else {
-        return Ok(None);
+        return Ok(false);
     };
     let Some(record) = store.consumer(consumer).await? else {
-        return Ok(None);
+        return Ok(false);
     };
     let own = record.token.as_ref().and_then(OwnToken::token);
-    let ended = if own.is_some_and(|token| token_digest(token) == digest) {
-        context.integrations.delete_own_token(consumer).await?
+    if own.is_some_and(|token| token_digest(token) == digest) {
+        Ok(context.integrations.delete_own_token(consumer).await?)
     } else {
         let rows = store.delegated_of(consumer).await?;
         let is_meant = |row: &&Delegated| token_digest(&row.token) == digest;
         match rows.iter().find(is_meant) {
-            None => false,
-            Some(row) => store.delete_delegated(consumer, &row.token).await?,
+            None => Ok(false),
+            Some(row) => Ok(store.delete_delegated(consumer, &row.token).await?),
         }
-    };
-    Ok(ended.then(|| format!("consumer/{}", consumer.0)))
+    }
 }
 
 impl Kind {

@@ -4,8 +4,9 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use serde_json::Value;
-use token_store::{NewAuditEntry, OpenError, OpenOptions, Role, Secret, Store, StoreError, open};
+use token_store::audit::noted;
+use token_store::event::Happening;
+use token_store::{OpenError, OpenOptions, Role, Secret, Store, open};
 
 use crate::admin::{self, Context, Serving};
 use crate::app::Parts;
@@ -15,6 +16,7 @@ use crate::exchange::account::{AccountError, Accounts, Creation, shown};
 use crate::exchange::password::Passwords;
 use crate::integration::Integrations;
 use crate::integration::address::OwnAddresses;
+use crate::observe::audit::{self, of_account};
 
 /// Opens the store, to serve requests on it or for a command's own use.
 pub(super) async fn store(config: &Config, clock: Clock, serves: bool) -> Result<Arc<dyn Store>, OpenError> {
@@ -101,30 +103,16 @@ pub(super) async fn create_admin(
         role,
         email: email.to_owned(),
     };
-    let made = accounts(store, clock)?.create(new).await?;
-    let subject = format!("admin/{}", made.id.0);
-    record(store, clock, ("admin.created", subject), (Value::Null, shown(&made))).await?;
+    let accounts = accounts(store, clock)?;
+    let made = change(clock, "admin.created", accounts.create(new)).await?;
     Ok(made.id.0)
 }
 
-/// What the command line did straight in the store is audited as what the API does.
-pub(super) async fn record(
-    store: &Arc<dyn Store>,
-    clock: Clock,
-    (action, subject): (&str, String),
-    (before, after): (Value, Value),
-) -> Result<(), StoreError> {
-    let entry = NewAuditEntry {
-        at: clock.now(),
-        actor: "cli".to_owned(),
-        origin: String::new(),
-        action: action.to_owned(),
-        subject,
-        before,
-        after,
-    };
-    store.append_audit(entry).await?;
-    Ok(())
+/// Changes an admin account straight in the store, audited as what the API does.
+pub(super) async fn change<T>(clock: Clock, action: &str, change: impl Future<Output = T>) -> T {
+    let told = |happening: &Happening<'_>| of_account(happening, |id| format!("admin/{id}"), shown);
+    let note = audit::note(audit::of(clock.now(), "cli", "", action), told);
+    noted(note, change).await.0
 }
 
 const REDIS_PORT: u16 = 6379;

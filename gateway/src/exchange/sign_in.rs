@@ -10,9 +10,8 @@ use bytes::Bytes;
 use http::HeaderMap;
 use http::header::CONTENT_TYPE;
 use serde_json::{Value, json};
-use token_store::{
-    Account, LockoutKind, NewAuditEntry, Put, Secret, Store, StoreError, Totp, TotpStage, User, UserKind,
-};
+use token_store::audit::{Note, noted};
+use token_store::{Account, LockoutKind, Put, Secret, Store, StoreError, Totp, TotpStage, User, UserKind};
 use tokio::sync::{Semaphore, SemaphorePermit};
 
 use super::password::{HashFailed, Passwords};
@@ -20,6 +19,7 @@ use super::voucher::Voucher;
 use super::{recovery, totp};
 use crate::clock::Clock;
 use crate::config::Lockout;
+use crate::observe::audit::{self, of_account};
 use crate::refusal::{Cause, Message, Refusal};
 
 /// Checks sign-ins.
@@ -153,8 +153,10 @@ impl SignIns {
             };
             let mut after = Account::clone(&account);
             after.definition.totp = Some(factor);
-            if let Put::Done(_) = self.store.update_account(&after).await? {
-                self.note_recovery(&account, &after).await?;
+            if let Put::Done(_) = noted(self.recovery(&after), self.store.update_account(&after))
+                .await
+                .0?
+            {
                 return Ok(true);
             }
             // It changed meanwhile; perhaps only by another sign-in with an earlier code.
@@ -169,23 +171,18 @@ impl SignIns {
     }
 
     /// A recovery code that is used may mean that somebody found the list: it stands in the audit log.
-    async fn note_recovery(&self, before: &Account, after: &Account) -> Result<(), StoreError> {
+    fn recovery(&self, account: &Account) -> Note {
+        let who = account.definition.username.as_str();
+        let entry = audit::of(self.clock.now(), who, "sign-in", "admin.recovery_code_used");
         let left = |one: &Account| one.definition.totp.as_ref().map_or(0, |factor| factor.recovery.len());
-        if left(before) == left(after) {
-            return Ok(());
-        }
-        let told = |one: &Account| json!({ "recovery_codes": left(one) });
-        let entry = NewAuditEntry {
-            at: self.clock.now(),
-            actor: after.definition.username.clone(),
-            origin: "sign-in".to_owned(),
-            action: "admin.recovery_code_used".to_owned(),
-            subject: format!("admin/{}", after.id.0),
-            before: told(before),
-            after: told(after),
-        };
-        self.store.append_audit(entry).await?;
-        Ok(())
+        audit::note(entry, move |happening| {
+            let told = of_account(
+                happening,
+                |id| format!("admin/{id}"),
+                |one| json!({ "recovery_codes": left(one) }),
+            );
+            told.filter(|(_, (before, after))| before != after)
+        })
     }
 
     /// Whether the account was neither disabled nor given another password meanwhile: both end all tokens, and must not miss

@@ -5,12 +5,14 @@
 
 use std::time::Duration;
 
-use serde_json::Value;
-use token_store::{ConsumerRecord, Grant, NewAuditEntry, NewIntegration, Setup, Status};
+use token_store::audit::{Note, noted};
+use token_store::event::Happening;
+use token_store::{ConsumerRecord, Grant, NewIntegration, Setup, Status};
 
-use super::shown::shown;
+use super::shown::{shown, subject};
 use super::{Failure, Integrations, Next};
 use crate::live::Live;
+use crate::observe::audit::{self, Told, of_consumer};
 use crate::random;
 
 /// What became of one definition.
@@ -90,8 +92,10 @@ impl Integrations {
     pub async fn configure(&self, definition: NewIntegration) -> Result<Configured, Failure> {
         let definition = self.normalised(definition);
         let Some(record) = self.store.consumer_by_name(&definition.name).await? else {
-            let made = self.create(definition).await?;
-            self.note("integration.created", Value::Null, &made).await?;
+            let note = self.note("integration.created", |happening| {
+                of_consumer(happening, subject, shown)
+            });
+            noted(note, self.create(definition)).await.0?;
             return Ok(Configured::Made);
         };
         let Some(integration) = &record.integration else {
@@ -108,8 +112,12 @@ impl Integrations {
             .delete_consumer(record.consumer.id, Some(record.version))
             .await?;
         let made = self.create(definition).await?;
-        let made = self.mark_recreated(made).await?;
-        self.note("integration.recreated", shown(&record), &made).await?;
+        let before = shown(&record);
+        let note = self.note("integration.recreated", move |happening| {
+            let (subject, (_, after)) = of_consumer(happening, subject, shown)?;
+            Some((subject, (before.clone(), after)))
+        });
+        noted(note, self.mark_recreated(made)).await.0?;
         Ok(Configured::Recreated)
     }
 
@@ -133,19 +141,8 @@ impl Integrations {
     }
 
     /// Nobody called: the configuration did it.
-    async fn note(&self, action: &str, before: Value, made: &ConsumerRecord) -> Result<(), Failure> {
-        let id = made.integration.as_ref().map_or(0, |one| one.id.0);
-        let entry = NewAuditEntry {
-            at: self.clock.now(),
-            actor: "configuration".to_owned(),
-            origin: String::new(),
-            action: action.to_owned(),
-            subject: format!("integration/{id}"),
-            before,
-            after: shown(made),
-        };
-        self.store.append_audit(entry).await?;
-        Ok(())
+    fn note(&self, action: &str, told: impl Fn(&Happening<'_>) -> Option<Told> + Send + Sync + 'static) -> Note {
+        audit::note(audit::of(self.clock.now(), "configuration", "", action), told)
     }
 }
 

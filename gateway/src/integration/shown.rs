@@ -35,3 +35,8 @@ pub fn shown(record: &ConsumerRecord) -> Value {
         "updated_at": integration.updated_at,
     })
 }
+
+/// What the audit log calls it.
+pub fn subject(record: &ConsumerRecord) -> String {
+    format!("integration/{}", record.integration.as_ref().map_or(0, |one| one.id.0))
+}

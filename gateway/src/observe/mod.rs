@@ -1,6 +1,7 @@
-//! What operators see of the gateway: counters and one line a request.
+//! What operators see of the gateway: counters, one line a request, and what the audit log says of changes.
 
 pub mod access_log;
+pub mod audit;
 pub mod log;
 pub mod metrics;
 pub mod seldom;

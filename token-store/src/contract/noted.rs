@@ -126,9 +126,9 @@ pub(crate) async fn what_was_refused_is_not_noted(stores: &Stores) {
 
 pub(crate) async fn of_several_changes_the_first_that_is_meant_is_noted(stores: &Stores) {
     let store = &stores.one;
-    let only_updates: Note = Arc::new(|happening| match happening {
-        Happening::Consumer { before: Some(_), .. } => Some(entry(&subject(happening))),
-        _ => None,
+    let only_updates: Note = Arc::new(|happening| {
+        let is_update = matches!(happening, Happening::Consumer { before: Some(_), .. });
+        is_update.then(|| entry(&subject(happening)))
     });
 
     let (id, is_noted) = noted(only_updates, async {

@@ -35,7 +35,7 @@ pub(super) async fn commit(
         let (place, _) = add(records, &mut commit, entry.clone()).await?;
         match records.write(&commit, told).await? {
             Committed::Refused(refused) if refused >= place => {}
-            committed => return Ok(committed),
+            committed @ (Committed::Refused(_) | Committed::Done) => return Ok(committed),
         }
     }
     Err(too_many())

@@ -7,6 +7,7 @@ use axum::http::{HeaderMap, StatusCode};
 use axum::response::Response;
 use serde::Deserialize;
 use serde_json::{Value, json};
+use token_store::event::Happening;
 use token_store::{ConsumerRecord, IntegrationId, OwnToken};
 
 use super::super::Context;
@@ -14,9 +15,10 @@ use super::super::access::{Act, Caller};
 use super::super::answer::{ApiError, json_of, json_of_version};
 use super::super::ask::{Id, Precondition, Sent};
 use super::super::login_success;
-use super::{shown, subject};
+use super::{shown, subject, told};
 use crate::integration::activation::{Activated, Renewal};
 use crate::integration::{Failure, identity_link};
+use crate::observe::audit::of_consumer;
 
 /// How to activate.
 #[derive(Deserialize)]
@@ -58,22 +60,22 @@ async fn renew(
     let Sent(wanted) = body?;
     let before = context.integrations.get(id).await?;
     Precondition::sent(headers, before.version)?;
-    let mut activated = context.integrations.activate(id, wanted.exchange, renewal).await?;
     let action = match renewal {
         Renewal::Keep => "integration.activated",
         Renewal::Replace => "integration.reauthorized",
     };
-    let mut after = shown(&activated.record);
-    if let (Some(delivery), Some(members)) = (&activated.delivery, after.as_object_mut()) {
-        let told = match delivery {
+    let activated = context.integrations.activate(id, wanted.exchange, renewal);
+    let mut activated = caller.change(context, action, told, activated).await?;
+    if let Some(delivery) = &activated.delivery {
+        let callback = match delivery {
             Ok(delivered) => json!({ "address": delivered.address, "status": delivered.status }),
             Err(error) => json!({ "error": error.to_string() }),
         };
-        members.insert("callback".to_owned(), told);
+        let answered = (json!(null), json!({ "callback": callback }));
+        caller
+            .record(context, "integration.keys_posted", subject(&before), answered)
+            .await?;
     }
-    caller
-        .record(context, action, subject(&before), (shown(&before), after))
-        .await?;
     if let Some(Err(error)) = activated.delivery.take_if(|delivery| delivery.is_err()) {
         return Err(Failure::CallbackFailed(error).into());
     }
@@ -121,16 +123,8 @@ fn outcome(activated: &Activated, sees_credentials: bool) -> Value {
 /// Pauses it: its calls are a guest's until it is activated again.
 pub async fn deactivate(State(context): State<Context>, caller: Caller, Id(id): Id) -> Result<Response, ApiError> {
     caller.may(Act::Operate)?;
-    let before = context.integrations.get(IntegrationId(id)).await?;
-    let after = context.integrations.deactivate(IntegrationId(id)).await?;
-    caller
-        .record(
-            &context,
-            "integration.deactivated",
-            subject(&after),
-            (shown(&before), shown(&after)),
-        )
-        .await?;
+    let after = context.integrations.deactivate(IntegrationId(id));
+    let after = caller.change(&context, "integration.deactivated", told, after).await?;
     Ok(json_of_version(StatusCode::OK, &shown(&after), after.version))
 }
 
@@ -162,17 +156,19 @@ pub async fn rotate_secret(
     let id = IntegrationId(id);
     let before = context.integrations.get(id).await?;
     let version = Precondition::sent(&headers, before.version)?;
-    let record = context.integrations.rotate_secret(id, version, grace).await?;
-    let valid_until = record.consumer.previous_secret.as_ref().map(|one| one.valid_until);
-    let after = json!({ "previous_valid_until": valid_until });
-    caller
-        .record(
-            &context,
-            "integration.secret_rotated",
-            subject(&record),
-            (json!(null), after),
+    let valid_until = |record: &ConsumerRecord| record.consumer.previous_secret.as_ref().map(|one| one.valid_until);
+    let told = move |happening: &Happening<'_>| {
+        of_consumer(
+            happening,
+            subject,
+            |record| json!({ "previous_valid_until": valid_until(record) }),
         )
+    };
+    let record = context.integrations.rotate_secret(id, version, grace);
+    let record = caller
+        .change(&context, "integration.secret_rotated", told, record)
         .await?;
+    let valid_until = valid_until(&record);
     let secret = record.consumer.secret.expose();
     let body = json!({ "consumer_secret": secret, "previous_valid_until": valid_until });
     Ok(json_of_version(StatusCode::OK, &body, record.version))

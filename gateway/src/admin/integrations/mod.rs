@@ -13,9 +13,9 @@ use axum::response::Response;
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 use serde_json::{Value, json};
+use token_store::event::Happening;
 use token_store::{
-    ConsumerId, ConsumerRecord, Grant, IntegrationId, IntegrationQuery, IntegrationSort, NewIntegration, Setup, Status,
-    StoreError,
+    ConsumerId, Grant, IntegrationId, IntegrationQuery, IntegrationSort, NewIntegration, Setup, Status, StoreError,
 };
 
 use token_store::secret_use::fingerprint;
@@ -27,7 +27,8 @@ use super::ask::{Asked, Id, Precondition, Sent};
 use super::page::size;
 use crate::authorize::resources::ALL;
 use crate::integration::Failure;
-pub use crate::integration::shown::shown;
+pub use crate::integration::shown::{shown, subject};
+use crate::observe::audit::{Told, of_consumer};
 
 /// What an integration is created from or replaced by. What the server gives may be sent back; it is not read.
 #[derive(Deserialize)]
@@ -168,15 +169,8 @@ pub async fn create(
 ) -> Result<Response, ApiError> {
     caller.may(Act::Administer)?;
     let Sent(body) = body?;
-    let made = context.integrations.create(body.definition()).await?;
-    caller
-        .record(
-            &context,
-            "integration.created",
-            subject(&made),
-            (json!(null), shown(&made)),
-        )
-        .await?;
+    let made = context.integrations.create(body.definition());
+    let made = caller.change(&context, "integration.created", told, made).await?;
     Ok(json_of_version(StatusCode::CREATED, &shown(&made), made.version))
 }
 
@@ -212,15 +206,8 @@ pub async fn update(
     let before = context.integrations.get(id).await?;
     let version = Precondition::of(&headers)?.version(before.version)?;
     let Sent(body) = body?;
-    let after = context.integrations.update(id, version, body.definition()).await?;
-    caller
-        .record(
-            &context,
-            "integration.updated",
-            subject(&after),
-            (shown(&before), shown(&after)),
-        )
-        .await?;
+    let after = context.integrations.update(id, version, body.definition());
+    let after = caller.change(&context, "integration.updated", told, after).await?;
     Ok(json_of_version(StatusCode::OK, &shown(&after), after.version))
 }
 
@@ -238,15 +225,8 @@ pub async fn remove(
         found => found?,
     };
     let version = Precondition::of(&headers)?.version(before.version)?;
-    let gone = context.integrations.delete(id, version).await?;
-    caller
-        .record(
-            &context,
-            "integration.deleted",
-            subject(&gone),
-            (shown(&gone), json!(null)),
-        )
-        .await?;
+    let gone = context.integrations.delete(id, version);
+    let gone = caller.change(&context, "integration.deleted", told, gone).await?;
     Ok(json_of(StatusCode::OK, &shown(&gone)))
 }
 
@@ -269,6 +249,6 @@ async fn remove_unreadable(
     Ok(json_of(StatusCode::OK, &gone))
 }
 
-fn subject(record: &ConsumerRecord) -> String {
-    format!("integration/{}", record.integration.as_ref().map_or(0, |one| one.id.0))
+fn told(happening: &Happening<'_>) -> Option<Told> {
+    of_consumer(happening, subject, shown)
 }

@@ -7,6 +7,7 @@ use axum::http::{HeaderMap, StatusCode};
 use axum::response::Response;
 use serde::Deserialize;
 use serde_json::{Value, json};
+use token_store::event::Happening;
 use token_store::{ConsumerRecord, Grant, IntegrationId};
 
 use super::super::Context;
@@ -15,6 +16,7 @@ use super::super::answer::{ApiError, json_of_version};
 use super::super::ask::{Id, Octets, Precondition};
 use super::subject;
 use crate::authorize::resources::ALL;
+use crate::observe::audit::of_consumer;
 
 /// What it may use.
 pub async fn show(State(context): State<Context>, caller: Caller, Id(id): Id) -> Result<Response, ApiError> {
@@ -94,11 +96,12 @@ async fn set_grant(
 ) -> Result<Response, ApiError> {
     let before = context.integrations.get(id).await?;
     let version = Precondition::of(headers)?.version(before.version)?;
-    let after = context.integrations.grant(id, version, grant).await?;
-    let change = (granted(&before, context), granted(&after, context));
-    caller
-        .record(context, "integration.granted", subject(&after), change)
-        .await?;
+    let told = {
+        let context = context.clone();
+        move |happening: &Happening<'_>| of_consumer(happening, subject, |record| granted(record, &context))
+    };
+    let after = context.integrations.grant(id, version, grant);
+    let after = caller.change(context, "integration.granted", told, after).await?;
     Ok(json_of_version(
         StatusCode::OK,
         &granted(&after, context),

@@ -12,7 +12,7 @@ use crate::cli::table::{Format, of_rows, text};
 use crate::cli::{ConfigFile, block_on, fail, misused, open, prompt, say, with_causes};
 use crate::clock::Clock;
 use crate::config::Environment;
-use crate::exchange::account::{AccountError, Accounts, Changed, check_password, shown};
+use crate::exchange::account::{AccountError, Accounts, check_password, shown};
 
 #[derive(Debug, clap::Args)]
 pub(in crate::cli) struct List {
@@ -147,18 +147,19 @@ impl Way {
 
     async fn change(&self, named: &str, act: &Act<'_>) -> Result<(), Failed> {
         match self {
-            Self::Straight(store, accounts) => {
+            Self::Straight(_, accounts) => {
                 let all: Vec<Value> = accounts.all().await?.iter().map(shown).collect();
                 let id = AccountId(pick(&all, named)?);
-                let Changed { before, after } = match act {
-                    Act::Disable => accounts.set_active(id, false).await?,
-                    Act::Enable => accounts.set_active(id, true).await?,
-                    Act::SetPassword(password) => accounts.set_password(id, password).await?,
-                    Act::RemoveTotp => accounts.remove_totp(id, None).await?,
+                let change = async {
+                    match act {
+                        Act::Disable => accounts.set_active(id, false).await,
+                        Act::Enable => accounts.set_active(id, true).await,
+                        Act::SetPassword(password) => accounts.set_password(id, password).await,
+                        Act::RemoveTotp => accounts.remove_totp(id, None).await,
+                    }
                 };
-                let what = (act.audited(), format!("admin/{}", id.0));
-                let told = open::record(store, Clock::system(), what, (shown(&before), shown(&after)));
-                Ok(told.await.map_err(AccountError::from)?)
+                open::change(Clock::system(), act.audited(), change).await?;
+                Ok(())
             }
             Self::Through(api) => {
                 let id = find(api, named).await?;
