@@ -272,7 +272,7 @@ pub trait Store: Send + Sync + 'static {
 
     // ---- audit ----
 
-    /// Numbers, chains and appends.
+    /// Numbers, chains and appends. The entry of a change goes along with the change instead: [`crate::audit::noted`].
     async fn append_audit(&self, entry: NewAuditEntry) -> Result<AuditEntry, StoreError>;
 
     /// Entries with a number above `after`, in order, up to `limit`. One that is missing or can't be opened is left out.
