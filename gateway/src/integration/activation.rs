@@ -54,38 +54,40 @@ pub enum Renewal {
 
 impl Integrations {
     /// Activates. `exchange = Some(false)` makes the tokens at once although there is an endpoint. Where an access token
-    /// stands already, it is only made to count again.
+    /// stands already, it is only made to count again. `version` compares unless `None`.
     pub async fn activate(
         &self,
         id: IntegrationId,
+        mut version: Option<u64>,
         exchange: Option<bool>,
         renewal: Renewal,
     ) -> Result<Activated, Failure> {
         let record = self.get(id).await?;
         let integration = record.integration.as_ref().ok_or(Failure::Unknown(id))?;
         if renewal == Renewal::Keep && has_access_token(&record) && integration.status == Status::Inactive {
-            let resumed = self.resume(id).await?;
+            let resumed = self.resume(id, version).await?;
             if is_live(&resumed) {
                 return Ok(Activated::already(resumed, false));
             }
+            version = version.map(|_| resumed.version);
         }
         let endpoint = integration.definition.endpoint.clone();
         match endpoint.filter(|_| exchange != Some(false)) {
-            Some(endpoint) => self.activate_by_exchange(id, &endpoint, renewal).await,
-            None => self.activate_at_once(id, renewal).await,
+            Some(endpoint) => self.activate_by_exchange((id, version), &endpoint, renewal).await,
+            None => self.activate_at_once((id, version), renewal).await,
         }
     }
 
     async fn activate_by_exchange(
         &self,
-        id: IntegrationId,
+        (id, version): (IntegrationId, Option<u64>),
         endpoint: &str,
         renewal: Renewal,
     ) -> Result<Activated, Failure> {
         let way = self.poster(endpoint)?;
         let fresh = random::secret()?;
         let record = self
-            .change(id, None, |record, now| {
+            .change(id, version, |record, now| {
                 if renewal == Renewal::Keep && is_live(record) {
                     return Ok(Next::Leave);
                 }
@@ -170,10 +172,14 @@ impl Integrations {
         Ok((base_url, poster))
     }
 
-    async fn activate_at_once(&self, id: IntegrationId, renewal: Renewal) -> Result<Activated, Failure> {
+    async fn activate_at_once(
+        &self,
+        (id, version): (IntegrationId, Option<u64>),
+        renewal: Renewal,
+    ) -> Result<Activated, Failure> {
         let (fresh, secret) = (random::credential()?, random::secret()?);
         let record = self
-            .change(id, None, |record, now| {
+            .change(id, version, |record, now| {
                 if renewal == Renewal::Keep && is_live(record) {
                     return Ok(Next::Leave);
                 }
@@ -210,8 +216,8 @@ impl Integrations {
     }
 
     /// Ends the pause that [`Integrations::deactivate`] made.
-    async fn resume(&self, id: IntegrationId) -> Result<ConsumerRecord, Failure> {
-        self.change(id, None, |record, now| {
+    async fn resume(&self, id: IntegrationId, version: Option<u64>) -> Result<ConsumerRecord, Failure> {
+        self.change(id, version, |record, now| {
             if !has_access_token(record) || is_live(record) {
                 return Ok(Next::Leave);
             }

@@ -59,12 +59,12 @@ async fn renew(
     caller.may(Act::Operate)?;
     let Sent(wanted) = body?;
     let before = context.integrations.get(id).await?;
-    Precondition::sent(headers, before.version)?;
+    let version = Precondition::sent(headers, before.version)?;
     let action = match renewal {
         Renewal::Keep => "integration.activated",
         Renewal::Replace => "integration.reauthorized",
     };
-    let activated = context.integrations.activate(id, wanted.exchange, renewal);
+    let activated = context.integrations.activate(id, version, wanted.exchange, renewal);
     let mut activated = caller.change(context, action, told, activated).await?;
     if let Some(delivery) = &activated.delivery {
         let callback = match delivery {

@@ -296,7 +296,7 @@ async fn activate(app: &App, store: &Arc<dyn Store>, clock: Clock, partner: Sock
         .as_ref()
         .map(|one| one.id)
         .ok_or("the integration has no number")?;
-    integrations.activate(id, None, Renewal::Keep).await?;
+    integrations.activate(id, None, None, Renewal::Keep).await?;
     Ok(())
 }
 

@@ -61,7 +61,11 @@ async fn a_changed_definition_makes_its_integration_anew_and_ends_its_tokens() {
         .unwrap()
         .unwrap();
     let id = before.integration.as_ref().unwrap().id;
-    bench.integrations.activate(id, None, Renewal::Keep).await.unwrap();
+    bench
+        .integrations
+        .activate(id, None, None, Renewal::Keep)
+        .await
+        .unwrap();
 
     let outcome = bench
         .integrations

@@ -111,7 +111,11 @@ async fn the_verifier_post_carries_the_four_fields() {
     let callback = Callback::friendly().await;
     let id = bench.create(Some(callback.url())).await;
 
-    let activated = bench.integrations.activate(id, None, Renewal::Keep).await.unwrap();
+    let activated = bench
+        .integrations
+        .activate(id, None, None, Renewal::Keep)
+        .await
+        .unwrap();
 
     assert_eq!((activated.status, activated.exchange), (Status::Inactive, true));
     assert!(activated.credentials.is_none());
@@ -138,8 +142,16 @@ async fn without_an_answer_the_same_verifier_can_be_posted_again() {
     let callback = Callback::start(Manner::Silent).await;
     let id = bench.create(Some(callback.url())).await;
 
-    let first = bench.integrations.activate(id, None, Renewal::Keep).await.unwrap();
-    bench.integrations.activate(id, None, Renewal::Keep).await.unwrap();
+    let first = bench
+        .integrations
+        .activate(id, None, None, Renewal::Keep)
+        .await
+        .unwrap();
+    bench
+        .integrations
+        .activate(id, None, None, Renewal::Keep)
+        .await
+        .unwrap();
 
     assert!(matches!(first.delivery, Some(Err(PostError::Timeout))), "{first:?}");
     assert_eq!(callback.field(0, "oauth_verifier").len(), 32);
@@ -154,7 +166,11 @@ async fn activating_again_replaces_a_stuck_request_token_and_posts_its_verifier(
     let verifier = "v".repeat(32);
     bench.partner_makes(id, request(&verifier), Status::Inactive).await;
 
-    bench.integrations.activate(id, None, Renewal::Keep).await.unwrap();
+    bench
+        .integrations
+        .activate(id, None, None, Renewal::Keep)
+        .await
+        .unwrap();
 
     assert_eq!(callback.field(0, "oauth_verifier"), verifier);
     let record = bench.integrations.get(id).await.unwrap();
@@ -169,7 +185,11 @@ async fn activating_an_active_integration_changes_nothing() {
     bench.partner_makes(id, access("a", false), Status::Active).await;
     let before = bench.integrations.get(id).await.unwrap();
 
-    let activated = bench.integrations.activate(id, None, Renewal::Keep).await.unwrap();
+    let activated = bench
+        .integrations
+        .activate(id, None, None, Renewal::Keep)
+        .await
+        .unwrap();
 
     assert_eq!((activated.status, activated.exchange), (Status::Active, true));
     assert_eq!(bench.integrations.get(id).await.unwrap(), before);
@@ -183,7 +203,11 @@ async fn a_revoked_access_token_is_replaced_by_activating() {
     let id = bench.create(Some(callback.url())).await;
     bench.partner_makes(id, access("a", true), Status::Active).await;
 
-    let activated = bench.integrations.activate(id, None, Renewal::Keep).await.unwrap();
+    let activated = bench
+        .integrations
+        .activate(id, None, None, Renewal::Keep)
+        .await
+        .unwrap();
 
     assert_eq!(activated.status, Status::Inactive);
     assert_eq!(callback.requests().len(), 1);
@@ -198,7 +222,11 @@ async fn reauthorizing_ends_the_old_token_before_the_partner_has_a_new_one() {
         .partner_makes(id, access(&"a".repeat(32), false), Status::Active)
         .await;
 
-    let activated = bench.integrations.activate(id, None, Renewal::Replace).await.unwrap();
+    let activated = bench
+        .integrations
+        .activate(id, None, None, Renewal::Replace)
+        .await
+        .unwrap();
 
     assert_eq!(activated.status, Status::Inactive);
     let found = bench
@@ -223,7 +251,7 @@ async fn the_partner_may_finish_while_the_post_still_waits() {
         }
         bench.partner_makes(id, access("a", false), Status::Active).await;
     };
-    let (activated, ()) = tokio::join!(bench.integrations.activate(id, None, Renewal::Keep), partner);
+    let (activated, ()) = tokio::join!(bench.integrations.activate(id, None, None, Renewal::Keep), partner);
 
     assert_eq!(activated.unwrap().status, Status::Active);
     let record = bench.integrations.get(id).await.unwrap();
@@ -235,8 +263,16 @@ async fn without_an_endpoint_the_tokens_are_made_and_shown_once() {
     let bench = Bench::new().await;
     let id = bench.create(None).await;
 
-    let first = bench.integrations.activate(id, None, Renewal::Keep).await.unwrap();
-    let second = bench.integrations.activate(id, None, Renewal::Keep).await.unwrap();
+    let first = bench
+        .integrations
+        .activate(id, None, None, Renewal::Keep)
+        .await
+        .unwrap();
+    let second = bench
+        .integrations
+        .activate(id, None, None, Renewal::Keep)
+        .await
+        .unwrap();
 
     assert_eq!((first.status, first.exchange), (Status::Active, false));
     let issued = first.credentials.unwrap();
@@ -253,7 +289,7 @@ async fn without_an_endpoint_the_tokens_are_made_and_shown_once() {
 async fn of_activations_at_the_same_time_one_makes_the_tokens() {
     let bench = Bench::new().await;
     let id = bench.create(None).await;
-    let activate = || bench.integrations.activate(id, None, Renewal::Keep);
+    let activate = || bench.integrations.activate(id, None, None, Renewal::Keep);
 
     let all = tokio::join!(activate(), activate(), activate(), activate());
 
@@ -268,6 +304,31 @@ async fn of_activations_at_the_same_time_one_makes_the_tokens() {
 }
 
 #[tokio::test]
+async fn an_activation_of_another_version_than_was_seen_changes_nothing() {
+    let callback = Callback::friendly().await;
+    for endpoint in [None, Some(callback.url())] {
+        let bench = Bench::new().await;
+        let id = bench.create(endpoint).await;
+        let before = bench.integrations.get(id).await.unwrap();
+        for renewal in [Renewal::Keep, Renewal::Replace] {
+            let stale = Some(before.version + 1);
+
+            let failure = bench.integrations.activate(id, stale, None, renewal).await.unwrap_err();
+
+            assert!(matches!(failure, Failure::Changed), "{failure:?}");
+            assert_eq!(bench.integrations.get(id).await.unwrap(), before);
+        }
+        let seen = Some(before.version);
+        bench
+            .integrations
+            .activate(id, seen, None, Renewal::Keep)
+            .await
+            .unwrap();
+    }
+    assert_eq!(callback.requests().len(), 1);
+}
+
+#[tokio::test]
 async fn an_exchange_can_be_skipped_though_there_is_an_endpoint() {
     let bench = Bench::new().await;
     let callback = Callback::friendly().await;
@@ -275,7 +336,7 @@ async fn an_exchange_can_be_skipped_though_there_is_an_endpoint() {
 
     let activated = bench
         .integrations
-        .activate(id, Some(false), Renewal::Keep)
+        .activate(id, None, Some(false), Renewal::Keep)
         .await
         .unwrap();
 
@@ -290,7 +351,11 @@ async fn an_exchange_without_a_base_url_asks_for_it_and_changes_nothing() {
     let callback = Callback::friendly().await;
     let id = bench.create(Some(callback.url())).await;
 
-    let failure = bench.integrations.activate(id, None, Renewal::Keep).await.unwrap_err();
+    let failure = bench
+        .integrations
+        .activate(id, None, None, Renewal::Keep)
+        .await
+        .unwrap_err();
 
     assert!(matches!(failure, Failure::NoBaseUrl), "{failure:?}");
     assert_eq!(bench.integrations.get(id).await.unwrap().token, None);
@@ -335,7 +400,11 @@ async fn deactivating_keeps_the_token_and_activating_goes_on_with_it() {
     bench.partner_makes(id, access("a", false), Status::Active).await;
 
     let paused = bench.integrations.deactivate(id).await.unwrap();
-    let resumed = bench.integrations.activate(id, None, Renewal::Keep).await.unwrap();
+    let resumed = bench
+        .integrations
+        .activate(id, None, None, Renewal::Keep)
+        .await
+        .unwrap();
 
     assert_eq!(paused.integration.unwrap().status, Status::Inactive);
     assert_eq!(paused.token, Some(access("a", false)));
@@ -360,11 +429,19 @@ async fn deactivating_ends_a_handshake_that_is_under_way() {
 async fn reauthorizing_a_paused_integration_ends_its_token() {
     let bench = Bench::new().await;
     let id = bench.create(None).await;
-    let first = bench.integrations.activate(id, None, Renewal::Keep).await.unwrap();
+    let first = bench
+        .integrations
+        .activate(id, None, None, Renewal::Keep)
+        .await
+        .unwrap();
     let token = first.credentials.unwrap().access_token;
     bench.integrations.deactivate(id).await.unwrap();
 
-    let renewed = bench.integrations.activate(id, None, Renewal::Replace).await.unwrap();
+    let renewed = bench
+        .integrations
+        .activate(id, None, None, Renewal::Replace)
+        .await
+        .unwrap();
 
     assert_eq!(renewed.status, Status::Active);
     assert_eq!(bench.integrations.store.consumer_of_token(&token).await.unwrap(), None);
@@ -376,7 +453,11 @@ async fn the_handshake_tells_what_the_callback_answered() {
     let answer = "HTTP/1.1 500 Oh\r\nContent-Length: 6\r\n\r\nbroken";
     let callback = Callback::start(Manner::Says(answer.to_owned())).await;
     let id = bench.create(Some(callback.url())).await;
-    bench.integrations.activate(id, None, Renewal::Keep).await.unwrap();
+    bench
+        .integrations
+        .activate(id, None, None, Renewal::Keep)
+        .await
+        .unwrap();
 
     let record = bench.integrations.get(id).await.unwrap();
     let events = bench.integrations.handshakes.of(&record);
@@ -395,7 +476,11 @@ async fn another_gateway_knows_the_steps_from_the_record() {
     let bench = Bench::new().await;
     let callback = Callback::friendly().await;
     let id = bench.create(Some(callback.url())).await;
-    bench.integrations.activate(id, None, Renewal::Keep).await.unwrap();
+    bench
+        .integrations
+        .activate(id, None, None, Renewal::Keep)
+        .await
+        .unwrap();
     bench.partner_makes(id, request("v"), Status::Inactive).await;
 
     let record = bench.integrations.get(id).await.unwrap();
@@ -418,7 +503,7 @@ async fn a_token_that_is_in_use_was_exchanged_where_its_verifier_was_posted() {
     let exchanged = bench.create(Some(callback.url())).await;
     bench
         .integrations
-        .activate(exchanged, None, Renewal::Keep)
+        .activate(exchanged, None, None, Renewal::Keep)
         .await
         .unwrap();
     bench
@@ -434,7 +519,7 @@ async fn a_token_that_is_in_use_was_exchanged_where_its_verifier_was_posted() {
 
     bench
         .integrations
-        .activate(exchanged, Some(false), Renewal::Replace)
+        .activate(exchanged, None, Some(false), Renewal::Replace)
         .await
         .unwrap();
     assert_eq!(told().await, [Step::TokensMade]);
