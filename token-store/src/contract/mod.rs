@@ -298,6 +298,10 @@ macro_rules! bigger_redis {
                 a_revocation_elsewhere_is_known_after_a_second
                 of_shared_secrets_made_at_once_all_are_the_same
             }
+            noted {
+                a_change_and_its_entry_are_kept_together
+                changes_noted_at_once_have_no_gap_and_are_all_made
+            }
             events {
                 a_change_and_what_is_told_of_it_are_kept_together
                 the_log_is_read_from_any_place_and_keeps_the_latest
