@@ -281,7 +281,9 @@ async fn usage_says_who_uses_what_and_when_last() {
 
     let usage = eventually("the workers' tallies", async || {
         let usage = shop.admin.get("/usage").await.json();
-        (usage["total"] == 4).then_some(usage)
+        let counts = usage["items"].as_array()?.iter().map(|item| item["count"].as_u64());
+        let all: Option<u64> = counts.sum();
+        (usage["total"] == 4 && all == Some(6)).then_some(usage)
     })
     .await;
 
