@@ -2,6 +2,7 @@
 //!
 //! Durable rows in redb; one thread writes, and what waits together shares a sync. Nonces in memory (`nonces.rs`).
 
+mod accounts;
 mod ahead;
 mod audit;
 mod consumers;
@@ -284,7 +285,7 @@ impl Store for Embedded {
     }
 
     async fn create_account(&self, new: NewAccount, now: UnixSeconds) -> Result<Option<Account>, StoreError> {
-        self.tell(move |pen| users::create_account(pen, (None, new), now)).await
+        self.tell(move |pen| accounts::create(pen, (None, new), now)).await
     }
 
     async fn create_account_as(
@@ -293,30 +294,29 @@ impl Store for Embedded {
         new: NewAccount,
         now: UnixSeconds,
     ) -> Result<Option<Account>, StoreError> {
-        self.tell(move |pen| users::create_account(pen, (Some(id.0), new), now))
+        self.tell(move |pen| accounts::create(pen, (Some(id.0), new), now))
             .await
     }
 
     async fn delete_account(&self, kind: UserKind, id: AccountId, version: Option<u64>) -> Result<Put, StoreError> {
-        self.tell(move |pen| users::delete_account(pen, (kind, id.0), version))
-            .await
+        self.tell(move |pen| accounts::delete(pen, (kind, id.0), version)).await
     }
 
     async fn account(&self, kind: UserKind, id: AccountId) -> Result<Option<Arc<Account>>, StoreError> {
-        self.read(|transaction, sealer| Ok(users::account(transaction, sealer, kind, id.0)?.map(Arc::new)))
+        self.read(|transaction, sealer| Ok(accounts::by_id(transaction, sealer, kind, id.0)?.map(Arc::new)))
     }
 
     async fn account_by_name(&self, kind: UserKind, username: &str) -> Result<Option<Arc<Account>>, StoreError> {
-        self.read(|transaction, sealer| Ok(users::account_by_name(transaction, sealer, kind, username)?.map(Arc::new)))
+        self.read(|transaction, sealer| Ok(accounts::by_name(transaction, sealer, kind, username)?.map(Arc::new)))
     }
 
     async fn accounts(&self, kind: UserKind) -> Result<Vec<Account>, StoreError> {
-        self.read(|transaction, sealer| users::accounts(transaction, sealer, kind))
+        self.read(|transaction, sealer| accounts::all(transaction, sealer, kind))
     }
 
     async fn update_account(&self, account: &Account) -> Result<Put, StoreError> {
         let account = account.clone();
-        self.tell(move |pen| users::update_account(pen, account)).await
+        self.tell(move |pen| accounts::update(pen, account)).await
     }
 
     async fn sign_in_failures(

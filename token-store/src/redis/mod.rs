@@ -3,6 +3,7 @@
 //! Records are read and written by scripts through a pool, on the store's own thread. Nonces are claimed on lanes: one
 //! connection for each thread that serves and each primary. The feed hears changes and meets servers.
 
+mod accounts;
 mod address;
 mod audit;
 mod consumers;
@@ -254,7 +255,7 @@ impl Store for Redis {
     }
 
     async fn create_account(&self, new: NewAccount, now: UnixSeconds) -> Result<Option<Account>, StoreError> {
-        users::create_account(&self.records, new, now).await
+        accounts::create(&self.records, new, now).await
     }
 
     async fn create_account_as(
@@ -263,29 +264,27 @@ impl Store for Redis {
         new: NewAccount,
         now: UnixSeconds,
     ) -> Result<Option<Account>, StoreError> {
-        users::create_account_as(&self.records, id, new, now).await
+        accounts::create_as(&self.records, id, new, now).await
     }
 
     async fn delete_account(&self, kind: UserKind, id: AccountId, version: Option<u64>) -> Result<Put, StoreError> {
-        users::delete_account(&self.records, (kind, id.0), version).await
+        accounts::delete(&self.records, (kind, id.0), version).await
     }
 
     async fn account(&self, kind: UserKind, id: AccountId) -> Result<Option<Arc<Account>>, StoreError> {
-        Ok(users::account(&self.records, kind, id.0).await?.map(Arc::new))
+        Ok(accounts::by_id(&self.records, kind, id.0).await?.map(Arc::new))
     }
 
     async fn account_by_name(&self, kind: UserKind, username: &str) -> Result<Option<Arc<Account>>, StoreError> {
-        Ok(users::account_by_name(&self.records, kind, username)
-            .await?
-            .map(Arc::new))
+        Ok(accounts::by_name(&self.records, kind, username).await?.map(Arc::new))
     }
 
     async fn accounts(&self, kind: UserKind) -> Result<Vec<Account>, StoreError> {
-        users::accounts(&self.records, kind).await
+        accounts::all(&self.records, kind).await
     }
 
     async fn update_account(&self, account: &Account) -> Result<Put, StoreError> {
-        users::update_account(&self.records, account).await
+        accounts::update(&self.records, account).await
     }
 
     async fn sign_in_failures(
