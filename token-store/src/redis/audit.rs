@@ -13,14 +13,8 @@ fn row_name(number: u64) -> String {
 }
 
 pub(super) async fn append(records: &Records, entry: NewAuditEntry) -> Result<AuditEntry, StoreError> {
-    for _ in 0..TRIES {
-        let mut commit = Commit::default();
-        let (_, entry) = add(records, &mut commit, entry.clone()).await?;
-        if records.write(&commit, &[]).await? == Committed::Done {
-            return Ok(entry);
-        }
-    }
-    Err(too_many())
+    let (_, entry) = commit(records, &Commit::default(), &entry, &[]).await?;
+    Ok(entry)
 }
 
 /// Writes a change with its entry behind the last one, and again where another entry was faster.
@@ -29,16 +23,16 @@ pub(super) async fn commit(
     change: &Commit,
     entry: &NewAuditEntry,
     told: &[Change],
-) -> Result<Committed, StoreError> {
+) -> Result<(Committed, AuditEntry), StoreError> {
     for _ in 0..TRIES {
         let mut commit = change.clone();
-        let (place, _) = add(records, &mut commit, entry.clone()).await?;
+        let (place, entry) = add(records, &mut commit, entry.clone()).await?;
         match records.write(&commit, told).await? {
             Committed::Refused(refused) if refused >= place => {}
-            committed @ (Committed::Refused(_) | Committed::Done) => return Ok(committed),
+            committed @ (Committed::Refused(_) | Committed::Done) => return Ok((committed, entry)),
         }
     }
-    Err(too_many())
+    Err(unavailable("too many entries are appended to the audit log at once"))
 }
 
 /// Adds an entry to a commit; it is refused at the place that this answers, or behind it, where another was faster.
@@ -53,10 +47,6 @@ async fn add(records: &Records, commit: &mut Commit, entry: NewAuditEntry) -> Re
     let sealed = records.seal(LAST_NAME, &Last::of(&entry))?;
     commit.write("HSET", AUDIT, &[LAST.as_bytes(), &sealed]);
     Ok((place, entry))
-}
-
-fn too_many() -> StoreError {
-    unavailable("too many entries are appended to the audit log at once")
 }
 
 /// Which entry was the last, as it is kept and read.

@@ -82,7 +82,7 @@ impl Records {
         let Some(entry) = &commit.entry else {
             return self.write(commit, changes).await;
         };
-        let committed = audit::commit(self, commit, entry, changes).await?;
+        let (committed, _) = audit::commit(self, commit, entry, changes).await?;
         if committed == Committed::Done
             && let Some(noting) = Noting::here()
         {
