@@ -61,11 +61,7 @@ async fn a_changed_definition_makes_its_integration_anew_and_ends_its_tokens() {
         .unwrap()
         .unwrap();
     let id = before.integration.as_ref().unwrap().id;
-    bench
-        .integrations
-        .activate(id, None, None, Renewal::Keep)
-        .await
-        .unwrap();
+    bench.activated(id, Renewal::Keep).await;
 
     let outcome = bench
         .integrations

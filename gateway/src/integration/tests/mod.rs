@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 
 use token_store::{OpenOptions, OwnToken, Secret, Status, open};
 
-use super::activation::Renewal;
+use super::activation::{Activated, Renewal};
 use super::address::OwnAddresses;
 use super::double::{Callback, Manner};
 use super::handshake::Step;
@@ -55,6 +55,10 @@ impl Bench {
     async fn create(&self, endpoint: Option<String>) -> IntegrationId {
         let made = self.integrations.create(definition("Courier", endpoint)).await.unwrap();
         made.integration.unwrap().id
+    }
+
+    async fn activated(&self, id: IntegrationId, renewal: Renewal) -> Activated {
+        self.integrations.activate(id, None, None, renewal).await.unwrap()
     }
 
     /// What the partner does at `/oauth/token/request` and `/oauth/token/access`, with the same compare-and-set.
@@ -111,11 +115,7 @@ async fn the_verifier_post_carries_the_four_fields() {
     let callback = Callback::friendly().await;
     let id = bench.create(Some(callback.url())).await;
 
-    let activated = bench
-        .integrations
-        .activate(id, None, None, Renewal::Keep)
-        .await
-        .unwrap();
+    let activated = bench.activated(id, Renewal::Keep).await;
 
     assert_eq!((activated.status, activated.exchange), (Status::Inactive, true));
     assert!(activated.credentials.is_none());
@@ -142,16 +142,8 @@ async fn without_an_answer_the_same_verifier_can_be_posted_again() {
     let callback = Callback::start(Manner::Silent).await;
     let id = bench.create(Some(callback.url())).await;
 
-    let first = bench
-        .integrations
-        .activate(id, None, None, Renewal::Keep)
-        .await
-        .unwrap();
-    bench
-        .integrations
-        .activate(id, None, None, Renewal::Keep)
-        .await
-        .unwrap();
+    let first = bench.activated(id, Renewal::Keep).await;
+    bench.activated(id, Renewal::Keep).await;
 
     assert!(matches!(first.delivery, Some(Err(PostError::Timeout))), "{first:?}");
     assert_eq!(callback.field(0, "oauth_verifier").len(), 32);
@@ -166,11 +158,7 @@ async fn activating_again_replaces_a_stuck_request_token_and_posts_its_verifier(
     let verifier = "v".repeat(32);
     bench.partner_makes(id, request(&verifier), Status::Inactive).await;
 
-    bench
-        .integrations
-        .activate(id, None, None, Renewal::Keep)
-        .await
-        .unwrap();
+    bench.activated(id, Renewal::Keep).await;
 
     assert_eq!(callback.field(0, "oauth_verifier"), verifier);
     let record = bench.integrations.get(id).await.unwrap();
@@ -185,11 +173,7 @@ async fn activating_an_active_integration_changes_nothing() {
     bench.partner_makes(id, access("a", false), Status::Active).await;
     let before = bench.integrations.get(id).await.unwrap();
 
-    let activated = bench
-        .integrations
-        .activate(id, None, None, Renewal::Keep)
-        .await
-        .unwrap();
+    let activated = bench.activated(id, Renewal::Keep).await;
 
     assert_eq!((activated.status, activated.exchange), (Status::Active, true));
     assert_eq!(bench.integrations.get(id).await.unwrap(), before);
@@ -203,11 +187,7 @@ async fn a_revoked_access_token_is_replaced_by_activating() {
     let id = bench.create(Some(callback.url())).await;
     bench.partner_makes(id, access("a", true), Status::Active).await;
 
-    let activated = bench
-        .integrations
-        .activate(id, None, None, Renewal::Keep)
-        .await
-        .unwrap();
+    let activated = bench.activated(id, Renewal::Keep).await;
 
     assert_eq!(activated.status, Status::Inactive);
     assert_eq!(callback.requests().len(), 1);
@@ -222,11 +202,7 @@ async fn reauthorizing_ends_the_old_token_before_the_partner_has_a_new_one() {
         .partner_makes(id, access(&"a".repeat(32), false), Status::Active)
         .await;
 
-    let activated = bench
-        .integrations
-        .activate(id, None, None, Renewal::Replace)
-        .await
-        .unwrap();
+    let activated = bench.activated(id, Renewal::Replace).await;
 
     assert_eq!(activated.status, Status::Inactive);
     let found = bench
@@ -263,16 +239,8 @@ async fn without_an_endpoint_the_tokens_are_made_and_shown_once() {
     let bench = Bench::new().await;
     let id = bench.create(None).await;
 
-    let first = bench
-        .integrations
-        .activate(id, None, None, Renewal::Keep)
-        .await
-        .unwrap();
-    let second = bench
-        .integrations
-        .activate(id, None, None, Renewal::Keep)
-        .await
-        .unwrap();
+    let first = bench.activated(id, Renewal::Keep).await;
+    let second = bench.activated(id, Renewal::Keep).await;
 
     assert_eq!((first.status, first.exchange), (Status::Active, false));
     let issued = first.credentials.unwrap();
@@ -400,11 +368,7 @@ async fn deactivating_keeps_the_token_and_activating_goes_on_with_it() {
     bench.partner_makes(id, access("a", false), Status::Active).await;
 
     let paused = bench.integrations.deactivate(id).await.unwrap();
-    let resumed = bench
-        .integrations
-        .activate(id, None, None, Renewal::Keep)
-        .await
-        .unwrap();
+    let resumed = bench.activated(id, Renewal::Keep).await;
 
     assert_eq!(paused.integration.unwrap().status, Status::Inactive);
     assert_eq!(paused.token, Some(access("a", false)));
@@ -429,19 +393,11 @@ async fn deactivating_ends_a_handshake_that_is_under_way() {
 async fn reauthorizing_a_paused_integration_ends_its_token() {
     let bench = Bench::new().await;
     let id = bench.create(None).await;
-    let first = bench
-        .integrations
-        .activate(id, None, None, Renewal::Keep)
-        .await
-        .unwrap();
+    let first = bench.activated(id, Renewal::Keep).await;
     let token = first.credentials.unwrap().access_token;
     bench.integrations.deactivate(id).await.unwrap();
 
-    let renewed = bench
-        .integrations
-        .activate(id, None, None, Renewal::Replace)
-        .await
-        .unwrap();
+    let renewed = bench.activated(id, Renewal::Replace).await;
 
     assert_eq!(renewed.status, Status::Active);
     assert_eq!(bench.integrations.store.consumer_of_token(&token).await.unwrap(), None);
@@ -453,11 +409,7 @@ async fn the_handshake_tells_what_the_callback_answered() {
     let answer = "HTTP/1.1 500 Oh\r\nContent-Length: 6\r\n\r\nbroken";
     let callback = Callback::start(Manner::Says(answer.to_owned())).await;
     let id = bench.create(Some(callback.url())).await;
-    bench
-        .integrations
-        .activate(id, None, None, Renewal::Keep)
-        .await
-        .unwrap();
+    bench.activated(id, Renewal::Keep).await;
 
     let record = bench.integrations.get(id).await.unwrap();
     let events = bench.integrations.handshakes.of(&record);
@@ -476,11 +428,7 @@ async fn another_gateway_knows_the_steps_from_the_record() {
     let bench = Bench::new().await;
     let callback = Callback::friendly().await;
     let id = bench.create(Some(callback.url())).await;
-    bench
-        .integrations
-        .activate(id, None, None, Renewal::Keep)
-        .await
-        .unwrap();
+    bench.activated(id, Renewal::Keep).await;
     bench.partner_makes(id, request("v"), Status::Inactive).await;
 
     let record = bench.integrations.get(id).await.unwrap();
@@ -501,11 +449,7 @@ async fn a_token_that_is_in_use_was_exchanged_where_its_verifier_was_posted() {
     let bench = Bench::new().await;
     let callback = Callback::friendly().await;
     let exchanged = bench.create(Some(callback.url())).await;
-    bench
-        .integrations
-        .activate(exchanged, None, None, Renewal::Keep)
-        .await
-        .unwrap();
+    bench.activated(exchanged, Renewal::Keep).await;
     bench
         .partner_makes(exchanged, access("in use", false), Status::Active)
         .await;
