@@ -9,13 +9,13 @@ use serde::Deserialize;
 use serde::de::IgnoredAny;
 use serde_json::{Value, json};
 use token_store::event::Happening;
-use token_store::{AccountId, Role, Secret, User, UserKind};
+use token_store::{Account, AccountId, Role, Secret, User, UserKind};
 
 use super::Context;
 use super::access::{Act, Caller};
 use super::answer::{ApiError, json_of, json_of_version};
 use super::ask::{Id, Precondition, Sent};
-use crate::exchange::account::{AccountError, Changed, Creation, shown};
+use crate::exchange::account::{AccountError, Creation, shown};
 use crate::exchange::totp;
 use crate::observe::audit::{Told, of_account, of_tokens};
 
@@ -190,7 +190,7 @@ pub async fn enrol(State(context): State<Context>, caller: Caller, Id(id): Id) -
     caller.may_for(id)?;
     let accounts = context.accounts();
     let change = accounts.enrol(AccountId(id));
-    let (Changed { after, .. }, handed) = caller.change(&context, "admin.totp_enrolled", told, change).await?;
+    let (after, handed) = caller.change(&context, "admin.totp_enrolled", told, change).await?;
     let uri = totp::uri(&after.definition.username, &handed.secret);
     let codes: Vec<&str> = handed.recovery.iter().map(Secret::expose).collect();
     let body = json!({ "secret": handed.secret.expose(), "uri": uri.expose(), "recovery_codes": codes });
@@ -239,9 +239,9 @@ async fn answer(
     context: &Context,
     caller: &Caller,
     action: &str,
-    change: impl Future<Output = Result<Changed, AccountError>>,
+    change: impl Future<Output = Result<Account, AccountError>>,
 ) -> Result<Response, ApiError> {
-    let Changed { after, .. } = caller.change(context, action, told, change).await?;
+    let after = caller.change(context, action, told, change).await?;
     Ok(json_of_version(StatusCode::OK, &shown(&after), after.version))
 }
 
@@ -258,20 +258,19 @@ pub async fn revoke(State(context): State<Context>, caller: Caller, Id(id): Id) 
     caller.may(Act::Operate)?;
     context.accounts().get(AccountId(id)).await?;
     let kind = UserKind::Admin;
-    revoke_all(&context, &caller, User { kind, id }, subject(id)).await
+    revoke_all(&context, &caller, User { kind, id }).await
 }
 
 /// Ends all tokens of a customer, who may be known to the storefront alone.
 pub async fn revoke_customer(State(context): State<Context>, caller: Caller, Id(id): Id) -> Result<Response, ApiError> {
     caller.may(Act::Operate)?;
     let kind = UserKind::Customer;
-    revoke_all(&context, &caller, User { kind, id }, format!("customer/{id}")).await
+    revoke_all(&context, &caller, User { kind, id }).await
 }
 
-async fn revoke_all(context: &Context, caller: &Caller, user: User, subject: String) -> Result<Response, ApiError> {
+async fn revoke_all(context: &Context, caller: &Caller, user: User) -> Result<Response, ApiError> {
     let now = context.parts.clock.now();
-    let told = move |happening: &Happening<'_>| of_tokens(happening, &subject);
     let revoked = context.parts.store.revoke_user_tokens(user, now);
-    let revoked = caller.change(context, "token.revoked", told, revoked).await?;
+    let revoked = caller.change(context, "token.revoked", of_tokens, revoked).await?;
     Ok(json_of(StatusCode::OK, &json!({ "revoked": revoked })))
 }

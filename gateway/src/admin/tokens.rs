@@ -24,6 +24,7 @@ use super::page::size;
 use crate::authenticate::bearer;
 use crate::exchange::user_token::Credentials;
 use crate::header;
+use crate::observe::audit;
 
 /// What signs in.
 #[derive(Deserialize)]
@@ -283,10 +284,7 @@ fn brought(headers: &HeaderMap) -> Option<String> {
 /// Whose token ends.
 fn owner(happening: &Happening<'_>) -> Option<String> {
     match happening {
-        Happening::UserTokensOf(user, _) => Some(match user.kind {
-            UserKind::Admin => format!("admin/{}", user.id),
-            UserKind::Customer => format!("customer/{}", user.id),
-        }),
+        Happening::UserTokensOf(user, _) => Some(audit::user(user)),
         Happening::Consumer { before, .. } => before.map(|record| format!("consumer/{}", record.consumer.id.0)),
         Happening::Delegated { before, .. } => Some(format!("consumer/{}", before.consumer_id.0)),
         Happening::UserToken(_) | Happening::Account { .. } => None,

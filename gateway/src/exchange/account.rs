@@ -55,15 +55,6 @@ pub struct Enrolment {
     pub recovery: Vec<Secret>,
 }
 
-/// An account before and after a change.
-#[derive(Debug)]
-pub struct Changed {
-    /// As it was.
-    pub before: Account,
-    /// As it is.
-    pub after: Account,
-}
-
 /// Why an account could not be made or changed.
 #[derive(Debug, thiserror::Error)]
 pub enum AccountError {
@@ -206,7 +197,7 @@ impl Accounts {
         id: AccountId,
         version: Option<u64>,
         edit: impl Fn(&mut NewAccount) -> Result<(), AccountError>,
-    ) -> Result<Changed, AccountError> {
+    ) -> Result<Account, AccountError> {
         for _ in 0..TRIES {
             let before = self.get(id).await?;
             if version.is_some_and(|version| version != before.version) {
@@ -222,8 +213,7 @@ impl Accounts {
                 Put::Done(version) => {
                     after.version = version;
                     self.end_tokens(&before, &after).await?;
-                    let before = Account::clone(&before);
-                    return Ok(Changed { before, after });
+                    return Ok(after);
                 }
                 Put::NameTaken => return Err(AccountError::Exists(after.definition.username)),
                 // What memory has of another gateway's change is a second old at most.
@@ -234,7 +224,7 @@ impl Accounts {
     }
 
     /// Ends its use, or begins it again.
-    pub async fn set_active(&self, id: AccountId, active: bool) -> Result<Changed, AccountError> {
+    pub async fn set_active(&self, id: AccountId, active: bool) -> Result<Account, AccountError> {
         self.change(id, None, |definition| {
             definition.active = active;
             Ok(())
@@ -243,7 +233,7 @@ impl Accounts {
     }
 
     /// Another password; who signed in with the old one has to sign in again.
-    pub async fn set_password(&self, id: AccountId, password: &Secret) -> Result<Changed, AccountError> {
+    pub async fn set_password(&self, id: AccountId, password: &Secret) -> Result<Account, AccountError> {
         check_password(password)?;
         let hash = self.passwords.hash(password).await?;
         self.change(id, None, |definition| {
@@ -254,7 +244,7 @@ impl Accounts {
     }
 
     /// A new second factor: its secret and its recovery codes. No code is asked for until one has been confirmed.
-    pub async fn enrol(&self, id: AccountId) -> Result<(Changed, Enrolment), AccountError> {
+    pub async fn enrol(&self, id: AccountId) -> Result<(Account, Enrolment), AccountError> {
         let handed = Enrolment {
             secret: totp::secret()?,
             recovery: recovery::draw()?,
@@ -280,7 +270,7 @@ impl Accounts {
     }
 
     /// A code shows that the secret arrived: from here on each sign-in needs one, and this one is used.
-    pub async fn confirm(&self, id: AccountId, code: &str) -> Result<Changed, AccountError> {
+    pub async fn confirm(&self, id: AccountId, code: &str) -> Result<Account, AccountError> {
         self.change(id, None, |definition| {
             let pending = |one: &&mut Totp| one.stage == TotpStage::Pending;
             let one = definition
@@ -297,7 +287,7 @@ impl Accounts {
     }
 
     /// Takes the second factor away.
-    pub async fn remove_totp(&self, id: AccountId, version: Option<u64>) -> Result<Changed, AccountError> {
+    pub async fn remove_totp(&self, id: AccountId, version: Option<u64>) -> Result<Account, AccountError> {
         self.change(id, version, |definition| {
             definition.totp = None;
             Ok(())

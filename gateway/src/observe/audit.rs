@@ -5,7 +5,7 @@ use std::sync::Arc;
 use serde_json::{Value, json};
 use token_store::audit::Note;
 use token_store::event::Happening;
-use token_store::{Account, ConsumerRecord, NewAuditEntry, UnixSeconds};
+use token_store::{Account, ConsumerRecord, NewAuditEntry, UnixSeconds, User, UserKind};
 
 /// The subject of an entry, what it was before and what it is after.
 pub type Told = (String, (Value, Value));
@@ -60,11 +60,19 @@ pub fn of_account(
 }
 
 /// Of a user's bearer tokens that end, all or one: how many.
-pub fn of_tokens(happening: &Happening<'_>, subject: &str) -> Option<Told> {
-    let Happening::UserTokensOf(_, count) = happening else {
+pub fn of_tokens(happening: &Happening<'_>) -> Option<Told> {
+    let Happening::UserTokensOf(who, count) = happening else {
         return None;
     };
-    Some((subject.to_owned(), (Value::Null, json!({ "revoked": count }))))
+    Some((user(who), (Value::Null, json!({ "revoked": count }))))
+}
+
+/// What the audit log calls a user.
+pub fn user(user: &User) -> String {
+    match user.kind {
+        UserKind::Admin => format!("admin/{}", user.id),
+        UserKind::Customer => format!("customer/{}", user.id),
+    }
 }
 
 fn sides<T>(before: Option<&T>, after: Option<&T>, shown: impl Fn(&T) -> Value) -> (Value, Value) {
