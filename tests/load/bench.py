@@ -98,7 +98,7 @@ def threads(bed, binaries):
     """One thread and two in the same surroundings: nothing has a core of its own, or two threads would be compared on a
     core that they share to one on a core that it has."""
     cores = bed.cores.all
-    upstream = servers.nginx(bed, "upstream", cores, name="upstream-free")
+    upstream = servers.nginx(bed, "upstream", cores, called="upstream-free")
     redis = servers.Redis(bed, "redis-free", cores)
     servers.fill(bed, binaries, redis.url, TOKENS)
     cases = []

@@ -34,8 +34,8 @@ scgi_temp_path @/scgi;
 """
 
 
-def nginx(bed, kind, cores, name=None, **words):
-    folder = bed.folder / f"nginx-{name or kind}"
+def nginx(bed, kind, cores, called=None, **words):
+    folder = bed.folder / f"nginx-{called or kind}"
     folder.mkdir()
     (folder / "temp.conf").write_text(TEMP.replace("@", str(folder)))
     port = bed.port()
