@@ -87,8 +87,10 @@ async fn beside_a_running_gateway_its_ports_and_its_store_are_its_own() {
 #[tokio::test]
 async fn a_port_of_another_process_fails_with_its_cure() {
     let (upstream, url) = upstream().await;
+    // Not the usual one: where another gateway answers there, it is taken for the one that has the port.
+    let admin = free_port();
     let taken = format!(
-        "[public]\nlisten = [\"{}\"]\n[upstreams.s]\ntargets = [\"{url}\"]\n",
+        "[public]\nlisten = [\"{}\"]\n[admin]\nlisten = \"127.0.0.1:{admin}\"\n[upstreams.s]\ntargets = [\"{url}\"]\n",
         upstream.address()
     );
 
