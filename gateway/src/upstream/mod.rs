@@ -1,5 +1,6 @@
 //! Upstreams: their targets, and for each worker a pool of connections to them.
 
+pub mod ask;
 pub mod board;
 mod breaker;
 pub mod connect;

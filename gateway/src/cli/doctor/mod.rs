@@ -1,6 +1,5 @@
 //! `countersign doctor`: what would go wrong in a deployment, before it does. It reads and asks, and changes nothing.
 
-mod ask;
 mod certificates;
 mod embedded;
 mod ports;
@@ -10,6 +9,8 @@ mod skew;
 mod upstreams;
 
 use std::process::ExitCode;
+
+use std::time::Duration;
 
 use serde_json::json;
 
@@ -185,3 +186,6 @@ fn document(findings: &[Finding]) -> String {
     let items: Vec<_> = findings.iter().map(item).collect();
     format!("{:#}", json!({ "state": worst(findings).word(), "findings": items }))
 }
+
+/// For an answer to one of the doctor's requests.
+const ANSWER: Duration = Duration::from_secs(5);

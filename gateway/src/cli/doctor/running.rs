@@ -8,9 +8,9 @@ use oauth1::Scheme;
 use rustls::RootCertStore;
 use serde_json::Value;
 
-use super::ask::Ask;
-use super::{About, Finding};
+use super::{ANSWER, About, Finding};
 use crate::config::{Config, UpstreamTarget};
+use crate::upstream::ask::Ask;
 use crate::upstream::{authority, connect};
 
 /// What its admin listener said of it.
@@ -41,6 +41,7 @@ pub(super) async fn look(config: &Config) -> Running {
         name: &target.host,
         tls,
         connect_timeout: CONNECT,
+        timeout: ANSWER,
     };
     let answer = ask.ask(Method::GET, "/health/ready", &authority(&target)).await;
     let health = answer

@@ -8,11 +8,11 @@ use http::{Method, Response};
 use rustls::ClientConfig;
 use tokio::task::JoinSet;
 
-use super::ask::{Ask, AskError};
-use super::{About, Finding, skew};
+use super::{ANSWER, About, Finding, skew};
 use crate::clock::Clock;
 use crate::config::{Config, Upstream, UpstreamTarget};
 use crate::listen::tls::authorities;
+use crate::upstream::ask::{Ask, AskError};
 use crate::upstream::connect::{client_config, system_roots};
 use crate::upstream::{authority, certificate_name};
 
@@ -60,6 +60,7 @@ async fn examine_one(
         name,
         tls,
         connect_timeout: upstream.connect_timeout,
+        timeout: ANSWER,
     };
     let answer = match ask.ask(Method::HEAD, "/", &host).await {
         Ok(answer) => answer,
@@ -87,7 +88,7 @@ fn cure(error: &AskError) -> &'static str {
         }
         AskError::Connect(_) => "start it, open its port to this machine, or correct targets of the upstream",
         AskError::Broken(_) => "see that it speaks HTTP/1.1 there, and whether http or https",
-        AskError::Late => "see what it waits for",
+        AskError::Late(_) => "see what it waits for",
     }
 }
 

@@ -1,4 +1,4 @@
-//! One small HTTP request, bounded in time and size.
+//! One small HTTP request to a target on a connection of its own, bounded in time and size: for looking, not for forwarding.
 
 use std::io;
 use std::sync::Arc;
@@ -14,28 +14,36 @@ use crate::config::UpstreamTarget;
 use crate::upstream::connect::connect;
 
 /// Where, how the certificate is verified, and for how long.
-pub(super) struct Ask<'a> {
-    pub(super) target: &'a UpstreamTarget,
+pub struct Ask<'a> {
+    /// Where.
+    pub target: &'a UpstreamTarget,
     /// The name that a certificate must be for.
-    pub(super) name: &'a str,
-    pub(super) tls: Arc<ClientConfig>,
-    pub(super) connect_timeout: Duration,
+    pub name: &'a str,
+    /// Whom its certificate must be signed by.
+    pub tls: Arc<ClientConfig>,
+    /// For the connection, TLS included.
+    pub connect_timeout: Duration,
+    /// From then on, for the answer.
+    pub timeout: Duration,
 }
 
 /// Why there is no answer.
 #[derive(Debug, thiserror::Error)]
-pub(super) enum AskError {
+pub enum AskError {
+    /// No connection, or none that is trusted.
     #[error("can't be reached: {0}")]
     Connect(io::Error),
+    /// Not HTTP/1.1, or cut.
     #[error("broke the exchange: {0}")]
     Broken(hyper::Error),
-    #[error("took the connection, but did not answer within {} s", ANSWER.as_secs())]
-    Late,
+    /// Nothing within the time.
+    #[error("took the connection, but did not answer within {0:?}")]
+    Late(Duration),
 }
 
 impl Ask<'_> {
     /// Its answer to a request without a body; of an answer's body as much as [`LARGEST`] is kept, or nothing.
-    pub(super) async fn ask(&self, method: Method, path: &str, host: &str) -> Result<Response<Bytes>, AskError> {
+    pub async fn ask(&self, method: Method, path: &str, host: &str) -> Result<Response<Bytes>, AskError> {
         let connecting = connect(self.target, self.name, Arc::clone(&self.tls));
         let connected = tokio::time::timeout(self.connect_timeout, connecting).await;
         let stream = connected
@@ -61,12 +69,11 @@ impl Ask<'_> {
                 Err(error) = connection => Err(error),
             }
         };
-        tokio::time::timeout(ANSWER, exchange)
+        tokio::time::timeout(self.timeout, exchange)
             .await
-            .map_err(|_| AskError::Late)?
+            .map_err(|_| AskError::Late(self.timeout))?
             .map_err(AskError::Broken)
     }
 }
 
-const ANSWER: Duration = Duration::from_secs(5);
 const LARGEST: usize = 64 * 1024;
