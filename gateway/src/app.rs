@@ -35,6 +35,7 @@ use crate::random::NoRandomness;
 use crate::request_id::RequestIds;
 use crate::service::{Worker, WorkerParts};
 use crate::upstream::board::Board;
+use crate::upstream::health;
 
 /// A gateway that serves.
 pub struct App {
@@ -329,6 +330,7 @@ impl Parts {
                 self.reload.counts.admit_at_most(connections);
                 self.users.reload(&config, voucher);
                 self.jwts.set_in_use(config.tokens.has_jwts());
+                health::carry_over(&self.live.load().upstreams, &live.upstreams);
                 self.live.store(Arc::new(live));
                 Reloaded::Done {
                     needs_restart: config::needs_restart(&self.reload.started_with, &config),
@@ -438,7 +440,7 @@ fn store_gauges(metrics: &Metrics, store: &Arc<dyn Store>, clock: Clock) {
 
 fn upstream_gauges(parts: &Parts) {
     let (live, board) = (Arc::clone(&parts.live), Arc::clone(&parts.board));
-    let help = "Targets that can't be reached, or whose circuit breaker has opened.";
+    let help = "Targets that can't be reached, fail their health check, or whose circuit breaker has opened.";
     parts.metrics.gauges("upstream_targets_unhealthy", help, move || {
         let live = live.load();
         let of = |upstream: &crate::live::Upstream| {

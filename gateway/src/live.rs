@@ -17,6 +17,7 @@ use crate::proxy::credentials::UpstreamCredential;
 use crate::proxy::route::Routes;
 use crate::service::in_flight::Shares;
 use crate::upstream::connect::{client_config, system_roots};
+use crate::upstream::health::Health;
 
 /// The configuration at work.
 pub struct Live {
@@ -84,6 +85,8 @@ pub struct Upstream {
     pub credential: Option<UpstreamCredential>,
     /// How its TLS is verified.
     pub tls: Arc<rustls::ClientConfig>,
+    /// Which of its targets fail their health check.
+    pub health: Health,
 }
 
 /// Why a configuration that parsed can't be put to work.
@@ -181,6 +184,7 @@ fn upstreams(config: &Config, system: &Arc<rustls::ClientConfig>) -> Result<Vec<
             config: Arc::new(upstream.clone()),
             credential: UpstreamCredential::of(&upstream.credentials),
             tls,
+            health: Health::of(upstream),
         })
     };
     config.upstreams.iter().enumerate().map(upstream).collect()

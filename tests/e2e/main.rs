@@ -86,6 +86,7 @@ mod tokens;
 mod totp;
 mod two_gateways;
 mod upstream_breaker;
+mod upstream_health;
 mod upstream_oauth1;
 mod user_tokens;
 mod withdrawn;

@@ -21,6 +21,7 @@ use crate::exchange::account::AccountError;
 use crate::integration::Integrations;
 use crate::integration::events::deliver::Deliveries;
 use crate::observe::ApplicationLog;
+use crate::upstream::health;
 
 /// Run the gateway
 #[derive(Debug, clap::Args)]
@@ -110,6 +111,7 @@ async fn serve(config: Config, path: Option<&Path>, log: &ApplicationLog) -> Res
     background.spawn(deliveries(&app.parts(), &integrations)?.run());
     background.spawn(Arc::clone(&app.parts().noted).bring(Arc::clone(&store), clock));
     background.spawn(integrations.follow_configuration());
+    background.spawn(health::check(Arc::clone(&app.parts().live)));
     let interrupt = signals.until_told_to_stop(&app.parts(), &notify).await;
     tokio::spawn(exit_at_next(interrupt));
     tracing::info!("draining");

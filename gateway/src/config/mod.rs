@@ -57,7 +57,9 @@ pub use self::routes::{Requirement, Route};
 pub use self::store::Store;
 pub use self::sweeps::Sweeps;
 pub use self::tokens::{CustomerCredentials, CustomerHttp, Lockout, TokenFormat, Tokens};
-pub use self::upstream::{Balance, CircuitBreaker, Credentials, Oauth1Credentials, Upstream, UpstreamTarget};
+pub use self::upstream::{
+    Balance, CircuitBreaker, Credentials, HealthCheck, Oauth1Credentials, Upstream, UpstreamTarget,
+};
 
 /// All sections.
 #[derive(Clone, Debug)]

@@ -123,6 +123,7 @@ const ONE_OF_EACH: &str = r#"
 [public.tls]
 [[public.tls.certificates]]
 [upstreams.a.circuit_breaker]
+[upstreams.a.health_check]
 [upstreams.a.credentials]
 mode = "bearer"
 [upstreams.b.credentials]

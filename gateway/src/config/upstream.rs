@@ -39,6 +39,8 @@ pub struct Upstream {
     pub credentials: Credentials,
     /// `None`: requests are sent to a target whatever became of those before.
     pub circuit_breaker: Option<CircuitBreaker>,
+    /// `None`: targets are not asked how they are.
+    pub health_check: Option<HealthCheck>,
     /// For how long an `X-Countersign-Assertion` holds; `None`: none is sent.
     pub assertion: Option<Duration>,
 }
@@ -72,6 +74,21 @@ pub struct CircuitBreaker {
     pub failures: u32,
     /// After this one request finds out whether it serves again.
     pub open_for: Duration,
+}
+
+/// `[upstreams.NAME.health_check]`
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HealthCheck {
+    /// What a GET asks each target for, in origin form: an answer of 2xx or 3xx passes.
+    pub path: String,
+    /// Between two.
+    pub interval: Duration,
+    /// For a whole check.
+    pub timeout: Duration,
+    /// Checks in a row that a target failed: from then on it gets no request.
+    pub failures: u32,
+    /// Checks in a row that it passed: from then on it gets requests again.
+    pub successes: u32,
 }
 
 /// What upstream itself demands (product.md 7).
@@ -140,6 +157,7 @@ pub(super) fn upstream(section: Section<'_, '_>) -> Upstream {
             .optional_section("credentials")
             .map_or(Credentials::None, credentials),
         circuit_breaker: section.optional_section("circuit_breaker").map(circuit_breaker),
+        health_check: section.optional_section("health_check").and_then(health_check),
         assertion: assertion(&section),
     };
     section.finish();
@@ -153,6 +171,42 @@ fn circuit_breaker(section: Section<'_, '_>) -> CircuitBreaker {
     };
     section.finish();
     breaker
+}
+
+fn health_check(section: Section<'_, '_>) -> Option<HealthCheck> {
+    let path = section.parsed("path", path_and_query);
+    if !section.is_set("path") {
+        section.fault_of_missing(
+            "path",
+            "is missing: what each target is asked for, as \"/health_check.php\"",
+        );
+    }
+    let (interval, timeout) = (
+        section.duration("interval", "5s", ("100ms", "1h")),
+        section.duration("timeout", "2s", ("10ms", "1m")),
+    );
+    let failures = section.small("failures", 3, 1..=1_000);
+    let successes = section.small("successes", 2, 1..=1_000);
+    section.finish();
+    path.map(|path| HealthCheck {
+        path,
+        interval,
+        timeout,
+        failures,
+        successes,
+    })
+}
+
+/// A request's target in origin form (RFC 9112, 3.2.1).
+fn path_and_query(text: &str) -> Result<String, String> {
+    let is_one = text.starts_with('/') && !text.contains('#') && text.parse::<http::uri::PathAndQuery>().is_ok();
+    if is_one {
+        Ok(text.to_owned())
+    } else {
+        Err(format!(
+            "{text:?} is not a path: it begins with / and is written as in a URL"
+        ))
+    }
 }
 
 fn assertion(section: &Section<'_, '_>) -> Option<Duration> {

@@ -219,11 +219,7 @@ impl Worker {
 
 impl Local {
     fn new(number: u64, live: Arc<Live>, clock: Clock, threads: usize, usage: &Arc<Usage>) -> Self {
-        let upstreams = live
-            .upstreams
-            .iter()
-            .map(|one| Upstream::new(&one.config, &one.tls, clock))
-            .collect();
+        let upstreams = live.upstreams.iter().map(|one| Upstream::new(one, clock)).collect();
         let limits = Rc::new(live.public.limits.clone());
         let shares = Shares::of(limits.in_flight, threads);
         let in_flight = InFlight::new(shares, Arc::clone(&live.in_flight), limits.in_flight_wait);

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::{Method, Request, Response};
+use http::{HeaderValue, Method, Request, Response};
 use http_body_util::{BodyExt as _, Empty, Limited};
 use hyper_util::rt::TokioIo;
 use rustls::ClientConfig;
@@ -56,6 +56,10 @@ impl Ask<'_> {
             if let (Ok(uri), Ok(host)) = (path.parse(), host.parse()) {
                 *request.uri_mut() = uri;
                 request.headers_mut().insert(http::header::HOST, host);
+                let agent = concat!("countersign/", env!("CARGO_PKG_VERSION"));
+                request
+                    .headers_mut()
+                    .insert(http::header::USER_AGENT, HeaderValue::from_static(agent));
             }
             let answer = async {
                 let (head, body) = sender.send_request(request).await?.into_parts();

@@ -32,6 +32,8 @@ pub struct TargetNow {
     pub unreachable: bool,
     /// Whether its circuit breaker has opened.
     pub open: bool,
+    /// Whether it fails its health check.
+    pub unhealthy: bool,
 }
 
 impl Board {
@@ -56,6 +58,7 @@ impl Board {
                 sum.idle += one.idle;
                 sum.unreachable |= one.unreachable;
                 sum.open |= one.open;
+                sum.unhealthy |= one.unhealthy;
             }
         }
         all
@@ -65,7 +68,9 @@ impl Board {
 impl TargetNow {
     /// `ok`, or what is wrong with it.
     pub fn status(self) -> &'static str {
-        if self.open {
+        if self.unhealthy {
+            "unhealthy"
+        } else if self.open {
             "open"
         } else if self.unreachable {
             "unreachable"
@@ -94,6 +99,7 @@ impl<B> super::Target<B> {
             idle,
             unreachable,
             open: self.breaker.has_opened(),
+            unhealthy: self.fails_its_check(),
         }
     }
 }

@@ -4,12 +4,14 @@ pub mod ask;
 pub mod board;
 mod breaker;
 pub mod connect;
+pub mod health;
 mod pool;
 mod resign;
 
 use std::cell::Cell;
 use std::rc::Rc;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
@@ -21,8 +23,8 @@ use self::pool::Pool;
 pub use self::pool::{Lease, certificate_name};
 pub use self::resign::Resign;
 use crate::clock::Clock;
-use crate::config;
 use crate::refusal::Cause;
+use crate::{config, live};
 
 /// One upstream as one worker sees it.
 pub struct Upstream<B> {
@@ -43,6 +45,8 @@ struct Target<B> {
     /// Until then others are asked first: it refused a connection.
     down_until: Cell<Option<Instant>>,
     breaker: Breaker,
+    /// Set while it fails its health check; `None`: it has none.
+    fails: Option<Arc<AtomicBool>>,
 }
 
 /// A response, and the lease of the connection it comes on: give the lease back when the body has ended.
@@ -81,11 +85,13 @@ where
     B::Error: Into<crate::body::BodyError>,
 {
     /// With one empty pool a target.
-    pub fn new(config: &Arc<config::Upstream>, tls: &Arc<rustls::ClientConfig>, clock: Clock) -> Self {
+    pub fn new(upstream: &live::Upstream, clock: Clock) -> Self {
+        let (config, tls) = (&upstream.config, &upstream.tls);
         let targets = config
             .targets
             .iter()
-            .filter_map(|target| {
+            .enumerate()
+            .filter_map(|(number, target)| {
                 let host = config.host.clone().unwrap_or_else(|| authority(target));
                 Some(Target {
                     pool: Rc::new(Pool::new(target.clone(), config, Arc::clone(tls), clock)),
@@ -93,6 +99,10 @@ where
                     active: Rc::default(),
                     down_until: Cell::new(None),
                     breaker: Breaker::new(config.circuit_breaker),
+                    fails: config
+                        .health_check
+                        .as_ref()
+                        .and_then(|_| upstream.health.of_target(number)),
                 })
             })
             .collect();
@@ -165,7 +175,7 @@ where
         let now = self.clock.instant();
         self.targets
             .iter()
-            .any(|target| !target.is_down(now) && !target.breaker.refuses(|| now))
+            .any(|target| !target.is_down(now) && !target.is_out(|| now))
     }
 
     fn spend_try(&self) -> bool {
@@ -181,12 +191,13 @@ where
         }
     }
 
-    /// The next target by the balance; one that is down only where all are, one whose breaker is open never.
+    /// The next target by the balance; one that is down only where all are, one whose breaker is open or that fails its
+    /// health check never.
     fn pick(&self, hash: u64) -> Option<&Target<B>> {
         let count = self.targets.len();
         if count <= 1 {
             let only = self.targets.first();
-            return only.filter(|target| !target.breaker.refuses(|| self.clock.instant()));
+            return only.filter(|target| !target.is_out(|| self.clock.instant()));
         }
         let turn = self.next.get();
         let first = match self.config.balance {
@@ -203,7 +214,7 @@ where
         // In turn from the first on, so that equals share the load, too.
         let in_turn = || {
             let all = self.targets.iter().cycle().skip(first).take(count);
-            all.filter(|target| !target.breaker.refuses(|| now))
+            all.filter(|target| !target.is_out(|| now))
         };
         let up = in_turn().filter(|target| !target.is_down(now));
         let picked = match self.config.balance {
@@ -217,6 +228,15 @@ where
 impl<B> Target<B> {
     fn is_down(&self, now: Instant) -> bool {
         self.down_until.get().is_some_and(|until| now < until)
+    }
+
+    /// Whether nothing is to be sent there at `now`.
+    fn is_out(&self, now: impl FnOnce() -> Instant) -> bool {
+        self.fails_its_check() || self.breaker.refuses(now)
+    }
+
+    fn fails_its_check(&self) -> bool {
+        self.fails.as_ref().is_some_and(|fails| fails.load(Ordering::Relaxed))
     }
 }
 

@@ -350,7 +350,7 @@ fn configuration() -> Group {
         "",
         &[
             ("url", text()),
-            ("status", one_of(&["ok", "unreachable", "open"])),
+            ("status", one_of(&["ok", "unreachable", "open", "unhealthy"])),
             ("active_requests", number()),
             ("idle_connections", number()),
         ],

@@ -447,13 +447,22 @@ fn one_upstream(place: usize, upstream: &Upstream) -> Markup {
                     @let is_up = target.status == "ok";
                     tr {
                         td.lead { span class=(if is_up { "dot ok" } else { "dot bad" }) {} " " code { (target.url) } }
-                        td { @if is_up { (tag(Tone::Good, "Up")) } @else { span.tag.bad { (icon("warn")) "Down" } } }
+                        td { @if is_up { (tag(Tone::Good, "Up")) } @else { span.tag.bad { (icon("warn")) "Down" } " " span.sm.dim { (what_is_wrong(&target.status)) } } }
                         td.num data-l="Requests now" { (count(target.active_requests)) }
                         td.num data-l="Idle" { (count(target.idle_connections)) }
                     }
                 } }
             } }
         }
+    }
+}
+
+fn what_is_wrong(status: &str) -> &str {
+    match status {
+        "unreachable" => "can't be reached",
+        "open" => "rests: it failed too often",
+        "unhealthy" => "fails its health check",
+        other => other,
     }
 }
 

@@ -9,7 +9,6 @@ mod skew;
 mod upstreams;
 
 use std::process::ExitCode;
-
 use std::time::Duration;
 
 use serde_json::json;

@@ -90,6 +90,23 @@ fn values_out_of_range_are_refused() {
 }
 
 #[test]
+fn a_health_check_needs_the_path_that_is_asked_for() {
+    let upstream = "[upstreams.a]\ntargets = [\"http://a\"]\n[upstreams.a.health_check]\n";
+    for path in ["health", "/a b", "/a#b", "http://a/"] {
+        let wrong = faults(&format!("{upstream}path = {path:?}\n"));
+        let message = format!("t.toml:4: upstreams.a.health_check.path: {path:?} is not a path");
+        assert!(wrong.len() == 1 && wrong[0].starts_with(&message), "{wrong:?}");
+    }
+
+    let missing = faults(upstream);
+
+    assert!(
+        missing.len() == 1 && missing[0].starts_with("t.toml:3: upstreams.a.health_check.path: is missing"),
+        "{missing:?}"
+    );
+}
+
+#[test]
 fn redis_needs_an_encryption_key() {
     let missing = faults("[store]\nurl = \"redis://localhost\"\n");
 
