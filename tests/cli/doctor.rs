@@ -287,6 +287,28 @@ async fn a_dead_upstream_and_one_that_never_answers_fail() {
 }
 
 #[tokio::test]
+async fn a_target_is_asked_what_its_health_check_asks() {
+    let (upstream, url) = upstream().await;
+    let check = "[upstreams.storefront.health_check]\npath = \"/health_check.php\"";
+    let well = doctor(&configuration(&url, check));
+    upstream.answers("/health_check.php", Answer::Status(404, "{}"));
+
+    let ill = doctor(&configuration(&url, check));
+
+    assert_eq!((well.code, ill.code), (Some(0), Some(1)), "{} {}", well.out, ill.out);
+    let (well, ill) = (
+        line(&well, "GET /health_check.php"),
+        line(&ill, "GET /health_check.php"),
+    );
+    assert!(well.starts_with("ok upstreams storefront"), "{well}");
+    assert!(
+        ill.starts_with("fail upstreams storefront") && ill.contains("404") && ill.contains("health_check.path"),
+        "{ill}"
+    );
+    assert!(upstream.seen("/").iter().all(|one| one.target == "/health_check.php"));
+}
+
+#[tokio::test]
 async fn an_upstream_with_a_wrong_clock_is_found_by_its_date() {
     for (ahead, code, state) in [
         (0, 0, "ok"),

@@ -147,12 +147,17 @@ impl Watch {
         let asking = ask.ask(Method::GET, &self.check.path, host.unwrap_or(&authority));
         let answer = tokio::time::timeout(self.check.timeout, asking).await;
         let status = answer.unwrap_or(Err(AskError::Late(self.check.timeout)))?.status();
-        if status.is_success() || status.is_redirection() {
+        if passes(status) {
             Ok(())
         } else {
             Err(Ill::Status(status))
         }
     }
+}
+
+/// Whether a target that answered its check so is well.
+pub fn passes(status: StatusCode) -> bool {
+    status.is_success() || status.is_redirection()
 }
 
 /// How often a reload is looked for.

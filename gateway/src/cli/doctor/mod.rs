@@ -22,7 +22,8 @@ use crate::config::Config;
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Run it where the gateway runs, as its user and with its configuration; beside a running gateway, or before the first start.
-Each line is ok, warn or fail; what is not ok carries its cure. Nothing is changed, and upstreams get one HEAD / a target.
+Each line is ok, warn or fail; what is not ok carries its cure. Nothing is changed; each target of an upstream gets one HEAD /, or
+the GET of its health check.
 Exit code 0, 1 when a line fails, or 78 when the configuration has a fault.
 
 Examples:

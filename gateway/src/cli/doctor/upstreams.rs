@@ -14,7 +14,7 @@ use crate::config::{Config, Upstream, UpstreamTarget};
 use crate::listen::tls::authorities;
 use crate::upstream::ask::{Ask, AskError};
 use crate::upstream::connect::{client_config, system_roots};
-use crate::upstream::{authority, certificate_name};
+use crate::upstream::{authority, certificate_name, health};
 
 pub(super) async fn examine(config: &Config, clock: Clock) -> Vec<Finding> {
     let mut asking = JoinSet::new();
@@ -62,15 +62,26 @@ async fn examine_one(
         connect_timeout: upstream.connect_timeout,
         timeout: ANSWER,
     };
-    let answer = match ask.ask(Method::HEAD, "/", &host).await {
+    let (method, path) = match &upstream.health_check {
+        Some(check) => (Method::GET, check.path.as_str()),
+        None => (Method::HEAD, "/"),
+    };
+    let answer = match ask.ask(method.clone(), path, &host).await {
         Ok(answer) => answer,
         Err(error) => return vec![about.fail(error.to_string(), cure(&error))],
     };
     let status = answer.status();
-    let reached = if status.is_server_error() {
-        about.warn(format!("answers HEAD / with {status}"), "see the storefront's own log")
+    let found = format!("answers {method} {path} with {status}");
+    let reached = if upstream.health_check.is_some() && !health::passes(status) {
+        let found = format!("{found}: it fails its health check and gets no requests");
+        about.fail(
+            found,
+            "see the storefront's own log, or correct health_check.path of the upstream",
+        )
+    } else if status.is_server_error() {
+        about.warn(found, "see the storefront's own log")
     } else {
-        about.ok(format!("answers HEAD / with {status}"))
+        about.ok(found)
     };
     let its_clock = About::new("clock", about.subject);
     let finding = match date_of(&answer) {
