@@ -77,3 +77,28 @@ impl Clock {
         Duration::new(secs.unwrap_or_default(), nanos.unwrap_or_default())
     }
 }
+
+/// A span of time, in seconds, for people: `3 min 12 s`.
+pub fn span(secs: u64) -> String {
+    match (secs / 86_400, secs / 3600 % 24, secs / 60 % 60, secs % 60) {
+        (0, 0, 0, secs) => format!("{secs} s"),
+        (0, 0, minutes, 0) => format!("{minutes} min"),
+        (0, 0, minutes, secs) => format!("{minutes} min {secs} s"),
+        (0, hours, 0, _) => format!("{hours} h"),
+        (0, hours, minutes, _) => format!("{hours} h {minutes} min"),
+        (days, hours, _, _) => format!("{days} d {hours} h"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn spans_are_written_for_people() {
+        assert_eq!(span(45), "45 s");
+        assert_eq!(span(192), "3 min 12 s");
+        assert_eq!(span(3600), "1 h");
+        assert_eq!(span(90_000), "1 d 1 h");
+    }
+}

@@ -4,7 +4,8 @@ use maud::{Markup, html};
 use serde::Deserialize;
 
 use super::base_string;
-use super::parts::{Tone, count, icon, note, sentence, span, tag};
+use super::parts::{Tone, count, icon, note, sentence, tag};
+use crate::clock::span;
 
 /// As the API answers it.
 #[derive(Deserialize)]

@@ -225,18 +225,6 @@ fn stamp(at: u64) -> Option<Timestamp> {
     Timestamp::from_second(i64::try_from(at).ok()?).ok()
 }
 
-/// A span of time, for people: `3 min 12 s`.
-pub(super) fn span(secs: u64) -> String {
-    match (secs / 86_400, secs / 3600 % 24, secs / 60 % 60, secs % 60) {
-        (0, 0, 0, secs) => format!("{secs} s"),
-        (0, 0, minutes, 0) => format!("{minutes} min"),
-        (0, 0, minutes, secs) => format!("{minutes} min {secs} s"),
-        (0, hours, 0, _) => format!("{hours} h"),
-        (0, hours, minutes, _) => format!("{hours} h {minutes} min"),
-        (days, hours, _, _) => format!("{days} d {hours} h"),
-    }
-}
-
 /// A sentence of the API, as people read it beside a field.
 pub(super) fn sentence(text: &str) -> String {
     let mut letters = text.chars();
@@ -270,14 +258,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn counts_and_spans_are_written_for_people() {
+    fn counts_are_written_for_people() {
         assert_eq!(count(999), "999");
         assert_eq!(count(1284), "1,284");
         assert_eq!(count(1_000_000), "1,000,000");
-        assert_eq!(span(45), "45 s");
-        assert_eq!(span(192), "3 min 12 s");
-        assert_eq!(span(3600), "1 h");
-        assert_eq!(span(90_000), "1 d 1 h");
         assert_eq!(sentence("at most 255 characters"), "At most 255 characters");
     }
 

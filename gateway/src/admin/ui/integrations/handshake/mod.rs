@@ -16,9 +16,10 @@ use super::super::Console;
 use super::super::client::{Client, Problem, query};
 use super::super::live::{self, Standing};
 use super::super::page::{self, Page, Place};
-use super::super::parts::{Tone, csrf, icon, note, span, status, time};
+use super::super::parts::{Tone, csrf, icon, note, status, time};
 use super::super::visitor::{Submitted, View, Visitor, done, see_other};
 use super::{Integration, deactivate, tree};
+use crate::clock::span;
 use crate::integration::identity_link;
 
 /// `GET /integrations/{id}/handshake`
