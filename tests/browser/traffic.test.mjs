@@ -69,6 +69,9 @@ test('a refusal is explained by a sentence first, with the base string and where
   const report = await page.locator('#report').inputValue();
   assert.match(report, /was refused: signature_invalid/);
   assert.ok(!report.includes(keys.consumer));
+  // Once explained, the list says it, too.
+  await page.goto('/rejections?cause=signature_invalid');
+  assert.match(await page.locator('tbody tr').first().innerText(), /slash/);
 });
 
 test('a call that lacks a grant is told which, with the way to grant it', async () => {
@@ -79,7 +82,7 @@ test('a call that lacks a grant is told which, with the way to grant it', async 
   await page.goto('/rejections');
   await page.getByLabel('Cause').selectOption('resource_denied');
   await page.waitForURL('**cause=resource_denied**');
-  assert.match(await page.locator('tbody tr').first().innerText(), /Poor/);
+  assert.match(await page.locator('tbody tr').first().innerText(), /Poor[^]*the route needs Magento_Catalog::products/);
   await page.getByRole('link', { name: /^Explain the call/ }).first().click();
 
   await page.locator('.note', { hasText: 'It needs Magento_Catalog::products, which Poor was not granted.' }).waitFor();

@@ -121,9 +121,47 @@ async fn the_list_shows_viewers_who_was_refused_and_why_and_nothing_that_was_sen
         (&json!("signature_invalid"), &json!("/rest/V1/products"))
     );
     assert!(!list.to_string().contains("page"));
+    assert_eq!(item["finding"], Value::Null);
     assert_eq!(viewer.get("/rejections?cause=nonce_used&limit=1").await.status, 200);
     assert_eq!(explained(&viewer, &refused).await.status, 403);
     assert_eq!(explained(&operator, &refused).await.status, 200);
+}
+
+#[tokio::test]
+async fn the_list_says_what_is_seen_at_once_and_to_who_may_explain_what_was_found() {
+    let shop = Shop::shared().await;
+    let one = shop.integration().granted(&["Magento_Sales::sales"]).active().await;
+    let viewer = signed_in(shop, "finding-viewer", "viewer").await;
+    let operator = signed_in(shop, "finding-operator", "operator").await;
+    let signed_at = |offset| Call::get("/rest/V1/products").signed(Signing::with(&one.credentials).at(offset));
+    let late = signed_at(-3_720).send(&shop.gateway).await;
+    let ahead = signed_at(900).send(&shop.gateway).await;
+    let denied = signed_at(0).send(&shop.gateway).await;
+    let wrong = without_query(shop, &one).send(&shop.gateway).await;
+    let found = async |admin: &Admin, refused: &Response| {
+        let key = &one.credentials.consumer_key;
+        let list = admin.get(&format!("/rejections?consumer_key={key}")).await.json();
+        let id = refused.header("X-Request-Id").unwrap();
+        let items = list["items"].as_array().unwrap();
+        let item = items.iter().find(|item| item["request_id"] == id).unwrap();
+        item["finding"].as_str().unwrap_or_default().to_owned()
+    };
+
+    assert!(
+        found(&viewer, &late)
+            .await
+            .starts_with("signed 1 h 2 min before it came")
+    );
+    assert!(found(&viewer, &ahead).await.ends_with("later than it came"));
+    assert_eq!(
+        found(&viewer, &denied).await,
+        "the route needs Magento_Catalog::products"
+    );
+    assert_eq!(found(&operator, &wrong).await, "");
+
+    assert_eq!(explained(&operator, &wrong).await.status, 200);
+    assert!(found(&operator, &wrong).await.contains("left the query"));
+    assert_eq!(found(&viewer, &wrong).await, "");
 }
 
 #[tokio::test]

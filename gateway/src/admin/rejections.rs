@@ -27,7 +27,8 @@ pub struct Listing {
     limit: Option<NonZeroUsize>,
 }
 
-/// The latest first. What a client chose to send is not among it: that shows with the explanation.
+/// The latest first. What a client chose to send is not among it: that shows with the explanation, whose sentence whoever
+/// may explain sees here, too, once it was made.
 pub async fn list(
     State(context): State<Context>,
     caller: Caller,
@@ -38,10 +39,20 @@ pub async fn list(
         listing.cause.as_ref().is_none_or(|cause| cause == one.cause.as_str())
             && listing.consumer_key.as_ref().is_none_or(|key| *key == one.consumer_key)
     };
-    let recent = context.parts.explainer.rejections.recent(context.parts.clock.now());
-    let items: Vec<Value> = recent.iter().filter(|one| fits(one)).map(|one| shown(one)).collect();
-    let (total, limit) = (items.len(), size(listing.limit));
-    let items: Vec<Value> = items.into_iter().take(limit).collect();
+    let explainer = &context.parts.explainer;
+    let recent = explainer.rejections.recent(context.parts.clock.now());
+    let fitting: Vec<_> = recent.iter().filter(|one| fits(one)).collect();
+    let (total, limit) = (fitting.len(), size(listing.limit));
+    let may_explain = caller.may(Act::Operate).is_ok();
+    let item = |one: &Rejection| {
+        let mut item = shown(one);
+        let explained = one.found.get().filter(|_| may_explain).cloned();
+        if let Some(item) = item.as_object_mut() {
+            item.insert("finding".to_owned(), json!(explained.or_else(|| explainer.seen(one))));
+        }
+        item
+    };
+    let items: Vec<Value> = fitting.into_iter().take(limit).map(|one| item(one)).collect();
     Ok(json_of(
         StatusCode::OK,
         &json!({ "items": items, "next": null, "total": total }),

@@ -1,7 +1,7 @@
 //! What a refused request leaves behind, and the answer to who asks with a debug token. Nothing here runs for a request
 //! that is accepted.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use http::HeaderMap;
 use http::header::AUTHORIZATION;
@@ -79,6 +79,7 @@ fn keep(
         base_url: format!("{}://{}{}", origin.scheme.as_str(), origin.authority, origin.prefix),
         request,
         lacks_form,
+        found: OnceLock::new(),
     }))
 }
 

@@ -105,6 +105,9 @@ impl Explainer {
         let (explanation, ms) = self.search(turn, search).await?;
         let evidence = self.evidence(&explanation, consumer, (&rejection.request, &rejection.base_url));
         let mut answer = to_json(&explanation, evidence, ms);
+        if let Some(sentence) = answer.pointer("/diagnosis/0/sentence").and_then(Value::as_str) {
+            rejection.found.get_or_init(|| sentence.to_owned());
+        }
         confess(&mut answer, rejection);
         Ok(answer)
     }
@@ -156,6 +159,15 @@ impl Explainer {
     /// Whether a signature verified where the request went; `None`: it went nowhere.
     fn has_verified(&self, request: &RawRequest, base_url: &str) -> Option<bool> {
         let live = self.live.load();
+        match Self::outcome(&live, request, base_url) {
+            Outcome::Endpoint => Some(live.exchange_verified.is()),
+            Outcome::Route(index) => live.routes.get(index).map(|route| route.verified.is()),
+            Outcome::Refused(..) => None,
+        }
+    }
+
+    /// Where a request went, by today's configuration.
+    pub(super) fn outcome(live: &Live, request: &RawRequest, base_url: &str) -> Outcome {
         let prefix = Target::from_url(base_url).map_or("", |base| base.path);
         let path = request.target.split('?').next().unwrap_or_default();
         let place = Place {
@@ -166,11 +178,7 @@ impl Explainer {
                 .to_owned(),
             scheme: None,
         };
-        match place.outcome(&request.method, &live.public, &live.table) {
-            Outcome::Endpoint => Some(live.exchange_verified.is()),
-            Outcome::Route(index) => live.routes.get(index).map(|route| route.verified.is()),
-            Outcome::Refused(..) => None,
-        }
+        place.outcome(&request.method, &live.public, &live.table)
     }
 
     /// Whose a key is: the consumer of it, or of the same without white space round it.

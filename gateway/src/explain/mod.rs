@@ -10,6 +10,7 @@ mod known;
 pub mod live;
 pub mod pasted;
 pub mod rejections;
+mod seen;
 
 pub use known::{Faulty, Known, place};
 

@@ -4,7 +4,7 @@
 
 use std::collections::VecDeque;
 use std::net::IpAddr;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use oauth1::explain::RawRequest;
 
@@ -31,6 +31,8 @@ pub struct Rejection {
     pub request: RawRequest,
     /// Whether it came with a form that isn't in `request`: too long, or not read whole.
     pub lacks_form: bool,
+    /// What an explanation found, once one was asked for: its first sentence.
+    pub found: OnceLock<String>,
 }
 
 /// The ring.
@@ -130,6 +132,7 @@ mod tests {
                 body: vec![b'x'; body],
             },
             lacks_form: false,
+            found: OnceLock::new(),
         }
     }
 

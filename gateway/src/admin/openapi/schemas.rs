@@ -444,7 +444,7 @@ fn happenings() -> Group {
         ("faults?", texts()),
     ];
     vec![
-        object("Rejection", &rejection),
+        object("Rejection", &[&rejection[..], &[("finding", maybe_text())]].concat()),
         // With the diagnosis, whose members depend on it.
         object("Explained", &rejection),
         pasted(),

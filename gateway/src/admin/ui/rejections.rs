@@ -34,6 +34,8 @@ struct Rejection {
     path: String,
     client: String,
     consumer_key: String,
+    #[serde(default)]
+    finding: Option<String>,
 }
 
 /// One explained.
@@ -128,7 +130,7 @@ fn table(visitor: &Visitor, items: &[Rejection], names: &BTreeMap<String, Integr
     let may = visitor.may(Role::Operator);
     html! {
         div.card { div.scroll { table.fold {
-            thead { tr { th scope="col" { "Time (UTC)" } th scope="col" { "Cause" } th scope="col" { "Call" } th scope="col" { "Integration" } th.num scope="col" { "Actions" } } }
+            thead { tr { th scope="col" { "Time (UTC)" } th scope="col" { "Cause" } th scope="col" { "Call" } th scope="col" { "Integration" } th scope="col" { "What we see" } th.num scope="col" { "Actions" } } }
             tbody { @for one in items {
                 tr {
                     td.nowrap { (time(one.at, now)) }
@@ -141,6 +143,7 @@ fn table(visitor: &Visitor, items: &[Rejection], names: &BTreeMap<String, Integr
                             None => { span.faint { "unknown key" } span.sub { code { (one.consumer_key) } } },
                         }
                     }
+                    @if let Some(finding) = &one.finding { td.dim.line { (finding) } } @else { td.none {} }
                     td { div.acts {
                         @if may { a.b.small href={ "/rejections/" (one.request_id) } { "Explain" span.vh { " the call at " (full_time(one.at)) } } }
                         @else { button.b.small type="button" disabled title="Needs the role operator" { "Explain" span.vh { " (needs the role operator)" } } }
