@@ -49,7 +49,8 @@ pub struct Delivered {
     pub address: SocketAddr,
     /// Its status.
     pub status: u16,
-    /// The beginning of its body, for the tracker; control characters are blanks.
+    /// The beginning of its body, for the tracker; control characters are blanks, and what was posted in confidence is not
+    /// shown where the other side repeats it.
     pub excerpt: String,
 }
 
@@ -83,15 +84,27 @@ struct Answer {
 impl Poster {
     /// Posts a form. Once the status is there the form is delivered, whatever becomes of the rest of the answer.
     pub async fn post(&self, url: &str, form: &[(&str, &str)], own: &OwnAddresses) -> Result<Delivered, PostError> {
-        self.send(url, Message::form(form), own).await
+        let secrets = form.iter().filter(|(name, _)| SECRETS.contains(name));
+        let secrets: Vec<&str> = secrets.map(|(_, value)| *value).collect();
+        self.deliver(url, Message::form(form), own, &secrets).await
     }
 
     /// Posts anything, in the same way.
     pub async fn send(&self, url: &str, message: Message, own: &OwnAddresses) -> Result<Delivered, PostError> {
+        self.deliver(url, message, own, &[]).await
+    }
+
+    async fn deliver(
+        &self,
+        url: &str,
+        message: Message,
+        own: &OwnAddresses,
+        secrets: &[&str],
+    ) -> Result<Delivered, PostError> {
         let mut answer = None;
         let outcome = tokio::time::timeout(self.timeout, self.call(url, message, own, &mut answer)).await;
         match (answer, outcome) {
-            (Some(answer), _) => Ok(answer.delivered()),
+            (Some(answer), _) => Ok(answer.delivered(secrets)),
             (None, Ok(Err(error))) => Err(error),
             (None, Ok(Ok(())) | Err(_)) => Err(PostError::Timeout),
         }
@@ -185,9 +198,16 @@ impl Answer {
         }
     }
 
-    fn delivered(mut self) -> Delivered {
-        self.octets.truncate(LONGEST_EXCERPT);
-        let text = String::from_utf8_lossy(&self.octets);
+    fn delivered(self, secrets: &[&str]) -> Delivered {
+        let mut text = String::from_utf8_lossy(&self.octets).into_owned();
+        for secret in secrets {
+            text = without(&text, secret);
+        }
+        let mut end = LONGEST_EXCERPT.min(text.len());
+        while !text.is_char_boundary(end) {
+            end -= 1;
+        }
+        text.truncate(end);
         Delivered {
             address: self.address,
             status: self.status,
@@ -197,6 +217,23 @@ impl Answer {
                 .collect(),
         }
     }
+}
+
+/// A text without a secret, also where it broke off in the middle of one.
+fn without(text: &str, secret: &str) -> String {
+    if secret.is_empty() {
+        return text.to_owned();
+    }
+    let mut text = text.replace(secret, MASK);
+    let begun = (SHORTEST_PART..secret.len()).rev();
+    let begun = begun
+        .filter_map(|end| secret.get(..end))
+        .find(|part| text.ends_with(part));
+    if let Some(begun) = begun {
+        text.truncate(text.len() - begun.len());
+        text.push_str(MASK);
+    }
+    text
 }
 
 /// A URL, taken apart.
@@ -274,6 +311,11 @@ fn request(place: &Place, message: Message) -> Result<Request<Full<Bytes>>, Post
 const MOST_ADDRESSES: usize = 16;
 const LONGEST_ANSWER: usize = 64 * 1024;
 const LONGEST_EXCERPT: usize = 1024;
+/// Fields of the form that nobody but the integration may learn.
+const SECRETS: [&str; 2] = ["oauth_consumer_secret", "oauth_verifier"];
+const MASK: &str = "***";
+/// Octets of a secret that an answer breaks off in, and that tell something of it.
+const SHORTEST_PART: usize = 4;
 
 #[cfg(test)]
 mod tests;

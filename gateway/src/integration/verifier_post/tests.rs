@@ -105,6 +105,33 @@ async fn of_a_gigabyte_only_the_beginning_is_read() {
 }
 
 #[tokio::test]
+async fn what_was_posted_in_confidence_is_not_in_the_excerpt_of_an_answer_that_repeats_it() {
+    let (key, secret, verifier) = ("k".repeat(32), "s3cr3t".repeat(5), "v3r1f1er".repeat(4));
+    let form = [
+        ("oauth_consumer_key", key.as_str()),
+        ("oauth_consumer_secret", secret.as_str()),
+        ("store_base_url", "https://shop.example/"),
+        ("oauth_verifier", verifier.as_str()),
+    ];
+    let filler = "x".repeat(LONGEST_EXCERPT - 20);
+    let whole = format!("{{\"key\":\"{key}\",\"secret\":\"{secret}\"}} {verifier}{verifier}");
+    for (answer, excerpt) in [
+        (whole, format!("{{\"key\":\"{key}\",\"secret\":\"***\"}} ******")),
+        (format!("it was {}", &secret[..20]), "it was ***".to_owned()),
+        (format!("{filler}{verifier}"), format!("{filler}***")),
+    ] {
+        let length = answer.len();
+        let answer = format!("HTTP/1.1 500 Oops\r\nContent-Length: {length}\r\n\r\n{answer}");
+        let callback = Callback::start(Manner::Says(answer)).await;
+        let own = OwnAddresses::default();
+
+        let delivered = poster(&["127.0.0.1/32"]).post(&callback.url(), &form, &own).await;
+
+        assert_eq!(delivered.unwrap().excerpt, excerpt);
+    }
+}
+
+#[tokio::test]
 async fn a_callback_that_hangs_up_did_not_answer() {
     let callback = Callback::start(Manner::HangsUp).await;
 
