@@ -35,6 +35,9 @@ pub enum OpenError {
     /// The store's secrets are not opened by any of the keys.
     #[error("store.encryption_keys: none of the keys opens what the store holds")]
     WrongKey,
+    /// A key that sealed some of the store's secrets is not among them.
+    #[error("store.encryption_keys: some of what the store holds was sealed with a key that is not among them")]
+    KeyMissing,
     /// Secrets are never stored in clear.
     #[error("store.encryption_keys: Redis needs one; `countersign config new-key` prints one")]
     KeyNeeded,

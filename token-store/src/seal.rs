@@ -41,6 +41,12 @@ impl Sealer {
         if keys.is_empty() { Err(NoKey) } else { Ok(Self { keys }) }
     }
 
+    /// The name of the row that stands in a store for as long as the first key has sealed something there.
+    pub(crate) fn mark(&self) -> Option<String> {
+        let key = self.keys.first()?;
+        Some(format!("{MARK}{}", crate::codec::hex(&key.id)))
+    }
+
     /// Appends key id, nonce and sealed octets to `out`.
     pub(crate) fn seal(&self, name: &str, mut plain: Vec<u8>, out: &mut Vec<u8>) -> Result<(), StoreError> {
         let corrupt = || StoreError::Corrupt(name.to_owned());
@@ -79,3 +85,5 @@ impl Sealer {
 }
 
 const ID: usize = 8;
+/// What such a row's name begins with.
+pub(crate) const MARK: &str = "key:";

@@ -153,9 +153,11 @@ fn fail_to_open(error: &OpenError, config: &Config) -> ExitCode {
             tracing::error!("{folder} is a file; store.url = \"embedded:FOLDER\" names a folder");
             ExitCode::from(super::EX_CONFIG)
         }
-        OpenError::WrongKey | OpenError::KeyNeeded | OpenError::BadUrl(..) | OpenError::Unsafe(_) => {
-            ExitCode::from(super::EX_CONFIG)
-        }
+        OpenError::WrongKey
+        | OpenError::KeyMissing
+        | OpenError::KeyNeeded
+        | OpenError::BadUrl(..)
+        | OpenError::Unsafe(_) => ExitCode::from(super::EX_CONFIG),
         OpenError::Locked(_) | OpenError::Damaged(..) | OpenError::File(..) | OpenError::Store(_) => code,
     }
 }

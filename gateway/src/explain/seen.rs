@@ -12,12 +12,16 @@ use crate::rehearsal::Outcome;
 impl Explainer {
     /// `None`: the cause says all, or only an explanation will tell. Nothing of it is a client's own text.
     pub fn seen(&self, one: &Rejection) -> Option<String> {
-        match one.cause {
-            Cause::TimestampRefused => Some(clock_of(one)),
-            Cause::NonceUsed => Some("the nonce came before, with the same timestamp".to_owned()),
-            Cause::ParameterAbsent => self.lacking(one),
-            Cause::ResourceDenied => self.needed(one),
-            _ => None,
+        if one.cause == Cause::TimestampRefused {
+            Some(clock_of(one))
+        } else if one.cause == Cause::NonceUsed {
+            Some("the nonce came before, with the same timestamp".to_owned())
+        } else if one.cause == Cause::ParameterAbsent {
+            self.lacking(one)
+        } else if one.cause == Cause::ResourceDenied {
+            self.needed(one)
+        } else {
+            None
         }
     }
 

@@ -5,7 +5,7 @@ use std::path::Path;
 use redb::{DatabaseError, ReadOnlyDatabase, ReadTransaction, ReadableDatabase as _, ReadableTable as _};
 
 use super::file::{NAME, of_opening};
-use super::open::{CANARY, key_beside};
+use super::open::{CANARY, check_keys, key_beside};
 use super::tables::{ACCOUNTS, AUDIT, CONSUMERS, META, SECRETS, USER_TOKENS};
 use super::{Fault, guard};
 use crate::codec::decode;
@@ -49,15 +49,12 @@ pub fn inspect(folder: &Path, keys: &[[u8; 32]]) -> Result<Inspected, OpenError>
             Err(error) => return Err(of_opening(folder, &path, error)),
         };
         let transaction = database.begin_read().fault()?;
-        let canary = transaction
-            .open_table(META)
-            .fault()?
-            .get(CANARY)
-            .fault()?
-            .map(|row| row.value().to_vec());
+        let meta = transaction.open_table(META).fault()?;
+        let canary = meta.get(CANARY).fault()?.map(|row| row.value().to_vec());
         if let Some(row) = canary {
             let _key: [u8; 16] = decode(&sealer, CANARY, &row).map_err(|_| OpenError::WrongKey)?;
         }
+        check_keys(&meta, &sealer)?;
         walk(&transaction).map_err(|error| damaged(error.to_string()))?;
         Ok(Inspected::Sound)
     });

@@ -14,7 +14,7 @@ use std::time::Instant;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use redb::{ReadableTable as _, Table, WriteTransaction};
+use redb::{ReadableTable, Table, WriteTransaction};
 
 use super::consumers;
 use super::file::{StoreFile, sync_folder};
@@ -25,7 +25,7 @@ use super::{Fault, started};
 use crate::codec::{decode, encode};
 use crate::nonce::KEPT_FOR;
 use crate::open::OpenError;
-use crate::seal::Sealer;
+use crate::seal::{MARK, Sealer};
 use crate::{StoreError, UnixSeconds};
 
 pub(super) fn open(
@@ -71,6 +71,11 @@ fn prepare(
         meta.insert(CANARY, row.as_slice()).fault()?;
         key
     };
+    check_keys(&meta, sealer)?;
+    if let Some(mark) = sealer.mark() {
+        let row = encode(sealer, &mark, &())?;
+        meta.insert(mark.as_str(), row.as_slice()).fault()?;
+    }
     // The mark goes before anything is served: a crash from here on is a loss.
     let ended_cleanly = meta.remove(CLEAN).fault()?.is_some();
     let may_have_served = consumers::was_ever_one(transaction)?;
@@ -81,6 +86,21 @@ fn prepare(
     };
     let lost = lost(transaction, &mut meta, now, may_have_served && !ended_cleanly)?;
     Ok(Nonces::new(key, kept, lost, instant))
+}
+
+/// Each key that was ever the first has to be among those that are given: rows that it sealed are still there.
+pub(super) fn check_keys(
+    meta: &impl ReadableTable<&'static str, &'static [u8]>,
+    sealer: &Sealer,
+) -> Result<(), OpenError> {
+    for row in meta.range(MARK..).fault()? {
+        let (name, row) = row.fault()?;
+        if !name.value().starts_with(MARK) {
+            break;
+        }
+        decode::<()>(sealer, name.value(), row.value()).map_err(|_| OpenError::KeyMissing)?;
+    }
+    Ok(())
 }
 
 /// What the last loss left open. A loss that is found now is written down first.

@@ -53,7 +53,7 @@ pub(super) const OUTBOX_DUE: TableDefinition<'_, (&str, u64, &str), ()> = TableD
 pub(super) const DEAD: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("dead");
 /// Counters: the last number given, by what is numbered.
 pub(super) const COUNTERS: TableDefinition<'_, &str, u64> = TableDefinition::new("counters");
-/// Rows that stand alone: the canary, the mark of a clean end, the last audit entry's number and hash.
+/// Rows that stand alone: the canary, a mark of each key that was ever the first, the mark of a clean end, the last audit entry's number and hash.
 pub(super) const META: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("meta");
 /// (consumer number, token digest) → the latest timestamp ahead of our clock that was served.
 pub(super) const AHEAD: TableDefinition<'_, (u64, &str), u64> = TableDefinition::new("ahead");

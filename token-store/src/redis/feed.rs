@@ -11,7 +11,7 @@ use redis::{PushInfo, PushKind, Value, cmd};
 use tokio::sync::mpsc;
 
 use super::keys;
-use super::meet::{Absent, CANARY, MeetError, Met, client, greet, keeps_all, pulse, visit};
+use super::meet::{Absent, CANARY, MeetError, Met, check_keys, client, greet, keeps_all, mark_key, pulse, visit};
 use super::memory::{Known, Server, Shared, State, StoreClock};
 use super::nodes::{Map, Node, server_info};
 use crate::codec::decode;
@@ -46,9 +46,13 @@ pub(super) async fn run(shared: Arc<Shared>, first: Option<Feed>, mut identity: 
         tried_at = now();
         let absent = if identity.is_some() { Absent::Find } else { Absent::Make };
         match Feed::meet(&shared, identity.clone(), absent).await {
-            Ok(feed) => {
+            Ok(mut feed) => {
                 tracing::info!("the store is reached");
                 said.clear();
+                // Who serves already goes on with what can be read.
+                if let Err(error @ MeetError::KeyMissing) = feed.check_keys().await {
+                    tracing::error!(%error, "a part of the store can't be read");
+                }
                 next = Some(feed);
             }
             Err(error) => {
@@ -58,7 +62,7 @@ pub(super) async fn run(shared: Arc<Shared>, first: Option<Feed>, mut identity: 
                     MeetError::Lost => shared.set(State::Lost),
                     // Who knows what it has evicted: it is met like a stranger.
                     MeetError::Evicts(_) => shared.set_unreached(text.clone(), false),
-                    MeetError::Redis(_) | MeetError::WrongKey | MeetError::Store(_) => {
+                    MeetError::Redis(_) | MeetError::WrongKey | MeetError::KeyMissing | MeetError::Store(_) => {
                         shared.set_unreached(text.clone(), true);
                     }
                 }
@@ -73,6 +77,13 @@ pub(super) async fn run(shared: Arc<Shared>, first: Option<Feed>, mut identity: 
 }
 
 impl Feed {
+    /// Whether all keys are given that ever sealed something; if so, the first is marked as one of them.
+    pub(super) async fn check_keys(&mut self) -> Result<(), MeetError> {
+        let (sealer, connection) = (&self.shared.sealer, &mut self.connection);
+        check_keys(sealer, connection).await?;
+        mark_key(sealer, connection).await
+    }
+
     /// Finds the primaries, meets each, and makes what is known of them the state.
     pub(super) async fn meet(
         shared: &Arc<Shared>,

@@ -7,7 +7,11 @@ use redis::aio::MultiplexedConnection;
 use redis::{ErrorKind, RedisError, RedisResult, cmd};
 
 use super::address::Address;
+use super::keys;
+use super::meet::{CANARY, MeetError, check_keys, client};
 use super::nodes::{Dialer, Node};
+use crate::codec::decode;
+use crate::seal::Sealer;
 use crate::{OpenError, OpenOptions, StoreError};
 
 /// A primary as it is.
@@ -91,6 +95,35 @@ pub async fn inspect(options: &OpenOptions) -> Result<Vec<(String, Result<Inspec
         all.push((place(node), asked));
     }
     Ok(all)
+}
+
+/// Whether the keys open what the store holds; nothing is made and nothing marked. A store that isn't there yet has nothing
+/// to open.
+pub async fn inspect_keys(options: &OpenOptions) -> Result<(), OpenError> {
+    let address = Address::parse(&options.url)?;
+    let sealer = Sealer::new(&options.encryption_keys).map_err(|_| OpenError::KeyNeeded)?;
+    let dialer = Dialer::new(address, options.timeout, options.connect_timeout);
+    let asked = async {
+        let map = dialer.find().await?;
+        let home = map.home().ok_or_else(|| client("no server holds the records"))?;
+        let mut connection = dialer.connect(home, |_| ()).await?;
+        let canary: Option<Vec<u8>> = cmd("HGET")
+            .arg(keys::STORE)
+            .arg(CANARY)
+            .query_async(&mut connection)
+            .await?;
+        if let Some(row) = canary {
+            let _key: [u8; 16] = decode(&sealer, CANARY, &row).map_err(|_| MeetError::WrongKey)?;
+        }
+        check_keys(&sealer, &mut connection).await
+    };
+    asked.await.map_err(|error| match error {
+        MeetError::WrongKey => OpenError::WrongKey,
+        MeetError::KeyMissing => OpenError::KeyMissing,
+        MeetError::Redis(error) => super::pool::of_redis(error).into(),
+        MeetError::Store(error) => error.into(),
+        other @ (MeetError::Lost | MeetError::Evicts(_)) => StoreError::Unavailable(Box::new(other)).into(),
+    })
 }
 
 async fn ask(dialer: &Dialer, node: &Node) -> RedisResult<Inspected> {

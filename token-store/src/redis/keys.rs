@@ -6,6 +6,7 @@
 //! | key | what |
 //! |---|---|
 //! | `{countersign}:store` | hash: `identity`, `canary` (sealed; holds the nonces' hash key), `origin`, `floor`, `floor_at`, `version` |
+//! | `{countersign}:keys` | hash: the mark of each encryption key that was ever the first → sealed with it |
 //! | `{countersign}:servers` | hash: a server's run id and replication id → when it was first seen |
 //! | `{countersign}:ahead` | sorted set: consumer and token digest by the latest timestamp ahead of the clock that was served |
 //! | `{countersign}:beat` | written by each gateway's heartbeat: shows that the server takes writes |
@@ -34,6 +35,7 @@
 use crate::{LockoutKind, User, UserKind};
 
 pub(super) const STORE: &str = "{countersign}:store";
+pub(super) const KEYS: &str = "{countersign}:keys";
 pub(super) const SERVERS: &str = "{countersign}:servers";
 pub(super) const AHEAD: &str = "{countersign}:ahead";
 pub(super) const BEAT: &str = "{countersign}:beat";

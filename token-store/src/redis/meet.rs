@@ -1,5 +1,7 @@
 //! Meeting a server: who it is, whether it keeps what it is given, and what the store on it says of itself.
 
+use std::collections::HashMap;
+
 use redis::aio::MultiplexedConnection;
 use redis::{ErrorKind, RedisError, cmd};
 
@@ -7,7 +9,8 @@ use super::keys;
 use super::memory::Shared;
 use super::nodes::{ServerInfo, server_info};
 use super::script::{BEAT, GREET};
-use crate::codec::encode;
+use crate::codec::{decode, encode};
+use crate::seal::Sealer;
 use crate::{StoreError, UnixSeconds};
 
 /// What to do where there is no store.
@@ -32,6 +35,9 @@ pub(super) enum MeetError {
     /// None of the keys opens it.
     #[error("none of store.encryption_keys opens what the store holds")]
     WrongKey,
+    /// A key that sealed some of it is not among those that are given.
+    #[error("some of what the store holds was sealed with a key that is not among store.encryption_keys")]
+    KeyMissing,
     /// It would evict what must be kept.
     #[error("Redis has maxmemory-policy {0}, which evicts nonces and tokens: set it to noeviction")]
     Evicts(String),
@@ -118,6 +124,24 @@ pub(super) async fn greet(
         since_floor_millis,
         millis,
     })
+}
+
+/// Whether all keys are given that ever sealed something in the store.
+pub(super) async fn check_keys(sealer: &Sealer, connection: &mut MultiplexedConnection) -> Result<(), MeetError> {
+    let marks: HashMap<String, Vec<u8>> = cmd("HGETALL").arg(keys::KEYS).query_async(connection).await?;
+    for (name, row) in &marks {
+        decode::<()>(sealer, name, row).map_err(|_| MeetError::KeyMissing)?;
+    }
+    Ok(())
+}
+
+/// Says that from now on rows may be sealed with the first key.
+pub(super) async fn mark_key(sealer: &Sealer, connection: &mut MultiplexedConnection) -> Result<(), MeetError> {
+    let Some(mark) = sealer.mark() else { return Ok(()) };
+    let row = encode(sealer, &mark, &()).map_err(MeetError::Store)?;
+    let mut mark_it = cmd("HSET");
+    mark_it.arg(keys::KEYS).arg(mark).arg(row);
+    Ok(mark_it.exec_async(connection).await?)
 }
 
 /// What a greeting answers.

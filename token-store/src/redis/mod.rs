@@ -32,7 +32,7 @@ use async_trait::async_trait;
 use tokio::runtime::Handle;
 use tokio::sync::oneshot;
 
-pub use self::inspect::{Inspected, Obstacle, Settings, inspect};
+pub use self::inspect::{Inspected, Obstacle, Settings, inspect, inspect_keys};
 
 use self::address::Address;
 use self::feed::Feed;
@@ -92,10 +92,18 @@ fn run(shared: Arc<Shared>, opened: oneshot::Sender<Result<Handle, OpenError>>) 
         }
     };
     runtime.block_on(async {
-        let first = match Feed::meet(&shared, None, Absent::Make).await {
+        let met = match Feed::meet(&shared, None, Absent::Make).await {
+            Ok(mut feed) => feed.check_keys().await.map(|()| feed),
+            Err(error) => Err(error),
+        };
+        let first = match met {
             Ok(feed) => Some(feed),
             Err(MeetError::WrongKey) => {
                 drop(opened.send(Err(OpenError::WrongKey)));
+                return;
+            }
+            Err(MeetError::KeyMissing) => {
+                drop(opened.send(Err(OpenError::KeyMissing)));
                 return;
             }
             Err(error @ MeetError::Evicts(_)) => {
@@ -388,7 +396,7 @@ impl Store for Redis {
         meet::init(&self.records.shared).await.map_err(|error| match error {
             MeetError::Store(error) => error,
             MeetError::Redis(error) => pool::of_redis(error),
-            other @ (MeetError::Lost | MeetError::WrongKey | MeetError::Evicts(_)) => {
+            other @ (MeetError::Lost | MeetError::WrongKey | MeetError::KeyMissing | MeetError::Evicts(_)) => {
                 StoreError::Unavailable(Box::new(other))
             }
         })

@@ -8,7 +8,7 @@ use token_store::OpenError;
 use token_store::embedded::inspect::{Inspected, inspect};
 
 use super::running::Running;
-use super::{About, Finding};
+use super::{ALL_KEYS, About, Finding};
 use crate::cli::with_causes;
 use crate::config::Config;
 
@@ -54,6 +54,7 @@ fn contents(about: &About, folder: &Path, config: &Config) -> Option<Finding> {
             "encryption.key is missing: without it nobody can read what the store holds",
             "restore it from the backup of the store, or set store.encryption_keys",
         )),
+        Err(error @ (OpenError::WrongKey | OpenError::KeyMissing)) => Some(about.fail(with_causes(&error), ALL_KEYS)),
         Err(error @ (OpenError::Damaged(..) | OpenError::Store(_))) => {
             Some(about.fail(with_causes(&error), "restore a backup"))
         }

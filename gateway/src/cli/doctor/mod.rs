@@ -189,3 +189,5 @@ fn document(findings: &[Finding]) -> String {
 
 /// For an answer to one of the doctor's requests.
 const ANSWER: Duration = Duration::from_secs(5);
+/// The cure where keys don't open a store.
+const ALL_KEYS: &str = "name every key in store.encryption_keys that was ever its first, the one to seal with first";

@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-use token_store::redis::{Inspected, Obstacle, Settings, inspect};
+use token_store::redis::{Inspected, Obstacle, Settings, inspect, inspect_keys};
 use token_store::{OpenError, OpenOptions, StoreError};
 
-use super::{About, Finding, skew};
+use super::{ALL_KEYS, About, Finding, skew};
 use crate::cli::with_causes;
 use crate::clock::Clock;
 use crate::config::Config;
@@ -28,6 +28,7 @@ pub(super) async fn examine(config: &Config, clock: Clock) -> Vec<Finding> {
                 OpenError::Store(error) => unreached(&about, error),
                 OpenError::BadUrl(..)
                 | OpenError::WrongKey
+                | OpenError::KeyMissing
                 | OpenError::KeyNeeded
                 | OpenError::Locked(_)
                 | OpenError::Unsafe(_)
@@ -56,7 +57,18 @@ pub(super) async fn examine(config: &Config, clock: Clock) -> Vec<Finding> {
             Err(error) => findings.push(unreached(&about, &error)),
         }
     }
+    findings.extend(keys(&options).await);
     findings
+}
+
+/// Whether a start would open what the store holds. Where its servers can't be asked, that was said of them.
+async fn keys(options: &OpenOptions) -> Option<Finding> {
+    let about = About::new(CHECK, "encryption keys");
+    match inspect_keys(options).await {
+        Ok(()) => Some(about.ok("open what the store holds")),
+        Err(OpenError::Store(_)) => None,
+        Err(error) => Some(about.fail(with_causes(&error), ALL_KEYS)),
+    }
 }
 
 /// Each kind of silence has a cure of its own.

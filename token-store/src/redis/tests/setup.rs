@@ -32,6 +32,29 @@ async fn a_key_is_needed_and_must_open_what_the_store_holds() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_key_that_was_ever_the_first_must_be_there() {
+    let server = Server::start(Options::default()).await;
+    let with = |keys: &[u8]| OpenOptions {
+        encryption_keys: keys.iter().map(|octet| [*octet; 32]).collect(),
+        ..options(&server.url())
+    };
+    drop(crate::open(&with(&[7])).await.unwrap());
+    drop(crate::open(&with(&[7, 9])).await.unwrap());
+    drop(crate::open(&with(&[8, 7])).await.unwrap());
+
+    let fallen_back = fault(&with(&[7])).await;
+    let mistaken = fault(&with(&[6, 7])).await;
+    let inspected = super::super::inspect_keys(&with(&[7])).await;
+
+    assert!(matches!(fallen_back, OpenError::KeyMissing), "{fallen_back}");
+    assert!(matches!(mistaken, OpenError::KeyMissing), "{mistaken}");
+    assert!(matches!(inspected, Err(OpenError::KeyMissing)), "{inspected:?}");
+    // Nothing was sealed with what was never the first, nor by a start that was refused.
+    assert!(super::super::inspect_keys(&with(&[7, 8])).await.is_ok());
+    assert!(crate::open(&with(&[7, 8])).await.is_ok());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_server_that_would_evict_is_refused() {
     for policy in ["volatile-lru", "volatile-ttl", "allkeys-lru", "allkeys-random"] {
         let server = Server::start(Options {
