@@ -87,7 +87,10 @@ fn is_store(url: &str) -> Result<(), String> {
     ];
     let rest = SCHEMES.iter().find_map(|scheme| url.strip_prefix(scheme));
     if rest.is_some_and(|rest| !rest.is_empty()) {
-        return Ok(());
+        let fault = url.starts_with("redis").then(|| token_store::redis::fault_of_url(url));
+        return fault
+            .flatten()
+            .map_or(Ok(()), |why| Err(format!("names no store: {why}")));
     }
     // The URL itself isn't shown: it may hold a password.
     let known = "embedded:FOLDER, redis://HOST, redis-sentinel://HOSTS/NAME or redis-cluster://HOSTS; rediss… for TLS";

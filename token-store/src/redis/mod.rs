@@ -63,6 +63,15 @@ impl Drop for Redis {
     }
 }
 
+/// Why a URL names no store in Redis, for who has not opened it yet; `None`: it names one.
+pub fn fault_of_url(url: &str) -> Option<String> {
+    match Address::parse(url) {
+        Ok(_) => None,
+        Err(OpenError::BadUrl(_, why)) => Some(why),
+        Err(other) => Some(other.to_string()),
+    }
+}
+
 /// Opens by URL. A server that is not reached is no fault: the store answers that it is unavailable until it is.
 pub async fn open(options: &OpenOptions) -> Result<Arc<dyn Store>, OpenError> {
     let address = Address::parse(&options.url)?;

@@ -117,6 +117,26 @@ fn redis_needs_an_encryption_key() {
 }
 
 #[test]
+fn what_no_store_can_be_opened_by_is_a_fault_of_the_url() {
+    for url in [
+        "redis://127.0.0.1:7000/abc",
+        "redis-sentinel://127.0.0.1:7000",
+        "redis://a:7000,b:7002",
+        "redis://127.0.0.1:7000?x=y",
+        "rediss://127.0.0.1:7001#insecure",
+        "redis://:p%zz@127.0.0.1:7000",
+        "redis://127.0.0.1:99999",
+        "redis-cluster://127.0.0.1:7000/3",
+        "rediss://127.0.0.1:7001?ca=/no/such/file.pem",
+    ] {
+        let key = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=";
+        let wrong = faults(&format!("[store]\nurl = \"{url}\"\nencryption_keys = [\"{key}\"]\n"));
+        let is_told = wrong.len() == 1 && wrong[0].starts_with("t.toml:2: store.url: names no store: ");
+        assert!(is_told && !wrong[0].contains("p%zz"), "{url}: {wrong:?}");
+    }
+}
+
+#[test]
 fn listeners_can_not_share_an_address() {
     let taken = faults("[public]\nlisten = [\"0.0.0.0:9090\"]\n");
 
