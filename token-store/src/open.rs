@@ -50,6 +50,11 @@ pub enum OpenError {
     /// The file is there and makes no sense.
     #[error("{0} is damaged: restore a backup ({1})")]
     Damaged(String, String),
+    /// The key beside the store is there, the store is not.
+    #[error(
+        "{0} is empty or gone, though its encryption key is there: restore a backup, or remove encryption.key to begin anew"
+    )]
+    Emptied(String),
     /// The file or its folder.
     #[error("{0}: {1}")]
     File(String, #[source] Box<dyn std::error::Error + Send + Sync>),

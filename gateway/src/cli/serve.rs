@@ -158,7 +158,11 @@ fn fail_to_open(error: &OpenError, config: &Config) -> ExitCode {
         | OpenError::KeyNeeded
         | OpenError::BadUrl(..)
         | OpenError::Unsafe(_) => ExitCode::from(super::EX_CONFIG),
-        OpenError::Locked(_) | OpenError::Damaged(..) | OpenError::File(..) | OpenError::Store(_) => code,
+        OpenError::Locked(_)
+        | OpenError::Damaged(..)
+        | OpenError::Emptied(_)
+        | OpenError::File(..)
+        | OpenError::Store(_) => code,
     }
 }
 

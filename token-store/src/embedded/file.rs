@@ -158,7 +158,8 @@ fn now() -> Instant {
     Instant::now()
 }
 
-pub(super) const NAME: &str = "store.redb";
+/// The file in the store's folder.
+pub const NAME: &str = "store.redb";
 /// Between two tries: opening may read the whole file.
 const AGAIN: Duration = Duration::from_secs(1);
 

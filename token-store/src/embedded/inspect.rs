@@ -5,7 +5,7 @@ use std::path::Path;
 use redb::{DatabaseError, ReadOnlyDatabase, ReadTransaction, ReadableDatabase as _, ReadableTable as _};
 
 use super::file::{NAME, of_opening};
-use super::open::{CANARY, check_keys, key_beside};
+use super::open::{CANARY, check_keys, key_beside, refuse_emptied};
 use super::tables::{ACCOUNTS, AUDIT, CONSUMERS, META, SECRETS, USER_TOKENS};
 use super::{Fault, guard};
 use crate::codec::decode;
@@ -25,6 +25,7 @@ pub enum Inspected {
 
 /// Reads what a start would.
 pub fn inspect(folder: &Path, keys: &[[u8; 32]]) -> Result<Inspected, OpenError> {
+    refuse_emptied(folder)?;
     let path = folder.join(NAME);
     let fault = |error: std::io::Error| OpenError::File(path.display().to_string(), Box::new(error));
     match std::fs::OpenOptions::new().read(true).write(true).open(&path) {

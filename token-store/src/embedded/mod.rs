@@ -18,6 +18,8 @@ mod tables;
 mod users;
 mod writer;
 
+pub use self::file::NAME as FILE;
+
 use std::collections::HashMap;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};

@@ -17,7 +17,7 @@ use base64::engine::general_purpose::STANDARD;
 use redb::{ReadableTable, Table, WriteTransaction};
 
 use super::consumers;
-use super::file::{StoreFile, sync_folder};
+use super::file::{NAME, StoreFile, sync_folder};
 use super::nonces::{Kept, Lost, Nonces};
 use super::tables::{self, AHEAD, AHEAD_BEFORE, COUNTERS, META, NONCES};
 use super::writer::unavailable;
@@ -33,6 +33,7 @@ pub(super) fn open(
     keys: &[[u8; 32]],
     now: UnixSeconds,
 ) -> Result<(StoreFile, Sealer, Nonces), OpenError> {
+    refuse_emptied(folder)?;
     let file = StoreFile::open(folder)?;
     // Only who has the file open may make the key: two first starts must not make two.
     let made;
@@ -45,6 +46,17 @@ pub(super) fn open(
     let sealer = Sealer::new(keys).map_err(|_| OpenError::WrongKey)?;
     let nonces = file.write(|transaction| prepare(transaction, &sealer, now, started()))??;
     Ok((file, sealer, nonces))
+}
+
+/// The file is made before the key: where only the key is left, everything else was lost, which must not look like a first
+/// start.
+pub(super) fn refuse_emptied(folder: &Path) -> Result<(), OpenError> {
+    let path = folder.join(NAME);
+    let is_empty = std::fs::metadata(&path).map_or(true, |found| found.len() == 0);
+    if is_empty && folder.join(KEY_FILE).exists() {
+        return Err(OpenError::Emptied(path.display().to_string()));
+    }
+    Ok(())
 }
 
 fn is_new(transaction: &WriteTransaction) -> Result<bool, StoreError> {

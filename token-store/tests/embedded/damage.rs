@@ -2,9 +2,10 @@
 
 use std::path::{Path, PathBuf};
 
-use token_store::{NewConsumer, OpenError};
+use token_store::embedded::inspect::inspect;
+use token_store::{NewConsumer, OpenError, OpenOptions};
 
-use super::{NOW, consumer, opened, reopened};
+use super::{NOW, consumer, opened, options, reopened};
 
 const CONSUMERS: usize = 40;
 
@@ -92,6 +93,62 @@ async fn a_file_that_was_cut_is_refused() {
         let refused = is_refused_or_true(damaged.path(), &format!("cut at {length}")).await;
         assert!(refused, "cut at {length}");
     }
+}
+
+/// The file is let go a moment after the last store.
+async fn opened_and_closed(options: &OpenOptions) -> Result<(), OpenError> {
+    loop {
+        match token_store::open(options).await {
+            Ok(store) => return Ok(store.close().await?),
+            Err(OpenError::Locked(_)) => tokio::time::sleep(std::time::Duration::from_millis(10)).await,
+            Err(error) => return Err(error),
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_key_without_its_store_is_no_first_start() {
+    for emptied in [true, false] {
+        let folder = tempfile::tempdir().unwrap();
+        let file = closed(folder.path()).await;
+        while let Err(OpenError::Locked(_)) = inspect(folder.path(), &[]) {
+            tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+        }
+        if emptied {
+            std::fs::write(&file, "").unwrap();
+        } else {
+            std::fs::remove_file(&file).unwrap();
+        }
+
+        let refused = opened(folder.path(), NOW).await;
+        let inspected = inspect(folder.path(), &[]);
+
+        assert!(matches!(refused, Err(OpenError::Emptied(_))), "emptied: {emptied}");
+        assert!(matches!(inspected, Err(OpenError::Emptied(_))), "emptied: {emptied}");
+        std::fs::remove_file(folder.path().join("encryption.key")).unwrap();
+        opened_and_closed(&options(folder.path(), NOW)).await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn a_key_that_was_ever_the_first_must_be_there() {
+    let folder = tempfile::tempdir().unwrap();
+    let with = async |keys: &[u8]| {
+        let options = OpenOptions {
+            encryption_keys: keys.iter().map(|octet| [*octet; 32]).collect(),
+            ..options(folder.path(), NOW)
+        };
+        opened_and_closed(&options).await
+    };
+    with(&[7, 9]).await.unwrap();
+    with(&[8, 7]).await.unwrap();
+
+    let fallen_back = with(&[7]).await;
+
+    assert!(matches!(fallen_back, Err(OpenError::KeyMissing)), "{fallen_back:?}");
+    let inspected = inspect(folder.path(), &[[7; 32]]);
+    assert!(matches!(inspected, Err(OpenError::KeyMissing)), "{inspected:?}");
+    with(&[7, 8]).await.unwrap();
 }
 
 #[tokio::test]

@@ -22,8 +22,8 @@ use token_store::{
 
 const NOW: u64 = 1_800_000_000;
 
-async fn opened(folder: &Path, now: u64) -> Result<Arc<dyn Store>, OpenError> {
-    open(&OpenOptions {
+fn options(folder: &Path, now: u64) -> OpenOptions {
+    OpenOptions {
         url: format!("embedded:{}", folder.display()),
         encryption_keys: Vec::new(),
         timeout: std::time::Duration::from_millis(250),
@@ -31,8 +31,11 @@ async fn opened(folder: &Path, now: u64) -> Result<Arc<dyn Store>, OpenError> {
         cache: 1000,
         now,
         serves: false,
-    })
-    .await
+    }
+}
+
+async fn opened(folder: &Path, now: u64) -> Result<Arc<dyn Store>, OpenError> {
+    open(&options(folder, now)).await
 }
 
 /// A new store, at `NOW`, that may have served somebody.

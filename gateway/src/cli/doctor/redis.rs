@@ -33,6 +33,7 @@ pub(super) async fn examine(config: &Config, clock: Clock) -> Vec<Finding> {
                 | OpenError::Locked(_)
                 | OpenError::Unsafe(_)
                 | OpenError::Damaged(..)
+                | OpenError::Emptied(_)
                 | OpenError::File(..) => about.fail(with_causes(&error), "correct store.url"),
             }];
         }
