@@ -4,10 +4,10 @@ use std::process::{Command, Stdio};
 
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
-use harness::{binary, eventually};
+use harness::{Shop, binary, eventually};
 use rcgen::{CertificateParams, KeyPair};
 
-use crate::{Run, conf, folder};
+use crate::{Run, conf, doctor, folder};
 
 #[test]
 fn check_passes_the_configurations_that_are_shipped() {
@@ -115,6 +115,46 @@ fn wrong_usage_exits_2() {
         assert_eq!((told.code, told.out.as_str()), (Some(2), ""), "{arguments:?}");
         assert!(!told.err.is_empty(), "{arguments:?}");
     }
+}
+
+#[test]
+fn who_only_looks_makes_no_store_and_who_makes_one_says_where() {
+    let folder = folder(&doctor::configuration("http://127.0.0.1:9", ""));
+    let run = Run::within(folder.path()).with("COUNTERSIGN_ADMIN_PASSWORD", "long enough 1");
+
+    let list = run.told(&["admin", "list", "-c", "c.toml"]);
+    let made_by_looking = folder.path().join("var").exists();
+    let create = run.told(&["admin", "create", "-c", "c.toml", "--username", "a"]);
+    let then = run.told(&["admin", "list", "-c", "c.toml"]);
+
+    assert_eq!((list.code, made_by_looking), (Some(1), false), "{}", list.err);
+    assert!(list.err.contains("no store is there"), "{}", list.err);
+    assert_eq!(create.code, Some(0), "{}", create.err);
+    assert!(create.err.contains("a new store is made in /"), "{}", create.err);
+    assert_eq!((then.code, then.err.as_str()), (Some(0), ""));
+}
+
+#[tokio::test]
+async fn beside_a_gateway_with_another_store_a_new_one_is_made_with_a_warning() {
+    let shop = Shop::new().start().await;
+    let configuration = std::fs::read_to_string(shop.gateway.config_path()).unwrap();
+    let folder = folder(&configuration);
+    let run = Run::within(folder.path()).with("COUNTERSIGN_ADMIN_PASSWORD", "long enough 1");
+
+    let list = run.told(&["admin", "list", "-c", "c.toml"]);
+    let examined = run.told(&["doctor", "-c", "c.toml"]);
+    let create = run.told(&["admin", "create", "-c", "c.toml", "--username", "a"]);
+
+    assert_eq!(list.code, Some(1), "{}", list.err);
+    assert!(list.err.contains("has its store elsewhere"), "{}", list.err);
+    let found = doctor::line(&examined, "has another store open");
+    assert!(found.starts_with("fail store"), "{found}");
+    assert!(
+        !examined.out.contains("is open in the running gateway"),
+        "{}",
+        examined.out
+    );
+    assert!(create.err.contains("warning: the gateway at"), "{}", create.err);
 }
 
 #[test]

@@ -65,7 +65,7 @@ pub(super) enum CallError {
 pub(super) struct AdminApi {
     #[command(flatten)]
     file: ConfigFile,
-    /// The admin listener [default: the control socket beside the store, else admin.listen of the configuration]
+    /// The admin listener [default: beside an embedded store its control socket, with Redis admin.listen]
     #[arg(long, global = true, value_name = "URL")]
     admin: Option<String>,
 }

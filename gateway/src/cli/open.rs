@@ -8,6 +8,8 @@ use token_store::audit::noted;
 use token_store::event::Happening;
 use token_store::{OpenError, OpenOptions, Role, Secret, Store, open};
 
+use super::doctor::running;
+use super::remark;
 use crate::admin::{self, Context, Serving};
 use crate::app::Parts;
 use crate::clock::Clock;
@@ -18,7 +20,45 @@ use crate::integration::Integrations;
 use crate::integration::address::OwnAddresses;
 use crate::observe::audit::{self, of_account};
 
-/// Opens the store, to serve requests on it or for a command's own use.
+/// Opens the store for a command that may be the first to need one: that it is made is said.
+pub(super) async fn first(config: &Config, clock: Clock) -> Result<Arc<dyn Store>, OpenError> {
+    if let Some(folder) = absent(config) {
+        remark(&format_args!("a new store is made in {folder}"));
+        if running::look(config).await.is_up() {
+            remark(&format_args!("warning: {}", elsewhere(config)));
+        }
+    }
+    store(config, clock, false).await
+}
+
+/// Opens the store for a command that only shows or changes what is there: it makes none.
+pub(super) async fn existing(config: &Config, clock: Clock) -> Result<Arc<dyn Store>, OpenError> {
+    let Some(folder) = absent(config) else {
+        return store(config, clock, false).await;
+    };
+    let why = if running::look(config).await.is_up() {
+        format!("no store is there; {}", elsewhere(config))
+    } else {
+        "no store is there: `countersign serve` or `countersign admin create` makes one".to_owned()
+    };
+    Err(OpenError::File(folder, std::io::Error::other(why).into()))
+}
+
+fn elsewhere(config: &Config) -> String {
+    format!(
+        "the gateway at {} has its store elsewhere: store.url is relative to the working directory",
+        config.admin.listen
+    )
+}
+
+/// The folder of an embedded store that was never made.
+fn absent(config: &Config) -> Option<String> {
+    let folder = std::path::absolute(config.store.url.strip_prefix("embedded:")?).ok()?;
+    let is_there = folder.join(token_store::embedded::FILE).exists();
+    (!is_there).then(|| folder.display().to_string())
+}
+
+/// Opens the store.
 pub(super) async fn store(config: &Config, clock: Clock, serves: bool) -> Result<Arc<dyn Store>, OpenError> {
     open(&OpenOptions {
         url: config.store.url.clone(),

@@ -90,7 +90,7 @@ pub(super) fn create(arguments: &Create) -> Result<(), ExitCode> {
 /// A running gateway holds an embedded store: then it makes the account.
 async fn make(arguments: &Create, (username, password): (&str, &Secret), config: &Config) -> Result<u64, CreateError> {
     let clock = Clock::system();
-    match open::store(config, clock, false).await {
+    match open::first(config, clock).await {
         Ok(store) => {
             let named = (username, arguments.email.as_str());
             let made = open::create_admin(&store, clock, named, password, arguments.role).await;

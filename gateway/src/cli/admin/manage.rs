@@ -125,7 +125,7 @@ fn change(one: &One, act: &Act<'_>, done: &str) -> Result<(), ExitCode> {
 impl Way {
     async fn of(config: &crate::config::Config) -> Result<Self, Failed> {
         let clock = Clock::system();
-        match open::store(config, clock, false).await {
+        match open::existing(config, clock).await {
             Ok(store) => {
                 let accounts = open::accounts(&store, clock)?;
                 Ok(Self::Straight(store, accounts))

@@ -16,7 +16,18 @@ pub(super) fn examine(config: &Config, running: &Running) -> Vec<Finding> {
     let folder = PathBuf::from(config.store.url.strip_prefix("embedded:").unwrap_or_default());
     let about = About::new("store", format!("embedded {}", folder.display()));
     let mut findings = Vec::new();
-    if let Some(status) = running.store() {
+    // A gateway that has this store open has its control socket there.
+    let is_open = running.store().is_some() && folder.join("control.sock").exists();
+    if running.store().is_some() && !is_open {
+        findings.push(about.fail(
+            format!(
+                "the gateway that runs at {} has another store open",
+                config.admin.listen
+            ),
+            "run the doctor in that gateway's working directory, to which store.url is relative, or correct store.url",
+        ));
+    }
+    if let Some(status) = running.store().filter(|_| is_open) {
         findings.push(if status == "ok" {
             about.ok("is open in the running gateway, and answers")
         } else {
@@ -32,7 +43,7 @@ pub(super) fn examine(config: &Config, running: &Running) -> Vec<Finding> {
     findings.push(room(&about, place));
     findings.push(rights(&about, &folder, place));
     // What a running gateway has open is its own to say.
-    if running.store().is_none() {
+    if !is_open {
         findings.extend(contents(&about, &folder, config));
     }
     findings
@@ -55,7 +66,7 @@ fn contents(about: &About, folder: &Path, config: &Config) -> Option<Finding> {
             "restore it from the backup of the store, or set store.encryption_keys",
         )),
         Err(error @ (OpenError::WrongKey | OpenError::KeyMissing)) => Some(about.fail(with_causes(&error), ALL_KEYS)),
-        Err(error @ (OpenError::Damaged(..) | OpenError::Store(_))) => {
+        Err(error @ (OpenError::Damaged(..) | OpenError::Emptied(_) | OpenError::Store(_))) => {
             Some(about.fail(with_causes(&error), "restore a backup"))
         }
         Err(error) => Some(about.fail(

@@ -4,7 +4,7 @@ mod certificates;
 mod embedded;
 mod ports;
 mod redis;
-mod running;
+pub(super) mod running;
 mod skew;
 mod upstreams;
 

@@ -14,14 +14,14 @@ use crate::upstream::ask::Ask;
 use crate::upstream::{authority, connect};
 
 /// What its admin listener said of it.
-pub(super) enum Running {
+pub(in crate::cli) enum Running {
     /// Nobody answers there, or somebody else.
     No,
     /// `/health/ready`
     Yes(Value),
 }
 
-pub(super) async fn look(config: &Config) -> Running {
+pub(in crate::cli) async fn look(config: &Config) -> Running {
     let listen = config.admin.listen;
     let host = match listen.ip() {
         ip if !ip.is_unspecified() => ip,
@@ -54,7 +54,7 @@ pub(super) async fn look(config: &Config) -> Running {
 }
 
 impl Running {
-    pub(super) fn is_up(&self) -> bool {
+    pub(in crate::cli) fn is_up(&self) -> bool {
         matches!(self, Self::Yes(_))
     }
 

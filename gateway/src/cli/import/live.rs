@@ -137,9 +137,7 @@ pub(super) async fn settle(wanted: Vec<Wanted>, config: &Config, arguments: &Arg
     if arguments.dry_run && folder.is_some_and(|folder| !Path::new(folder).is_dir()) {
         return Ok(settle::plan(None, wanted, arguments.update).await?);
     }
-    let store = open::store(config, clock, false)
-        .await
-        .map_err(ExportError::of_opening)?;
+    let store = open::first(config, clock).await.map_err(ExportError::of_opening)?;
     let done = async {
         let plan = settle::plan(Some(&store), wanted, arguments.update).await?;
         if !arguments.dry_run {
