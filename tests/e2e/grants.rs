@@ -424,6 +424,41 @@ async fn a_grant_of_a_resource_that_is_gone_opens_nothing_else() {
 }
 
 #[tokio::test]
+async fn what_was_granted_before_its_resource_was_gone_stands_in_no_changes_way() {
+    let shop = Shop::new()
+        .append("[[resources]]\nid = \"Shop_Extra::extra\"")
+        .start()
+        .await;
+    let made = shop.integration().granted(&["Shop_Extra::extra"]).created().await;
+    let path = format!("/integrations/{made}");
+    shop.gateway
+        .reload(|config| config.replace("Shop_Extra::extra", "Shop_Extra::other"))
+        .await;
+    let mut body = shop.admin.get(&path).await.json();
+    body["email"] = json!("new@shop.example");
+
+    let changed = shop.admin.put(&path, &body).await;
+    let kept = shop
+        .admin
+        .put(
+            &format!("{path}/resources"),
+            &json!({ "resources": ["Shop_Extra::extra", "Magento_Catalog::products"] }),
+        )
+        .await;
+    let unknown = shop
+        .admin
+        .put(
+            &format!("{path}/resources"),
+            &json!({ "resources": ["Shop_Extra::gone"] }),
+        )
+        .await;
+
+    assert_eq!(changed.status, 200, "{}", changed.text());
+    assert_eq!(changed.json()["resources"], json!(["Shop_Extra::extra"]));
+    assert_eq!((kept.status, unknown.status), (200, 400), "{}", kept.text());
+}
+
+#[tokio::test]
 async fn a_route_that_demands_https_is_refused_in_clear() {
     let shop = Shop::shared().await;
     let reader: Credentials = shop.reader().await;

@@ -40,6 +40,13 @@ impl Config {
         self
     }
 
+    /// What was appended, with another text in place of one.
+    #[must_use]
+    pub fn replace(mut self, from: &str, to: &str) -> Self {
+        self.more = self.more.replace(from, to);
+        self
+    }
+
     /// Without what was appended.
     #[must_use]
     pub fn without_more(mut self) -> Self {

@@ -16,6 +16,7 @@ pub mod sweep;
 mod tests;
 pub mod verifier_post;
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -154,7 +155,8 @@ impl Integrations {
         version: Option<u64>,
         new: NewIntegration,
     ) -> Result<ConsumerRecord, Failure> {
-        self.check(&new)?;
+        let standing = self.get(id).await?;
+        self.check_change(&new, standing.integration.as_ref().map(|one| &one.definition))?;
         self.change(id, version, |record, now| {
             let Some(integration) = &mut record.integration else {
                 return Err(Failure::Unknown(id));
@@ -177,7 +179,9 @@ impl Integrations {
         grant: Grant,
     ) -> Result<ConsumerRecord, Failure> {
         if let Grant::Listed(ids) = &grant {
-            self.live.load().tree.check(ids).map_err(Invalid::Resource)?;
+            let standing = self.get(id).await?;
+            let added = added(ids, standing.integration.as_ref().map(|one| &one.definition.grant));
+            self.live.load().tree.check(added).map_err(Invalid::Resource)?;
         }
         self.change(id, version, |record, now| {
             let Some(integration) = &mut record.integration else {
@@ -295,6 +299,20 @@ impl Integrations {
         Ok(())
     }
 
+    /// What stands already may stay, though a new configuration knows its resources or allows its endpoint no more: a change
+    /// of something else must not fail for that.
+    fn check_change(&self, new: &NewIntegration, standing: Option<&NewIntegration>) -> Result<(), Failure> {
+        let mut fresh = new.clone();
+        if let Grant::Listed(ids) = &new.grant {
+            fresh.grant = Grant::Listed(added(ids, standing.map(|one| &one.grant)).cloned().collect());
+        }
+        definition::check(&fresh, &self.live.load().tree)?;
+        if standing.is_none_or(|one| one.endpoint != new.endpoint) {
+            self.check_endpoint(new)?;
+        }
+        Ok(())
+    }
+
     fn check_endpoint(&self, new: &NewIntegration) -> Result<(), Invalid> {
         let Some(endpoint) = &new.endpoint else {
             return Ok(());
@@ -311,6 +329,14 @@ impl Integrations {
         faults.extend(is_url.then(|| self.check_endpoint(new).err()).flatten());
         faults
     }
+}
+
+/// Those that were not granted before.
+fn added<'a>(ids: &'a BTreeSet<String>, standing: Option<&Grant>) -> impl Iterator<Item = &'a String> {
+    ids.iter().filter(move |id| match standing {
+        Some(Grant::Listed(listed)) => !listed.contains(*id),
+        Some(Grant::All) | None => true,
+    })
 }
 
 /// How often a change is tried again that another one overtook. Of those that race one wins each time, so this many may.
