@@ -83,8 +83,38 @@ async fn all_dead_letters_are_replayed_at_once() {
 
     let replayed = shop.gateway.command(&["event", "replay", "--all"]);
 
-    assert_eq!(String::from_utf8_lossy(&replayed.stdout), "2 are delivered again\n");
+    assert_eq!(
+        String::from_utf8_lossy(&replayed.stdout),
+        "2 wait to be delivered again\n"
+    );
     eventually("both come", async || (webhook.posts().len() == 4).then_some(())).await;
+}
+
+#[tokio::test]
+async fn what_no_configured_webhook_would_get_is_not_replayed() {
+    let shop = shop().set("events", "tries", "1").start().await;
+    let webhook = Webhook::of(&shop.gateway, &shop.partner, "hook").await;
+    webhook.answers(PartnerAnswer::Status(500));
+    shop.integration().created().await;
+    let letter = dead_letter(&shop).await;
+    shop.gateway
+        .reload(|config| config.replace("name = \"hook\"", "name = \"another\""))
+        .await;
+
+    let name = letter["name"].as_str().unwrap();
+    let one = shop
+        .admin
+        .post(&format!("/events/dead/{name}/replay"), &json!(null))
+        .await;
+    let all = shop.gateway.command(&["event", "replay", "--all"]);
+
+    assert_eq!(one.status, 409, "{}", one.text());
+    assert_eq!(one.json()["parameters"], json!(["hook"]));
+    assert_eq!(
+        String::from_utf8_lossy(&all.stdout),
+        "0 wait to be delivered again; 1 stay: their webhook is not configured\n"
+    );
+    assert_eq!(shop.admin.get("/events/dead").await.json()["total"], 1);
 }
 
 #[tokio::test]

@@ -164,6 +164,11 @@ pub async fn replay(
     Path(name): Path<String>,
 ) -> Result<Response, ApiError> {
     caller.may(Act::Operate)?;
+    if let Some(webhook) = name.split_once(':').map(|(_, webhook)| webhook)
+        && !is_configured(&context, webhook)
+    {
+        return Err(ApiError::with(StatusCode::CONFLICT, UNCONFIGURED, webhook));
+    }
     let Some(delivery) = again(&context, &name).await? else {
         return Err(ApiError::no_such(&name));
     };
@@ -174,19 +179,23 @@ pub async fn replay(
     Ok(json_of(StatusCode::OK, &letter(&delivery)))
 }
 
-/// All that are there now.
+/// All that are there now, but those of webhooks that are no more: nobody would deliver them.
 pub async fn replay_all(State(context): State<Context>, caller: Caller) -> Result<Response, ApiError> {
     caller.may(Act::Operate)?;
-    let (mut after, mut replayed) = (String::new(), 0_u64);
+    let (mut after, mut replayed, mut left) = (String::new(), 0_u64, 0_u64);
     loop {
         let found = context.parts.store.dead_deliveries(&after, AT_ONCE).await?;
         let Some(last) = found.last() else { break };
         after = last.name();
         for delivery in &found {
+            if !is_configured(&context, &delivery.webhook) {
+                left += 1;
+                continue;
+            }
             replayed += u64::from(again(&context, &delivery.name()).await?.is_some());
         }
     }
-    let after = json!({ "replayed": replayed });
+    let after = json!({ "replayed": replayed, "left": left });
     caller
         .record(
             &context,
@@ -196,6 +205,11 @@ pub async fn replay_all(State(context): State<Context>, caller: Caller) -> Resul
         )
         .await?;
     Ok(json_of(StatusCode::OK, &after))
+}
+
+fn is_configured(context: &Context, webhook: &str) -> bool {
+    let live = context.parts.live.load();
+    live.webhooks.iter().any(|one| one.name == webhook)
 }
 
 async fn again(context: &Context, name: &str) -> Result<Option<Delivery>, ApiError> {
@@ -211,3 +225,4 @@ const CHECK: Duration = Duration::from_secs(5);
 /// Silence after which a comment is sent, so that nobody takes the connection for dead.
 const ALIVE: Duration = Duration::from_secs(15);
 const AT_ONCE: usize = 100;
+const UNCONFIGURED: &str = "The webhook \"%1\" is not in the configuration: nothing would be delivered to it.";

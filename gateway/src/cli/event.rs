@@ -87,8 +87,14 @@ fn shown(dead: Vec<Value>, format: Format) -> String {
 async fn replay(api: &Api, names: &[String], all: bool) -> Result<String, CallError> {
     if all {
         let answer = api.call(Method::POST, &format!("{DEAD}/replay"), None).await?;
-        let replayed = answer.get("replayed").and_then(Value::as_u64).unwrap_or_default();
-        return Ok(again(replayed));
+        let count = |name: &str| answer.get(name).and_then(Value::as_u64).unwrap_or_default();
+        return Ok(match count("left") {
+            0 => again(count("replayed")),
+            left => format!(
+                "{}; {left} stay: their webhook is not configured",
+                again(count("replayed"))
+            ),
+        });
     }
     for name in names {
         let encoded: String = url::form_urlencoded::byte_serialize(name.as_bytes()).collect();
@@ -100,8 +106,8 @@ async fn replay(api: &Api, names: &[String], all: bool) -> Result<String, CallEr
 
 fn again(count: u64) -> String {
     match count {
-        1 => "1 is delivered again".to_owned(),
-        _ => format!("{count} are delivered again"),
+        1 => "1 waits to be delivered again".to_owned(),
+        _ => format!("{count} wait to be delivered again"),
     }
 }
 

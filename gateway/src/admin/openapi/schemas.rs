@@ -452,7 +452,7 @@ fn happenings() -> Group {
         object("Use", &used),
         object("AuditEntry", &entry),
         object("Letter", &letter),
-        object("Replayed", &[("replayed", number())]),
+        object("Replayed", &[("replayed", number()), ("left", number())]),
         object("Sweep", &sweep),
         object("Swept", &[("name", text()), ("removed", number())]),
         object("Error", &error),
