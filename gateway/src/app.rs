@@ -159,6 +159,7 @@ impl App {
         sweeps.expose(&metrics);
         let events = Arc::new(EventCounts::default());
         events.expose(&metrics);
+        users.expose(&metrics);
         let parts = Parts {
             explainer: Arc::new(Explainer::new(Arc::clone(&store), clock, Arc::clone(&live))),
             live,

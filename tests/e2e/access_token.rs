@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use harness::{Call, Credentials, Handshake, Response, Shop, Signing, percent_encode};
+use serde_json::{Value, json};
 use tokio::task::JoinSet;
 
 #[tokio::test]
@@ -19,6 +20,16 @@ async fn the_whole_handshake_ends_with_an_active_integration() {
         .await;
 
     let pair = handshake.pair(&answer);
+    let about = format!("integration/{id}");
+    let audit = shop.admin.audit().await;
+    let exchanged = |one: &&Value| one["action"] == "integration.exchanged" && one["subject"] == about.as_str();
+    let entry = audit.iter().find(exchanged).unwrap();
+    assert_eq!(
+        (&entry["actor"], &entry["origin"]),
+        (&json!(about), &json!("127.0.0.1"))
+    );
+    assert_eq!(entry["before"], json!({ "status": "inactive", "token": "request" }));
+    assert_eq!(entry["after"], json!({ "status": "active", "token": "access" }));
     assert_eq!(
         answer.text(),
         format!(

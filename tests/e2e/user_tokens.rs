@@ -313,6 +313,24 @@ async fn a_customers_sign_in_is_not_an_admins() {
 }
 
 #[tokio::test]
+async fn sign_ins_that_fail_are_counted_on_whichever_listener_and_a_lock_is_in_the_log() {
+    let shop = Shop::new().set("lockout", "max_failures", "3").start().await;
+    let series = "countersign_sign_in_failures_total{kind=\"admin\"}";
+    let before = shop.gateway.metric(series).await;
+    let wrong = json!({ "username": "no-such-admin", "password": "a-mistyped-password" });
+
+    for _ in 0..2 {
+        let call = Call::post("/api/v1/tokens").json(&wrong);
+        assert_eq!(shop.gateway.admin_call(call).await.status, 401);
+    }
+    assert_eq!(sign_in(&shop.gateway, "no-such-admin", "x").await.status, 401);
+
+    assert_eq!(shop.gateway.metric(series).await - before, 3);
+    shop.gateway.logged("a name failed to sign in too often").await;
+    assert!(!shop.gateway.whole_log().await.contains("no-such-admin"));
+}
+
+#[tokio::test]
 async fn only_a_customer_revokes_a_customers_tokens() {
     let shop = Shop::shared().await;
     let revoke = || Call::post("/rest/V1/integration/customer/revoke-customer-token");

@@ -1,7 +1,7 @@
 //! What is withdrawn from a user, an integration or a callback ends what was delegated, and the flows that have begun.
 
 use harness::{CALLBACK, CUSTOMER, Call, Credentials, PASSWORD, Response, Shop};
-use serde_json::json;
+use serde_json::{Value, json};
 
 macro_rules! over_both_stores {
     ($($name:ident),+ $(,)?) => {$(
@@ -26,7 +26,7 @@ over_both_stores!(
 
 async fn what_a_customer_delegated_ends_with_their_tokens(shop: Shop) {
     let customer = shop.gateway.add_customer(CUSTOMER).await;
-    let (_, app) = app(&shop).await;
+    let (integration, app) = app(&shop).await;
     let first = shop.gateway.delegated_by(CUSTOMER, &app).await;
 
     let path = format!("/tokens?kind=customer&user_id={customer}");
@@ -48,6 +48,17 @@ async fn what_a_customer_delegated_ends_with_their_tokens(shop: Shop) {
 
     assert_eq!(revoked.status, 200, "{}", revoked.text());
     assert_eq!(me(&shop, &second).await.refusal(), (401, "token_revoked"));
+    let audit = shop.admin.audit().await;
+    let who = format!("customer/{customer}");
+    let by_themselves = |action: &str, subject: &str| {
+        let is_it = |one: &&Value| one["actor"] == who.as_str() && one["action"] == action && one["subject"] == subject;
+        audit.iter().filter(is_it).count()
+    };
+    assert_eq!(by_themselves("token.revoked", &who), 1);
+    assert_eq!(
+        by_themselves("consent.allowed", &format!("integration/{integration}")),
+        2
+    );
 }
 
 async fn what_an_admin_delegated_ends_with_their_tokens(shop: Shop) {

@@ -2,6 +2,7 @@
 
 pub mod access_token;
 pub mod account;
+mod audited;
 pub mod consent;
 pub mod initiate;
 pub mod password;
@@ -171,7 +172,12 @@ pub async fn serve(
                 .customer_token(&parts.headers, &octets)
                 .await
         }
-        Endpoint::RevokeCustomerToken => exchange.served.worker.users.revoke_customer_token(&parts.headers).await,
+        Endpoint::RevokeCustomerToken => {
+            let users = &exchange.served.worker.users;
+            users
+                .revoke_customer_token(&parts.headers, exchange.served.client)
+                .await
+        }
         Endpoint::AssertionKeys => assertion_keys(exchange).await,
     };
     match answered {
@@ -216,7 +222,8 @@ async fn token_access(
     let proven = verifier.exchange(&request, oauth).await?;
     has_verified(exchange, &proven);
     verifier.claim(&proven).await?;
-    let issued = access_token::issue(&verifier, &proven).await;
+    let issue = access_token::issue(&verifier, &proven);
+    let issued = audited::exchanged(exchange, proven.credential.record(), issue).await;
     let refused = refused(&issued);
     note(exchange, &proven, Step::AccessToken { refused });
     issued

@@ -5,6 +5,7 @@
 
 use std::hash::{BuildHasher as _, RandomState};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use bytes::Bytes;
 use http::HeaderMap;
@@ -19,6 +20,7 @@ use super::voucher::Voucher;
 use super::{recovery, totp};
 use crate::clock::Clock;
 use crate::config::Lockout;
+use crate::observe::Metrics;
 use crate::observe::audit::{self, of_account};
 use crate::refusal::{Cause, Message, Refusal};
 
@@ -31,6 +33,7 @@ pub struct SignIns {
     /// How many may be under way: those past it are turned away at once, so that a flood of guesses, or a storefront that
     /// hangs, takes no place from other requests.
     places: Semaphore,
+    failed: Arc<Failed>,
 }
 
 /// Who signed in.
@@ -59,6 +62,22 @@ enum Told {
     CodeNeeded(u64),
 }
 
+/// How many sign-ins failed, wherever they were tried.
+#[derive(Default)]
+struct Failed {
+    admin: AtomicU64,
+    customer: AtomicU64,
+}
+
+impl Failed {
+    fn of(&self, kind: UserKind) -> &AtomicU64 {
+        match kind {
+            UserKind::Admin => &self.admin,
+            UserKind::Customer => &self.customer,
+        }
+    }
+}
+
 /// One attempt at a time for a name: guesses at once must not all be tried before the first of them is counted.
 struct Attempts {
     turns: [Semaphore; 64],
@@ -74,7 +93,19 @@ impl SignIns {
             passwords: Passwords::new()?,
             attempts: Attempts::new(),
             places: Semaphore::new(AT_ONCE),
+            failed: Arc::default(),
         })
+    }
+
+    /// Shows how many failed.
+    pub fn expose(&self, metrics: &Metrics) {
+        let failed = Arc::clone(&self.failed);
+        let help = "Sign-ins that failed, on any listener, by kind of account.";
+        metrics.counters("sign_in_failures_total", help, move || {
+            [("admin", UserKind::Admin), ("customer", UserKind::Customer)]
+                .map(|(label, kind)| (format!("{{kind={label:?}}}"), failed.of(kind).load(Ordering::Relaxed)))
+                .into()
+        });
     }
 
     /// What hashes passwords, for accounts.
@@ -97,6 +128,7 @@ impl SignIns {
         let failures = self.store.sign_in_failures(counted, name, now).await?;
         // While locked nothing is tried and nothing is counted, so the lock ends (magento.md 4.5).
         if failures.is_some_and(|failures| failures.count >= lockout.max_failures) {
+            self.failed.of(kind).fetch_add(1, Ordering::Relaxed);
             return Err(Cause::SignInFailed.into());
         }
         let told = match voucher {
@@ -112,9 +144,17 @@ impl SignIns {
             }
             Told::CodeNeeded(user) => Err(Refusal::second_factor(user)),
             Told::No => {
-                self.store
-                    .record_sign_in_failure(counted, name, now, lockout.duration.as_secs())
-                    .await?;
+                let lock = lockout.duration.as_secs();
+                let after = self.store.record_sign_in_failure(counted, name, now, lock).await?;
+                self.failed.of(kind).fetch_add(1, Ordering::Relaxed);
+                if after.count >= lockout.max_failures {
+                    // Without the name as typed: it may be a password in the wrong field.
+                    tracing::warn!(
+                        ?kind,
+                        minutes = lock / 60,
+                        "a name failed to sign in too often: it is locked"
+                    );
+                }
                 Err(Cause::SignInFailed.into())
             }
         }

@@ -1,5 +1,6 @@
 //! Users' bearer tokens: issued after a sign-in, ended by their user (magento.md 4.2 to 4.4).
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
@@ -7,6 +8,7 @@ use bytes::Bytes;
 use http::header::{ACCEPT, CACHE_CONTROL, CONTENT_TYPE, PRAGMA};
 use http::{HeaderMap, HeaderValue, Response};
 use serde_json::Value;
+use token_store::audit::noted;
 use token_store::{Account, Store, UnixSeconds, User, UserKind, UserToken};
 
 use super::password::{HashFailed, Passwords};
@@ -18,6 +20,7 @@ use crate::authenticate::jwt::Jwts;
 use crate::body::ResponseBody;
 use crate::clock::Clock;
 use crate::config::{Config, Lockout, TokenFormat, Tokens};
+use crate::observe::{Metrics, audit};
 use crate::random;
 use crate::refusal::{Cause, Refusal, prefers_xml, xml};
 
@@ -98,7 +101,11 @@ impl UserTokens {
     }
 
     /// `POST /rest/V1/integration/customer/revoke-customer-token`: a customer ends all tokens of their own.
-    pub async fn revoke_customer_token(&self, headers: &HeaderMap) -> Result<Response<ResponseBody>, Refusal> {
+    pub async fn revoke_customer_token(
+        &self,
+        headers: &HeaderMap,
+        client: IpAddr,
+    ) -> Result<Response<ResponseBody>, Refusal> {
         let denied = |cause| Refusal::not_authorized(cause, "self");
         let authorization = bearer::authorization(headers)?;
         let token = authorization
@@ -114,8 +121,16 @@ impl UserTokens {
         if user.kind != UserKind::Customer {
             return Err(denied(Cause::ResourceDenied));
         }
-        self.store.revoke_user_tokens(user, self.clock.now()).await?;
+        let now = self.clock.now();
+        let entry = audit::of(now, &audit::user(&user), &client.to_string(), "token.revoked");
+        let revoke = self.store.revoke_user_tokens(user, now);
+        noted(audit::note(entry, audit::of_tokens), revoke).await.0?;
         Ok(answer(headers, &Value::Bool(true)))
+    }
+
+    /// Shows how many sign-ins failed.
+    pub fn expose(&self, metrics: &Metrics) {
+        self.sign_ins.expose(metrics);
     }
 
     pub(super) async fn check(&self, kind: UserKind, credentials: &Credentials) -> Result<SignedIn, Refusal> {

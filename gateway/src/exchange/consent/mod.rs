@@ -17,6 +17,7 @@ use subtle::ConstantTimeEq as _;
 use token_store::{ConsumerRecord, Delegated, DelegatedStage, Put, Status, UnixSeconds, User, UserKind};
 
 use self::page::{Asked, Fault, Page};
+use super::audited;
 use super::initiate::OUT_OF_BAND;
 use super::user_token::Credentials;
 use crate::body::ResponseBody;
@@ -211,6 +212,7 @@ async fn allow(
     if !matches!(store.replace_delegated(&request.row.token, &row).await?, Put::Done(_)) {
         return Ok(Page::no_request().respond(StatusCode::BAD_REQUEST));
     }
+    audited::allowed(exchange, &request.record, user).await;
     if request.callback == OUT_OF_BAND {
         let name = name_of(&request.record);
         return Ok(Page::code(name, verifier.expose()).respond(StatusCode::OK));
