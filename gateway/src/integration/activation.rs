@@ -235,7 +235,14 @@ impl Integrations {
                 OwnToken::Verifier { .. } | OwnToken::Request { .. } => true,
                 OwnToken::Access { .. } => false,
             });
-            set_status(record, Status::Inactive, now);
+            // One that was reset stays marked so until it is activated again.
+            if record
+                .integration
+                .as_ref()
+                .is_none_or(|one| one.status != Status::Recreated)
+            {
+                set_status(record, Status::Inactive, now);
+            }
             Ok(Next::Write)
         })
         .await

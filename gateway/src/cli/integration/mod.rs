@@ -93,7 +93,7 @@ enum Command {
     RotateSecret {
         #[command(flatten)]
         one: One,
-        /// How long the old one is accepted, at most 90d
+        /// How long the old one is accepted, at most 90d; one that an earlier rotation left ends at once
         #[arg(long, default_value = "24h", value_name = "DURATION")]
         grace: String,
     },
