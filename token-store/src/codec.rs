@@ -25,6 +25,19 @@ pub fn decode<R: DeserializeOwned>(sealer: &Sealer, name: &str, row: &[u8]) -> R
     serde_json::from_slice(&plain).map_err(|_| corrupt())
 }
 
+/// A row sealed anew with the first key; `None`: it is already.
+pub(crate) fn reseal(sealer: &Sealer, name: &str, row: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
+    if sealer.is_by_first(row) {
+        return Ok(None);
+    }
+    let corrupt = || StoreError::Corrupt(name.to_owned());
+    let (version, sealed) = row.split_first().ok_or_else(corrupt)?;
+    let plain = sealer.open(name, sealed)?;
+    let mut anew = vec![*version];
+    sealer.seal(name, plain.to_vec(), &mut anew)?;
+    Ok(Some(anew))
+}
+
 /// What a token is found by: a reader of the store learns no token from it.
 pub fn token_digest(token: &str) -> String {
     use sha2::Digest as _;

@@ -47,6 +47,12 @@ impl Sealer {
         Some(format!("{MARK}{}", crate::codec::hex(&key.id)))
     }
 
+    /// Whether the first key sealed these octets, which follow a row's version.
+    pub(crate) fn is_by_first(&self, row: &[u8]) -> bool {
+        let id = row.get(1..=ID);
+        self.keys.first().is_some_and(|key| id == Some(key.id.as_slice()))
+    }
+
     /// Appends key id, nonce and sealed octets to `out`.
     pub(crate) fn seal(&self, name: &str, mut plain: Vec<u8>, out: &mut Vec<u8>) -> Result<(), StoreError> {
         let corrupt = || StoreError::Corrupt(name.to_owned());

@@ -313,6 +313,10 @@ pub trait Store: Send + Sync + 'static {
 
     // ---- the store itself ----
 
+    /// Seals anew, with the first key, every row that another one sealed, in small steps; then the other keys may be dropped
+    /// wherever the first is the same. Deliveries wait for `webhooks`. Answers how many rows it were.
+    async fn reseal(&self, webhooks: &[String]) -> Result<u64, StoreError>;
+
     /// The secret of that name, which all gateways share: `fresh` where there was none yet. Of any number of racing calls
     /// all answer the same.
     async fn shared_secret(&self, name: &str, fresh: &Secret) -> Result<Secret, StoreError>;

@@ -10,6 +10,7 @@ mod consumers;
 mod delegated;
 mod deletions;
 mod events;
+pub(crate) mod keys;
 mod listing;
 pub(crate) mod make;
 mod nonces;

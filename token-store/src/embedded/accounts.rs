@@ -19,7 +19,7 @@ fn kind_name(kind: UserKind) -> &'static str {
     }
 }
 
-fn account_row(kind: UserKind, id: u64) -> String {
+pub(super) fn account_row(kind: UserKind, id: u64) -> String {
     format!("account:{}:{id}", kind_name(kind))
 }
 

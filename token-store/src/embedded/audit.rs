@@ -10,7 +10,7 @@ use crate::codec::{decode, encode};
 use crate::seal::Sealer;
 use crate::{AuditEntry, NewAuditEntry, StoreError};
 
-fn row_name(number: u64) -> String {
+pub(super) fn row_name(number: u64) -> String {
     format!("audit:{number}")
 }
 
@@ -82,7 +82,7 @@ pub(super) fn length(transaction: &ReadTransaction, sealer: &Sealer) -> Result<u
 }
 
 /// The row of [`META`] that tells which entry was the last.
-const LAST: &str = "audit:last";
+pub(super) const LAST: &str = "audit:last";
 
 #[cfg(test)]
 mod tests {

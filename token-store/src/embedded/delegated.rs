@@ -15,7 +15,7 @@ use crate::event::Happening;
 use crate::seal::Sealer;
 use crate::{Change, ConsumerId, Delegated, Put, StoreError, UnixSeconds, User};
 
-fn delegated_name(consumer: u64, digest: &str) -> String {
+pub(super) fn delegated_name(consumer: u64, digest: &str) -> String {
     format!("delegated:{consumer}:{digest}")
 }
 

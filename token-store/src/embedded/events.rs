@@ -11,15 +11,15 @@ use crate::event::{Cursor, Delivery, Event, Happening, OutboxCounts, RecorderSlo
 use crate::seal::Sealer;
 use crate::{StoreError, UnixSeconds};
 
-fn event_row(number: u64) -> String {
+pub(super) fn event_row(number: u64) -> String {
     format!("event:{number}")
 }
 
-fn outbox_row(webhook: &str, id: &str) -> String {
+pub(super) fn outbox_row(webhook: &str, id: &str) -> String {
     format!("outbox:{webhook}:{id}")
 }
 
-fn dead_row(name: &str) -> String {
+pub(super) fn dead_row(name: &str) -> String {
     format!("dead:{name}")
 }
 

@@ -13,6 +13,7 @@ mod guard;
 pub mod inspect;
 mod nonces;
 mod open;
+mod reseal;
 mod secret_uses;
 mod tables;
 mod users;
@@ -407,6 +408,20 @@ impl Store for Embedded {
         self.read(|transaction, _| events::counts(transaction, webhooks))
     }
 
+    async fn reseal(&self, _webhooks: &[String]) -> Result<u64, StoreError> {
+        let rows = self.read(reseal::found)?;
+        let mut count = 0;
+        for some in rows.chunks(AT_ONCE) {
+            let some = some.to_vec();
+            let sealed =
+                self.write(move |transaction, sealer| Ok((reseal::some(transaction, sealer, &some)?, Vec::new())));
+            count += sealed.await?;
+        }
+        self.write(|transaction, sealer| Ok((reseal::forget_other_keys(transaction, sealer)?, Vec::new())))
+            .await?;
+        Ok(count)
+    }
+
     fn record_events(&self, recorder: Recorder) {
         self.recorder.set(recorder);
     }
@@ -427,7 +442,7 @@ impl Store for Embedded {
     async fn shared_secret(&self, name: &str, fresh: &Secret) -> Result<Secret, StoreError> {
         let (name, fresh) = (name.to_owned(), fresh.clone());
         self.write(move |transaction, sealer| {
-            let row_name = format!("secret:{name}");
+            let row_name = users::secret_row(&name);
             let mut table = transaction.open_table(SECRETS).fault()?;
             if let Some(row) = table.get(name.as_str()).fault()? {
                 return Ok((decode(sealer, &row_name, row.value())?, Vec::new()));
@@ -490,6 +505,8 @@ impl Store for Embedded {
 }
 
 /// Written by [`Store::check`]: shows that the disk takes writes.
+/// Rows that are sealed anew in one transaction.
+const AT_ONCE: usize = 500;
 const CHECKED: &str = "checked";
 
 #[cfg(test)]

@@ -1,6 +1,7 @@
 //! What only the store itself can do to its file.
 
 use super::*;
+use crate::contract::keys;
 use crate::contract::make::{THEN, consumer};
 
 #[tokio::test]
@@ -27,4 +28,21 @@ async fn a_row_that_nobody_can_read_hides_no_other_and_can_be_deleted() {
     assert!(store.consumer_by_integration(of(&first)).await.unwrap().is_none());
     // Its name is free again.
     assert!(store.create_consumer(consumer("First"), THEN).await.unwrap().is_some());
+}
+
+#[tokio::test]
+async fn sealed_anew_it_needs_its_first_key_alone() {
+    let folder = tempfile::tempdir().unwrap();
+    let open = async |keys: &[u8]| {
+        let keys: Vec<[u8; 32]> = keys.iter().map(|octet| [*octet; 32]).collect();
+        // The file is let go a moment after the last store.
+        loop {
+            match Embedded::open(folder.path(), &keys, THEN) {
+                Err(OpenError::Locked(_)) => tokio::time::sleep(Duration::from_millis(10)).await,
+                opened => break opened.map(|store| Arc::new(store) as Arc<dyn Store>),
+            }
+        }
+    };
+
+    keys::sealed_anew_it_needs_its_first_key_alone(open).await;
 }

@@ -23,7 +23,19 @@ pub(super) fn kind_number(kind: UserKind) -> u8 {
     }
 }
 
-fn token_row(digest: &str) -> String {
+pub(super) fn kind_of(number: u8) -> UserKind {
+    if number == kind_number(UserKind::Admin) {
+        UserKind::Admin
+    } else {
+        UserKind::Customer
+    }
+}
+
+pub(super) fn secret_row(name: &str) -> String {
+    format!("secret:{name}")
+}
+
+pub(super) fn token_row(digest: &str) -> String {
     format!("user_token:{digest}")
 }
 

@@ -8,7 +8,7 @@ use super::users::number;
 use crate::event::Happening;
 use crate::{Account, AccountId, Change, NewAccount, Put, StoreError, UnixSeconds, UserKind};
 
-fn account_row(kind: UserKind, id: u64) -> String {
+pub(super) fn account_row(kind: UserKind, id: u64) -> String {
     format!("account:{}:{id}", kind_name(kind))
 }
 

@@ -8,7 +8,7 @@ use crate::audit::Last;
 use crate::codec::decode;
 use crate::{AuditEntry, Change, NewAuditEntry, StoreError};
 
-fn row_name(number: u64) -> String {
+pub(super) fn row_name(number: u64) -> String {
     format!("audit:{number}")
 }
 
@@ -106,8 +106,8 @@ pub(super) async fn length(records: &Records) -> Result<u64, StoreError> {
 }
 
 /// The field of [`AUDIT`] that is no number: which entry was the last.
-const LAST: &str = "last";
-const LAST_NAME: &str = "audit:last";
+pub(super) const LAST: &str = "last";
+pub(super) const LAST_NAME: &str = "audit:last";
 /// Appends that lose a race try again; each time somebody won.
 const TRIES: usize = 1000;
 /// Entries that are read at once.

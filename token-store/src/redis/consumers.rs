@@ -11,11 +11,11 @@ use crate::event::Happening;
 use crate::secret_use::{SecretUses, merged};
 use crate::{Change, ConsumerId, ConsumerRecord, Delegated, NewConsumer, OwnToken, Put, StoreError, UnixSeconds, User};
 
-fn row_name(id: u64) -> String {
+pub(super) fn row_name(id: u64) -> String {
     format!("consumer:{id}")
 }
 
-fn delegated_name(consumer: u64, digest: &str) -> String {
+pub(super) fn delegated_name(consumer: u64, digest: &str) -> String {
     format!("delegated:{consumer}:{digest}")
 }
 

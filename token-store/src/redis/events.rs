@@ -8,11 +8,11 @@ use crate::codec::decode;
 use crate::event::{Cursor, Delivery, Event, Happening, OutboxCounts, Settled};
 use crate::{StoreError, UnixSeconds};
 
-fn outbox_row(webhook: &str, id: &str) -> String {
+pub(super) fn outbox_row(webhook: &str, id: &str) -> String {
     format!("outbox:{webhook}:{id}")
 }
 
-fn dead_row(name: &str) -> String {
+pub(super) fn dead_row(name: &str) -> String {
     format!("dead:{name}")
 }
 

@@ -18,6 +18,7 @@ mod nodes;
 mod nonces;
 mod pool;
 mod records;
+mod reseal;
 mod script;
 #[cfg(test)]
 mod tests;
@@ -373,6 +374,10 @@ impl Store for Redis {
 
     async fn outbox_counts(&self, webhooks: &[String]) -> Result<OutboxCounts, StoreError> {
         events::counts(&self.records, webhooks).await
+    }
+
+    async fn reseal(&self, webhooks: &[String]) -> Result<u64, StoreError> {
+        reseal::all(&self.records, webhooks).await
     }
 
     fn record_events(&self, recorder: Recorder) {

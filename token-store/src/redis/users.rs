@@ -11,7 +11,7 @@ use crate::codec::decode;
 use crate::event::Happening;
 use crate::{Change, LockoutKind, Secret, SignInFailures, StoreError, UnixSeconds, User, UserKind, UserToken};
 
-fn token_row(digest: &str) -> String {
+pub(super) fn token_row(digest: &str) -> String {
     format!("user_token:{digest}")
 }
 
@@ -181,8 +181,12 @@ pub(super) async fn sweep_tokens(
     Ok(u64::try_from(expired.len()).unwrap_or(u64::MAX))
 }
 
+pub(super) fn secret_row(name: &str) -> String {
+    format!("secret:{name}")
+}
+
 pub(super) async fn shared_secret(records: &Records, name: &str, fresh: &Secret) -> Result<Secret, StoreError> {
-    let row_name = format!("secret:{name}");
+    let row_name = secret_row(name);
     loop {
         if let Some((_, secret)) = records.row(SECRETS, name, &row_name).await? {
             return Ok(secret);

@@ -1,6 +1,7 @@
 //! How a store in Redis is opened, and what stops the start.
 
 use super::{fault, gateway, is_unavailable, options, serves, wait_until_it_is, wait_until_it_serves};
+use crate::contract::keys;
 use crate::contract::make::{THEN, consumer};
 use crate::servers::{Certificates, Options, Server};
 use crate::{OpenError, OpenOptions};
@@ -52,6 +53,21 @@ async fn a_key_that_was_ever_the_first_must_be_there() {
     // Nothing was sealed with what was never the first, nor by a start that was refused.
     assert!(super::super::inspect_keys(&with(&[7, 8])).await.is_ok());
     assert!(crate::open(&with(&[7, 8])).await.is_ok());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn sealed_anew_it_needs_its_first_key_alone() {
+    let server = Server::start(Options::default()).await;
+    let open = async |keys: &[u8]| {
+        let keys = keys.iter().map(|octet| [*octet; 32]).collect();
+        crate::open(&OpenOptions {
+            encryption_keys: keys,
+            ..options(&server.url())
+        })
+        .await
+    };
+
+    keys::sealed_anew_it_needs_its_first_key_alone(open).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
