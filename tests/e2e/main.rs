@@ -68,6 +68,7 @@ mod recovery_codes;
 mod refusals;
 mod replay;
 mod request_token;
+mod reseal;
 mod resting;
 mod rotation;
 mod seed;

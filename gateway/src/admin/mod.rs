@@ -215,6 +215,7 @@ fn api() -> Router<Context> {
         .route("/traffic", get(traffic::show))
         .route("/openapi.json", get(openapi::show))
         .route("/reload", post(status::reload))
+        .route("/store/reseal", post(status::reseal))
 }
 
 /// What both listeners share.

@@ -87,6 +87,24 @@ pub async fn resources(State(context): State<Context>, caller: Caller) -> Result
     ))
 }
 
+/// Seals anew, with the first encryption key, what others sealed; then the others can be dropped.
+pub async fn reseal(State(context): State<Context>, caller: Caller) -> Result<Response, ApiError> {
+    caller.may(Act::Administer)?;
+    let live = context.parts.live.load_full();
+    let webhooks: Vec<String> = live.webhooks.iter().map(|one| one.name.clone()).collect();
+    let resealed = context.parts.store.reseal(&webhooks).await?;
+    let after = json!({ "resealed": resealed });
+    caller
+        .record(
+            &context,
+            "store.resealed",
+            "store".to_owned(),
+            (json!(null), after.clone()),
+        )
+        .await?;
+    Ok(json_of(StatusCode::OK, &after))
+}
+
 /// Reads the configuration again.
 pub async fn reload(State(context): State<Context>, caller: Caller) -> Result<Response, ApiError> {
     caller.may(Act::Administer)?;

@@ -210,6 +210,12 @@ pub(super) const CALLS: &[Call] = &[
     Call::post("/reload", "Read the configuration again; 422 with its faults.")
         .admin()
         .answers(200, "Reloaded"),
+    Call::post(
+        "/store/reseal",
+        "Seal anew, with the first encryption key, what others sealed.",
+    )
+    .admin()
+    .answers(200, "Resealed"),
     // What happened.
     Call::get(
         "/usage",

@@ -387,6 +387,7 @@ fn configuration() -> Group {
             ],
         ),
         traffic(),
+        object("Resealed", &[("resealed", number())]),
         object("Reloaded", &[("reloaded", flag()), ("needs_restart", texts())]),
     ]
 }
