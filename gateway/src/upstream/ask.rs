@@ -42,7 +42,7 @@ pub enum AskError {
 }
 
 impl Ask<'_> {
-    /// Its answer to a request without a body; of an answer's body as much as [`LARGEST`] is kept, or nothing.
+    /// Its answer to a request without a body; of an answer's body 64 KiB at most are kept, or nothing.
     pub async fn ask(&self, method: Method, path: &str, host: &str) -> Result<Response<Bytes>, AskError> {
         let connecting = connect(self.target, self.name, Arc::clone(&self.tls));
         let connected = tokio::time::timeout(self.connect_timeout, connecting).await;
