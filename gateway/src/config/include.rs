@@ -89,13 +89,12 @@ pub(super) fn read(path: &Path, planned: &Planned, faults: &mut Vec<Fault>) -> R
     read
 }
 
-fn merge_included(root: &mut Node, other: Node, faults: &mut Vec<Fault>) {
-    if let Value::Table(table) = &other.value
-        && let Some(nested) = table.get("include")
+fn merge_included(root: &mut Node, mut other: Node, faults: &mut Vec<Fault>) {
+    if let Value::Table(table) = &mut other.value
+        && let Some(nested) = table.remove("include")
     {
         let what = "an included file can't include others; list the file in the main one";
         faults.push(Fault::at(&nested.place, "include", what));
-        return;
     }
     merge(root, other, "", faults);
 }

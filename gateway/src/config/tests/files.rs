@@ -24,7 +24,10 @@ fn included_files_go_on_with_lists_and_set_nothing_twice() {
     assert_eq!(load().unwrap().config.routes.len(), 2);
 
     write("conf.d/20.toml", "[public]\nthreads = 2\n");
-    write("conf.d/30.toml", "include = [\"x\"]\n");
+    write(
+        "conf.d/30.toml",
+        "include = [\"x\"]\n[oauth]\nplacment = [\"header\"]\n",
+    );
     write("conf.d/40.toml", "[publik]\n");
     let told = load().unwrap_err().concat();
     assert!(
@@ -35,7 +38,8 @@ fn included_files_go_on_with_lists_and_set_nothing_twice() {
         "{told}"
     );
     assert!(
-        told.contains("30.toml:1: include: an included file can't include others"),
+        told.contains("30.toml:1: include: an included file can't include others")
+            && told.contains("30.toml:3: oauth.placment"),
         "{told}"
     );
     assert!(told.contains("40.toml:1: publik: unknown key"), "{told}");
