@@ -188,7 +188,9 @@ fn what_is_shown_is_a_configuration_and_says_where_each_value_comes_from() {
     );
     let run = Run::within(folder.path())
         .with("KEY", "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=")
-        .with("COUNTERSIGN_PUBLIC_LIMITS_HEAD", "64KiB");
+        .with("COUNTERSIGN_PUBLIC_LIMITS_HEAD", "64KiB")
+        .with("COUNTERSIGN_OAUTH_PLACEMENTS", "header, query")
+        .with("COUNTERSIGN_OAUTH_COMPAT", "");
 
     let told = run.told(&["config", "show", "-c", "c.toml"]);
 
@@ -203,6 +205,9 @@ fn what_is_shown_is_a_configuration_and_says_where_each_value_comes_from() {
     has("body = \"1MiB\"", "c.toml:2");
     has("head = \"64KiB\"", "COUNTERSIGN_PUBLIC_LIMITS_HEAD");
     has("headers = 100", "default");
+    // As a file takes them.
+    has("placements = [\"header\", \"query\"]", "COUNTERSIGN_OAUTH_PLACEMENTS");
+    has("compat = []", "COUNTERSIGN_OAUTH_COMPAT");
     has("encryption_keys = [\"env:KEY\"]", "c.toml:5");
     assert!(
         !told.out.contains("geheim") && !told.out.contains("AAEC"),

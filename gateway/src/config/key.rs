@@ -115,8 +115,18 @@ fn shown(takes: &Takes, node: &Node) -> String {
             let items: Vec<String> = items.iter().map(|item| shown(takes, item)).collect();
             format!("[{}]", items.join(", "))
         }
+        // A variable gives a list by commas; the file wants it in brackets.
+        (Takes::Texts | Takes::Words(_), Value::Text(text)) if matches!(node.place, Place::Variable(_)) => {
+            let items: Vec<String> = listed(text).map(quoted).collect();
+            format!("[{}]", items.join(", "))
+        }
         _ => node.literal(),
     }
+}
+
+/// What a variable lists, by commas.
+pub(super) fn listed(text: &str) -> impl Iterator<Item = &str> {
+    text.split(',').map(str::trim).filter(|item| !item.is_empty())
 }
 
 fn masked(takes: &Takes, text: &str) -> String {

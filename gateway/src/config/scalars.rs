@@ -5,7 +5,7 @@ use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use super::fault::Place;
-use super::key::Takes;
+use super::key::{Takes, listed};
 use super::nearest::nearest;
 use super::node::{Node, Value, quoted};
 use super::reader::Section;
@@ -199,8 +199,7 @@ impl Section<'_, '_> {
         let place = node.place;
         match node.value {
             Value::Text(text) if is_variable(&place) => {
-                let items = text.split(',').map(str::trim).filter(|item| !item.is_empty());
-                Some(items.map(|item| (item.to_owned(), place.clone())).collect())
+                Some(listed(&text).map(|item| (item.to_owned(), place.clone())).collect())
             }
             Value::Text(text) => Some(vec![(text, place)]),
             Value::Array(items) => Some(
