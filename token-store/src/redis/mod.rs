@@ -30,6 +30,7 @@ use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
+use redis::cmd;
 use tokio::runtime::Handle;
 use tokio::sync::oneshot;
 
@@ -399,6 +400,15 @@ impl Store for Redis {
         let mut beat = BEAT.prepare_invoke();
         beat.key(keys::STORE).key(keys::BEAT).arg(self.records.identity()?);
         let (_millis, _version): (u64, u64) = self.records.run(beat).await?;
+        // In a Cluster each primary holds a part of the nonces: with one of them gone a part of all requests is 503.
+        let known = self.records.shared.known()?;
+        if known.map.is_cluster() {
+            let dialer = &self.records.shared.dialer;
+            for node in known.map.nodes() {
+                let mut connection = dialer.connect(node, |_| ()).await.map_err(pool::of_redis)?;
+                let () = cmd("PING").query_async(&mut connection).await.map_err(pool::of_redis)?;
+            }
+        }
         Ok(())
     }
 

@@ -6,7 +6,7 @@ use super::{
     claim, fresh_nonce, gateway, is_lost, is_unavailable, now, serves, wait_until_it_is, wait_until_it_serves,
 };
 use crate::contract::make::{THEN, consumer};
-use crate::servers::{Cluster, Options, Sentinels, Server};
+use crate::servers::{Cluster, Options, Sentinels, Server, wait_until};
 use crate::{Claim, Store, StoreError, UnixSeconds};
 
 /// A request that was served: consumer, timestamp, nonce.
@@ -301,7 +301,7 @@ async fn after_a_copy_was_put_into_the_running_server() {
     // Same process, same run: only what it holds goes back in time.
     let port = copy.port().to_string();
     server.command(&["REPLICAOF", "127.0.0.1", &port]).await;
-    crate::servers::wait_until("the copy is in", async || {
+    wait_until("the copy is in", async || {
         server.info("master_link_status").await.as_deref() == Some("up")
     })
     .await;
@@ -325,6 +325,23 @@ async fn after_a_node_of_a_cluster_lost_its_nonces() {
     }
 
     nothing_is_served_again(&[&one, &other], &served).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_cluster_that_lacks_a_node_is_not_whole() {
+    let mut cluster = Cluster::start(kept()).await;
+    let store = gateway(&cluster.url()).await;
+    wait_until_it_serves(&*store).await;
+    store.check().await.unwrap();
+    let holds_records = holder_of_records(&cluster).await;
+    let other = (holds_records + 1) % cluster.nodes().len();
+
+    cluster.nodes()[other].kill();
+
+    let checked = store.check().await;
+    assert!(matches!(checked, Err(StoreError::Unavailable(_))), "{checked:?}");
+    cluster.nodes()[other].start_again().await;
+    wait_until("it is whole again", async || store.check().await.is_ok()).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -356,7 +373,7 @@ async fn shut_out(server: &Server, store: &Arc<dyn Store>) {
     server.command(&["ACL", "SETUSER", "apart", "off"]).await;
     server.command(&["CLIENT", "KILL", "USER", "apart"]).await;
     wait_until_it_is(&**store, is_unavailable).await;
-    crate::servers::wait_until("the feed is shut out, too", async || {
+    wait_until("the feed is shut out, too", async || {
         let refused = store.claim_nonce(claim(1, now(), b"n")).await;
         matches!(refused, Err(StoreError::Unavailable(why)) if why.to_string().contains("is not reached"))
     })
