@@ -3,6 +3,7 @@
 //! Each gateway counts by itself. A rate is a GCRA: one time a key, no window that fills at its edge. Where nothing is
 //! configured, nothing is counted.
 
+use std::cell::Cell;
 use std::collections::HashMap;
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -49,6 +50,17 @@ pub enum Subject<'a> {
     Route(&'a str),
 }
 
+/// How a subject stands with the limit that leaves it least.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Standing {
+    /// Requests that may come at once.
+    pub limit: u32,
+    /// How many of them still may.
+    pub remaining: u32,
+    /// Seconds until all of them may again; where none may, until one may.
+    pub reset: u64,
+}
+
 /// A request under way, for a limit of concurrency; ends when it is dropped.
 pub struct Turn {
     limit: Arc<Limit>,
@@ -77,12 +89,19 @@ impl RateLimits {
         self.limits.is_empty()
     }
 
-    /// Counts a request at `now` (monotonic). Over a limit: `rate_limited`, and when it may come again.
-    pub fn admit(&self, subject: Subject<'_>, now: Duration, turns: &mut Vec<Turn>) -> Result<(), Refusal> {
+    /// Counts a request at `now` (monotonic). Over a limit: `rate_limited`, and when it may come again. How it stands with
+    /// the limits of rate is told either way, where that is less than is known in `standing`.
+    pub fn admit(
+        &self,
+        subject: Subject<'_>,
+        now: Duration,
+        turns: &mut Vec<Turn>,
+        standing: &Cell<Option<Standing>>,
+    ) -> Result<(), Refusal> {
         let now = u64::try_from(now.as_nanos()).unwrap_or(u64::MAX);
         for limit in &self.limits {
             if let Some(key) = limit.key(subject) {
-                turns.extend(limit.admit(key, now)?);
+                turns.extend(limit.admit(key, now, standing)?);
             }
         }
         Ok(())
@@ -113,7 +132,12 @@ impl Limit {
         (self.config.only.is_empty() || self.config.only.contains(&name)).then_some(key)
     }
 
-    fn admit(self: &Arc<Self>, key: String, now: u64) -> Result<Option<Turn>, Refusal> {
+    fn admit(
+        self: &Arc<Self>,
+        key: String,
+        now: u64,
+        standing: &Cell<Option<Standing>>,
+    ) -> Result<Option<Turn>, Refusal> {
         let place = key.bytes().fold(0_usize, |sum, octet| {
             sum.wrapping_mul(31).wrapping_add(usize::from(octet))
         }) % SHARDS;
@@ -130,8 +154,21 @@ impl Limit {
             let due = count.due.max(now).saturating_add(self.spacing);
             let tolerance = self.spacing.saturating_mul(u64::from(self.config.burst.max(1)));
             let ahead = due.saturating_sub(now);
+            let stands = |room: u64, wait: u64| Standing {
+                limit: self.config.burst.max(1),
+                remaining: u32::try_from(room.checked_div(self.spacing).unwrap_or_default()).unwrap_or(u32::MAX),
+                reset: wait.div_ceil(NANOS),
+            };
             if ahead > tolerance {
+                standing.set(Some(stands(0, ahead - tolerance)));
                 return Err(Refusal::rate_limited((ahead - tolerance).div_ceil(NANOS)));
+            }
+            let now_stands = stands(tolerance - ahead, ahead);
+            if standing
+                .get()
+                .is_none_or(|known| now_stands.remaining < known.remaining)
+            {
+                standing.set(Some(now_stands));
             }
             count.due = due;
         }
@@ -209,7 +246,12 @@ mod tests {
 
     fn admits(limits: &RateLimits, subject: Subject<'_>, millis: u64) -> bool {
         limits
-            .admit(subject, Duration::from_millis(millis), &mut Vec::new())
+            .admit(
+                subject,
+                Duration::from_millis(millis),
+                &mut Vec::new(),
+                &Cell::default(),
+            )
             .is_ok()
     }
 
@@ -243,11 +285,11 @@ mod tests {
         let route = Subject::Route("/rest/V1/products");
         let now = Duration::from_secs(1);
 
-        limits.admit(route, now, &mut turns).unwrap();
-        limits.admit(route, now, &mut turns).unwrap();
-        assert!(limits.admit(route, now, &mut turns).is_err());
+        limits.admit(route, now, &mut turns, &Cell::default()).unwrap();
+        limits.admit(route, now, &mut turns, &Cell::default()).unwrap();
+        assert!(limits.admit(route, now, &mut turns, &Cell::default()).is_err());
         turns.pop();
-        assert!(limits.admit(route, now, &mut turns).is_ok());
+        assert!(limits.admit(route, now, &mut turns, &Cell::default()).is_ok());
     }
 
     #[test]

@@ -311,3 +311,31 @@ async fn past_the_requests_in_flight_one_waits_a_moment_and_is_told_to_come_agai
 async fn send(message: harness::Message) -> u16 {
     message.send().await.status
 }
+
+#[tokio::test]
+async fn who_is_counted_is_told_how_many_requests_are_left() {
+    let limit = "[[limits]]\nper = \"address\"\nrequests = 3\nwindow = \"1h\"\n";
+    let shop = Shop::new().append(limit).start().await;
+    let call = Call::get(&format!("{ANONYMOUS}/counted")).asking_for_the_cause();
+
+    let mut told = Vec::new();
+    for _ in 0..4 {
+        let answer = call.clone().send(&shop.gateway).await;
+        let left = answer.header("ratelimit-remaining").unwrap_or_default().to_owned();
+        assert_eq!(answer.header("ratelimit-limit"), Some("3"));
+        for name in ["limit", "remaining", "reset"] {
+            let (now, before) = (format!("ratelimit-{name}"), format!("x-ratelimit-{name}"));
+            assert_eq!(answer.header(&now), answer.header(&before));
+        }
+        if answer.status == 429 {
+            assert_eq!(answer.header("ratelimit-reset"), answer.header("retry-after"));
+        }
+        told.push((answer.status, left));
+    }
+
+    let expected = [(200, "2"), (200, "1"), (200, "0"), (429, "0")];
+    assert_eq!(told, expected.map(|(status, left)| (status, left.to_owned())));
+    let plain = Shop::shared().await;
+    let uncounted = call.send(&plain.gateway).await;
+    assert_eq!(uncounted.header("ratelimit-limit"), None);
+}

@@ -26,7 +26,7 @@ pub use self::worker::{Local, Worker, WorkerParts};
 use crate::authenticate::target::{Claimed, Forwarded, Origin, host};
 use crate::body::ResponseBody;
 use crate::exchange;
-use crate::limit::Subject;
+use crate::limit::{Standing, Subject};
 use crate::observe::Shard;
 use crate::proxy::headers::X_REQUEST_ID;
 use crate::proxy::{self, Exchange, Payload};
@@ -66,6 +66,7 @@ pub fn serve(
             path: path.to_owned(),
             facts: RefCell::default(),
             limited: RefCell::default(),
+            rate: Cell::default(),
             is_finished: Cell::new(false),
             peer,
             worker,
@@ -87,6 +88,9 @@ pub fn serve(
         response
             .headers_mut()
             .insert(X_REQUEST_ID, served.request_id.id.clone());
+        if let Some(standing) = served.rate.get() {
+            say_rate(response.headers_mut(), standing);
+        }
         let is_last = ordinal + 1 >= local.live.public.limits.requests_per_connection;
         if is_last && served.peer.http2 {
             activity.spent.notify_one();
@@ -101,6 +105,23 @@ pub fn serve(
             served.finish(response.status().as_u16(), octets);
         }
         Ok(response)
+    }
+}
+
+/// Under the names of the IETF's draft, and under those that were there before it.
+fn say_rate(headers: &mut HeaderMap, standing: Standing) {
+    let said = [
+        ("ratelimit-limit", "x-ratelimit-limit", u64::from(standing.limit)),
+        (
+            "ratelimit-remaining",
+            "x-ratelimit-remaining",
+            u64::from(standing.remaining),
+        ),
+        ("ratelimit-reset", "x-ratelimit-reset", standing.reset),
+    ];
+    for (name, older, value) in said {
+        headers.insert(name, HeaderValue::from(value));
+        headers.insert(older, HeaderValue::from(value));
     }
 }
 

@@ -11,7 +11,7 @@ use super::in_flight::Turn;
 use super::store_time::StoreTime;
 use super::worker::Worker;
 use crate::clock::Moment;
-use crate::limit::{self, RateLimits, Subject};
+use crate::limit::{self, RateLimits, Standing, Subject};
 use crate::listen::activity::Activity;
 use crate::observe::Line;
 use crate::proxy::hop::HopMemory;
@@ -54,6 +54,8 @@ pub struct Served {
     pub facts: RefCell<Facts>,
     /// Of the limits of concurrency; they end with the response.
     pub(super) limited: RefCell<Vec<limit::Turn>>,
+    /// How its subjects stand with the limits of rate, if there are any.
+    pub(super) rate: Cell<Option<Standing>>,
     pub(super) method: Method,
     pub(super) path: String,
     pub(super) is_finished: Cell<bool>,
@@ -98,7 +100,8 @@ impl Served {
         if rates.is_empty() {
             return Ok(());
         }
-        rates.admit(subject, self.worker.clock.monotonic(), &mut self.limited.borrow_mut())
+        let turns = &mut self.limited.borrow_mut();
+        rates.admit(subject, self.worker.clock.monotonic(), turns, &self.rate)
     }
 
     /// One line and one count, when the response has ended.
