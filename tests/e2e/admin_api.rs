@@ -216,3 +216,28 @@ async fn integrations_are_listed_by_page_name_status_and_consumer() {
     assert_eq!(shop.admin.get("/integrations?sort=secret").await.status, 400);
     assert_eq!(shop.admin.get("/integrations?unknown=1").await.status, 400);
 }
+
+#[tokio::test]
+async fn a_list_that_is_asked_what_it_does_not_know_says_so() {
+    let shop = Shop::shared().await;
+
+    for list in [
+        "integrations",
+        "consumers",
+        "customers",
+        "tokens",
+        "resources",
+        "routes",
+        "upstreams",
+        "limits",
+        "sweeps",
+        "usage",
+        "audit",
+        "rejections",
+        "traffic",
+        "events/dead",
+    ] {
+        let refused = shop.admin.get(&format!("/{list}?colour=blue")).await;
+        assert_eq!(refused.status, 400, "{list}: {}", refused.text());
+    }
+}

@@ -30,6 +30,11 @@ pub fn number(text: &str) -> Option<u64> {
     text.parse::<u64>().ok().filter(|number| number.to_string() == text)
 }
 
+/// Nothing: of a list that comes whole.
+#[derive(Clone, Copy, Debug, serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Nothing {}
+
 /// What a query asks for: 400 unless all of it is known.
 #[derive(Clone, Copy, Debug)]
 pub struct Asked<T>(pub T);

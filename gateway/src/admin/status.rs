@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 use super::Context;
 use super::access::{Act, Caller};
 use super::answer::{ApiError, json_of};
+use super::ask::{Asked, Nothing};
 use crate::app::Reloaded;
 use crate::observe::with_causes;
 
@@ -73,7 +74,11 @@ pub async fn metrics(State(context): State<Context>) -> Response {
 }
 
 /// The ACL tree, flat.
-pub async fn resources(State(context): State<Context>, caller: Caller) -> Result<Response, ApiError> {
+pub async fn resources(
+    State(context): State<Context>,
+    caller: Caller,
+    _: Asked<Nothing>,
+) -> Result<Response, ApiError> {
     caller.may(Act::Read)?;
     let live = context.parts.live.load();
     let items: Vec<_> = live

@@ -10,10 +10,11 @@ use serde_json::{Value, json};
 use super::Context;
 use super::access::{Act, Caller};
 use super::answer::{ApiError, json_of};
+use super::ask::{Asked, Nothing};
 use crate::integration::sweep::{Sweep, Swept};
 
 /// Both, with their schedule and what they did.
-pub async fn list(State(context): State<Context>, caller: Caller) -> Result<Response, ApiError> {
+pub async fn list(State(context): State<Context>, caller: Caller, _: Asked<Nothing>) -> Result<Response, ApiError> {
     caller.may(Act::Read)?;
     let schedule = context.parts.live.load().sweeps;
     let shown = |sweep: Sweep| {

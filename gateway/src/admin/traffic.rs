@@ -9,6 +9,7 @@ use tokio_util::sync::CancellationToken;
 use super::Context;
 use super::access::{Act, Caller};
 use super::answer::{ApiError, json_of};
+use super::ask::{Asked, Nothing};
 use crate::observe::traffic::EVERY_SECS;
 
 /// Notes the counters until the listener stops.
@@ -25,7 +26,7 @@ pub(super) async fn watch(context: Context, stop: CancellationToken) {
 }
 
 /// The steps, the causes of refusals, and the latency.
-pub async fn show(State(context): State<Context>, caller: Caller) -> Result<Response, ApiError> {
+pub async fn show(State(context): State<Context>, caller: Caller, _: Asked<Nothing>) -> Result<Response, ApiError> {
     caller.may(Act::Read)?;
     let metrics = &context.parts.metrics;
     let hour = metrics.traffic.hour(context.parts.clock.now(), metrics.totals());
