@@ -1,6 +1,7 @@
 //! A route that only observes judges every request, records the verdict, and forwards it anyway.
 
-use harness::{Call, Shop};
+use harness::redis::{Options, Server};
+use harness::{Call, Placement, Shop, Signing};
 
 #[tokio::test]
 async fn a_request_without_credentials_is_forwarded_as_a_guest_and_recorded() {
@@ -69,7 +70,7 @@ async fn a_replay_is_forwarded_and_recorded() {
 }
 
 #[tokio::test]
-async fn a_refused_form_is_forwarded_whole() {
+async fn a_refused_form_that_was_signed_in_the_header_is_forwarded_as_it_came() {
     let shop = Shop::shared().await;
     let reader = shop.reader().await;
     let forged = reader.with_token(reader.token(), "wrong");
@@ -80,6 +81,58 @@ async fn a_refused_form_is_forwarded_whole() {
 
     assert_eq!(call.send(&shop.gateway).await.status, 200);
     assert_eq!(shop.upstream.only("observed/form").text(), "a=1&b=%20");
+}
+
+#[tokio::test]
+async fn what_nobody_could_spend_does_not_reach_upstream() {
+    let redis = Server::start(Options::default()).await;
+    let shop = Shop::new().store(&redis.url()).start().await;
+    let reader = shop.reader().await;
+    let call = Call::get("/rest/V1/observed/unspent?a=1&b=%20");
+    let signed = || call.clone().signed(Signing::with(&reader).placed(Placement::Query));
+    assert_eq!(signed().send(&shop.gateway).await.status, 200);
+
+    redis.set("min-replicas-to-write", "1").await;
+    let unspent = signed().send(&shop.gateway).await;
+
+    assert_eq!(unspent.status, 200);
+    assert_eq!(shop.gateway.access_line(&unspent).await["cause"], "store_unavailable");
+    for seen in shop.upstream.seen("observed/unspent") {
+        assert_eq!(seen.target, "/rest/V1/observed/unspent?a=1&b=%20");
+    }
+}
+
+#[tokio::test]
+async fn credentials_that_were_refused_are_removed_wherever_they_stand() {
+    let shop = Shop::shared().await;
+    let reader = shop.reader().await;
+    let forged = reader.with_token(reader.token(), "wrong");
+    let placed = |placement| Signing::with(&forged).placed(placement);
+    let query = Call::get("/rest/V1/observed/refused-1?a=1").signed(placed(Placement::Query));
+    let form = Call::post("/rest/V1/observed/refused-2")
+        .form("a=1")
+        .signed(placed(Placement::Form));
+    let in_two_places = Call::post("/rest/V1/observed/refused-3?oauth_token=x&a=1&%6Fauth_nonce=y")
+        .form("oauth_token=x&a=1")
+        .signed_by(&reader);
+    let two_headers = Call::post("/rest/V1/observed/refused-4?a=1")
+        .header("Authorization", "Bearer x")
+        .header("Authorization", "Bearer y")
+        .form("oauth_token=x&a=1");
+
+    for call in [query, form, in_two_places, two_headers] {
+        assert_eq!(call.send(&shop.gateway).await.status, 200);
+    }
+
+    let reached: Vec<(String, String)> = shop
+        .upstream
+        .seen("observed/refused")
+        .iter()
+        .map(|seen| (seen.target.clone(), seen.text()))
+        .collect();
+    let path = |end: &str| format!("/rest/V1/observed/refused-{end}");
+    let expected = [("1?a=1", ""), ("2", "a=1"), ("3?a=1", "a=1"), ("4?a=1", "a=1")];
+    assert_eq!(reached, expected.map(|(end, body)| (path(end), body.to_owned())));
 }
 
 #[tokio::test]

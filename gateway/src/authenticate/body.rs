@@ -98,31 +98,23 @@ pub async fn read(mut body: Incoming, bound: Bound) -> Result<Bytes, Cause> {
 }
 
 /// The form without its `oauth_*` fields, all other octets in their order and encoding; `None`: there were none.
-pub fn without_oauth(encoded: &str) -> Option<String> {
-    let is_oauth = |pair: &&str| {
-        let name = pair.split('=').next().unwrap_or_default();
-        // Names may be escaped (`%6Fauth_token`): decode as little as it takes to see the prefix.
-        oauth_prefix(name)
-    };
-    if !encoded.split('&').any(|pair| is_oauth(&pair)) {
+pub fn without_oauth(encoded: &[u8]) -> Option<Vec<u8>> {
+    let pairs = || encoded.split(|octet| *octet == b'&');
+    if !pairs().any(is_oauth) {
         return None;
     }
-    Some(
-        encoded
-            .split('&')
-            .filter(|pair| !is_oauth(pair))
-            .collect::<Vec<_>>()
-            .join("&"),
-    )
+    let others: Vec<&[u8]> = pairs().filter(|pair| !is_oauth(pair)).collect();
+    Some(others.join(&b'&'))
 }
 
-fn oauth_prefix(name: &str) -> bool {
-    let mut bytes = name.bytes();
+/// Names may be escaped (`%6Fauth_token`): as little is decoded as it takes to see the prefix.
+fn is_oauth(pair: &[u8]) -> bool {
+    let mut octets = pair.iter().copied();
     PREFIX.iter().all(|expected| {
-        let decoded = match bytes.next() {
+        let decoded = match octets.next() {
             Some(b'%') => {
-                let digit = |byte: Option<u8>| byte.and_then(|byte| char::from(byte).to_digit(16));
-                match (digit(bytes.next()), digit(bytes.next())) {
+                let digit = |octet: Option<u8>| octet.and_then(|octet| char::from(octet).to_digit(16));
+                match (digit(octets.next()), digit(octets.next())) {
                     (Some(high), Some(low)) => u8::try_from(high * 16 + low).ok(),
                     _ => None,
                 }
@@ -141,10 +133,11 @@ mod tests {
 
     #[test]
     fn oauth_fields_are_removed_and_all_other_octets_stay_as_they_were() {
-        let form = "b=%20x+y&oauth_token=t&&a=1&%6Fauth%5fnonce=n&a=1&xoauth_=z";
+        let form = b"b=%20x+y&oauth_token=t&&a=1&%6Fauth%5fnonce=n&a=1&xoauth_=z&\xff=%";
 
-        assert_eq!(without_oauth(form).as_deref(), Some("b=%20x+y&&a=1&a=1&xoauth_=z"));
-        assert_eq!(without_oauth("a=oauth_token"), None);
+        let others = b"b=%20x+y&&a=1&a=1&xoauth_=z&\xff=%";
+        assert_eq!(without_oauth(form).as_deref(), Some(&others[..]));
+        assert_eq!(without_oauth(b"a=oauth_token"), None);
     }
 
     #[test]

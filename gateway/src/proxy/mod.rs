@@ -25,7 +25,7 @@ use oauth1::{OauthRequest, RequestParts, Rules};
 use self::credentials::UpstreamCredential;
 use self::headers::{Trailers, remove_hop_by_hop, rewrite};
 pub use self::payload::Payload;
-use self::payload::{bound, check_body_hash, read_form, strip};
+use self::payload::{bound, check_body_hash, read_form, strip, strip_refused};
 use self::request_body::{RequestBody, Streamed, Upload};
 use self::response_body::UpstreamBody;
 use self::route::Found;
@@ -72,11 +72,7 @@ pub async fn serve(
     let permitted = match judge(exchange, route, parts, payload).await {
         Ok(permitted) => permitted,
         Err(refusal) if route.config.observe && may_be_observed(refusal.cause(), payload) => {
-            capture::observed(exchange, parts, payload.octets(), &refusal);
-            let mut facts = exchange.served.facts.borrow_mut();
-            facts.cause = Some(refusal.cause());
-            facts.observed = true;
-            Permitted::observed()
+            Box::pin(observe(exchange, route, &refusal, parts, payload)).await?
         }
         // Apart, so that requests that are served don't carry what it needs.
         Err(refusal) => return Err(Box::pin(capture::refused(exchange, parts, payload.octets(), refusal)).await),
@@ -130,6 +126,22 @@ fn count(exchange: &Exchange<'_>, route: &Route, permitted: &Permitted) -> Resul
     }
     exchange.local.tally.used(id.0, route.number);
     Ok(())
+}
+
+/// What a route only observes is recorded, and goes on without its credentials: nobody has spent them.
+async fn observe(
+    exchange: &Exchange<'_>,
+    route: &Route,
+    refusal: &Refusal,
+    parts: &mut Parts,
+    payload: &mut Payload,
+) -> Result<Permitted, Refusal> {
+    capture::observed(exchange, parts, payload.octets(), refusal);
+    strip_refused(exchange, parts, payload, route).await?;
+    let mut facts = exchange.served.facts.borrow_mut();
+    facts.cause = Some(refusal.cause());
+    facts.observed = true;
+    Ok(Permitted::observed())
 }
 
 /// A body that was cut while it was read can't be forwarded, whatever the mode.

@@ -1,6 +1,7 @@
 //! A request's body before it goes on: read whole where it is signed, hashed or rewritten, and cleared of OAuth material.
 
 use bytes::Bytes;
+use http::Uri;
 use http::request::Parts;
 use hyper::body::{Body as _, Incoming};
 use oauth1::Placement;
@@ -110,26 +111,58 @@ pub(super) fn strip(
     }
     match placement {
         Placement::Header => Ok(()),
-        Placement::Query => {
-            let Some(query) = parts.uri.query().and_then(body::without_oauth) else {
-                return Ok(());
-            };
-            let path = parts.uri.path();
-            let target = if query.is_empty() {
-                path.to_owned()
-            } else {
-                format!("{path}?{query}")
-            };
-            parts.uri = target.parse().map_err(|_| Cause::RequestMalformed)?;
-            Ok(())
-        }
+        Placement::Query => strip_query(parts),
         Placement::Form => {
-            let Payload::Read(form) = payload else { return Ok(()) };
-            let stripped = std::str::from_utf8(form).ok().and_then(body::without_oauth);
-            if let Some(stripped) = stripped {
-                *form = Bytes::from(stripped);
-            }
+            strip_form(payload);
             Ok(())
         }
+    }
+}
+
+/// A request that goes on although it was refused may carry credentials that are still good, wherever they stand: they end
+/// here as well. What may pass for a form is read for it, however early the refusal came.
+pub(super) async fn strip_refused(
+    exchange: &Exchange<'_>,
+    parts: &mut Parts,
+    payload: &mut Payload,
+    route: &Route,
+) -> Result<(), Refusal> {
+    if route.config.keep_oauth {
+        return Ok(());
+    }
+    strip_query(parts)?;
+    if body::is_form(&parts.headers) == Ok(false) {
+        return Ok(());
+    }
+    if matches!(payload, Payload::Unread(_)) {
+        read_form(exchange, parts, payload).await?;
+    }
+    strip_form(payload);
+    Ok(())
+}
+
+fn strip_query(parts: &mut Parts) -> Result<(), Refusal> {
+    let Some(query) = parts
+        .uri
+        .query()
+        .and_then(|query| body::without_oauth(query.as_bytes()))
+    else {
+        return Ok(());
+    };
+    let path = parts.uri.path().as_bytes();
+    let target = if query.is_empty() {
+        path.to_vec()
+    } else {
+        [path, b"?", &query].concat()
+    };
+    parts.uri = Uri::from_maybe_shared(target).map_err(|_| Cause::RequestMalformed)?;
+    Ok(())
+}
+
+fn strip_form(payload: &mut Payload) {
+    if let Payload::Read(form) = payload
+        && let Some(stripped) = body::without_oauth(form)
+    {
+        *form = Bytes::from(stripped);
     }
 }
