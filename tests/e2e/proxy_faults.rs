@@ -6,6 +6,7 @@ use harness::{Answer, Call, Shop, eventually};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
 use crate::hostile_corpus::ANONYMOUS;
+use crate::hostile_frames::{HEADERS, RST_STREAM, Raw, get};
 use crate::proxy_double::{Double, answer, read_head, shop_before};
 
 fn call(mark: &str) -> Call {
@@ -93,6 +94,34 @@ async fn a_body_that_breaks_off_breaks_off_for_the_client_too() {
         let got = call(&mark).to(&shop.gateway).try_send().await;
 
         assert!(got.is_err(), "{octets}: {got:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_body_that_breaks_before_its_first_octet_leaves_the_head() {
+    let shop = Shop::attacked().await;
+    let broken = [
+        "HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n",
+        "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n",
+    ];
+
+    for (number, octets) in broken.into_iter().enumerate() {
+        let mark = format!("broken-at-once-{number}.");
+        shop.upstream.answers(&mark, raw(octets));
+        let message = call(&mark).to(&shop.gateway);
+        let mut connection = message.connect().await.unwrap();
+        let mut http2 = Raw::open(shop.gateway.public(), &[]).await;
+
+        connection.write(&message.octets()).await.unwrap();
+        let head = String::from_utf8(connection.read().await.unwrap()).unwrap();
+        http2.send(&get(1, &message.target)).await.unwrap();
+        let headers = http2.until(HEADERS).await;
+        let reset = http2.until(RST_STREAM).await;
+
+        assert!(head.starts_with("HTTP/1.1 200 OK\r\n"), "{octets}: {head}");
+        assert!(head.contains("x-request-id: "), "{octets}: {head}");
+        assert!(connection.closes().await, "{octets}");
+        assert_eq!((headers.stream, reset.stream), (1, 1), "{octets}");
     }
 }
 

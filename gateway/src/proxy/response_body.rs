@@ -31,6 +31,8 @@ pub struct UpstreamBody {
     left: Duration,
     upstream_since: Option<Instant>,
     timer: Option<Pin<Box<Sleep>>>,
+    /// How upstream broke off: told once what came before that was sent.
+    broken: Option<BodyError>,
     /// HTTP/2: since when the client is waited for. A window that never opens is not a write that stalls.
     client_since: Option<Rc<Cell<Option<Instant>>>>,
 }
@@ -51,6 +53,7 @@ impl UpstreamBody {
             left,
             upstream_since: None,
             timer: None,
+            broken: None,
         };
         if body.incoming.is_end_stream() {
             body.end();
@@ -123,6 +126,9 @@ impl Body for UpstreamBody {
     fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
         let this = self.get_mut();
         this.note_client(None);
+        if let Some(error) = this.broken.take() {
+            return Poll::Ready(Some(Err(error)));
+        }
         match Pin::new(&mut this.incoming).poll_frame(cx) {
             Poll::Ready(Some(Ok(frame))) => {
                 let frame = this.frame(frame);
@@ -140,7 +146,10 @@ impl Body for UpstreamBody {
             Poll::Ready(Some(Err(error))) => {
                 tracing::warn!(%error, "upstream broke its response off");
                 this.break_off(Cause::UpstreamBroken);
-                Poll::Ready(Some(Err(error.into())))
+                // An error now would take with it what hyper has in hand: the head, if nothing else. Waited for, it is sent.
+                this.broken = Some(error.into());
+                cx.waker().wake_by_ref();
+                Poll::Pending
             }
             Poll::Pending => this.poll_slow(cx),
         }
