@@ -106,6 +106,26 @@ async fn a_header_block_without_end_ends_its_connection() {
 }
 
 #[tokio::test]
+async fn requests_that_are_refused_but_were_given_up_at_once_end_their_connection_too() {
+    let shop = Shop::attacked().await;
+    let mut raw = Raw::open(shop.gateway.public(), &[]).await;
+    // Nobody signed it: it is answered before anybody could look for a reset.
+    let path = "/rest/V1/products/given-up-at-once";
+
+    for turn in 0..100_u32 {
+        let stream = turn * 2 + 1;
+        let both = [get(stream, path), frame(RST_STREAM, 0, stream, &[0, 0, 0, 8])].concat();
+        if raw.send(&both).await.is_err() {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(12)).await;
+    }
+
+    let (_, said) = raw.closes().await;
+    assert_eq!(said, Some(ENHANCE_YOUR_CALM));
+}
+
+#[tokio::test]
 async fn requests_given_up_again_and_again_end_their_connection_however_slowly() {
     let shop = Shop::attacked().await;
     shop.upstream.answers("given-up", Answer::Never);

@@ -13,7 +13,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::Sleep;
 
 use super::activity::Activity;
-use super::frames::Frames;
+use super::frames::{Frames, MOST_ABANDONED};
 use super::head::Bounds;
 use super::messages::Messages;
 use super::stream::Stream;
@@ -142,7 +142,13 @@ impl Connection {
                     return Poll::Pending;
                 }
             }
-            ready!(self.poll_fresh(cx, buf))?;
+            let Poll::Ready(read) = self.poll_fresh(cx, buf) else {
+                if let Inbound::Http2(frames) = &mut self.inbound {
+                    frames.wait();
+                }
+                return Poll::Pending;
+            };
+            read?;
             let fresh = buf.filled().get(before..).unwrap_or_default();
             if fresh.is_empty() {
                 return Poll::Ready(Ok(()));
@@ -418,7 +424,5 @@ impl AsyncWrite for Connection {
 const GOAWAY: u8 = 7;
 const NO_ERROR: u8 = 0;
 const ENHANCE_YOUR_CALM: u8 = 11;
-/// Requests of a connection's life that may be reset before they were answered (CVE-2023-44487).
-const MOST_ABANDONED: u32 = 50;
 /// For a client to read its answer after we closed.
 const LINGER: Duration = Duration::from_secs(2);

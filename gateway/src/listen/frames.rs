@@ -14,6 +14,11 @@ pub struct Frames {
     have: usize,
     second: Option<Instant>,
     counts: [Count; KINDS.len()],
+    /// The newest stream, and which one that was when the client was last waited for.
+    newest: u32,
+    newest_before: u32,
+    /// Streams that were reset before the service could begin them: whatever it answers is never sent.
+    given_up: u32,
     /// CONTINUATION frames, and octets, of the header block that is coming.
     continuations: u32,
     block: usize,
@@ -39,6 +44,9 @@ impl Default for Frames {
             have: 0,
             second: None,
             counts: [Count::default(); KINDS.len()],
+            newest: 0,
+            newest_before: 0,
+            given_up: 0,
             continuations: 0,
             block: 0,
         }
@@ -73,6 +81,11 @@ impl Frames {
         }
     }
 
+    /// All that came was taken: only now can the service begin what it opened.
+    pub fn wait(&mut self) {
+        self.newest_before = self.newest;
+    }
+
     /// Whether part of a frame, or of a header block, came.
     pub fn is_partial(&self) -> bool {
         self.have > 0 || self.skip > 0 || self.block > 0
@@ -80,11 +93,13 @@ impl Frames {
 
     /// A frame's header is whole (RFC 9113 section 4.1).
     fn frame(&mut self) -> Result<(), Flood> {
-        let [high, middle, low, kind, flags, ..] = self.header;
+        let [high, middle, low, kind, flags, stream @ ..] = self.header;
         let length = (usize::from(high) << 16) | (usize::from(middle) << 8) | usize::from(low);
+        let stream = u32::from_be_bytes(stream) & LARGEST_STREAM;
         self.skip = length;
         match kind {
             HEADERS => {
+                self.newest = self.newest.max(stream);
                 self.continuations = 0;
                 self.block = if flags & END_HEADERS == 0 { length.max(1) } else { 0 };
             }
@@ -102,16 +117,26 @@ impl Frames {
             DATA if length > 0 || flags & END_STREAM != 0 => {}
             // Downloads need them, and what they cost is bounded by what they let us send.
             WINDOW_UPDATE => {}
-            kind => {
-                let known = KINDS.iter().position(|(of, ..)| *of == kind);
-                let index = known.unwrap_or(KINDS.len() - 1);
-                if let (Some((_, name, most)), Some(count)) = (KINDS.get(index), self.counts.get_mut(index)) {
-                    count.this_second += 1;
-                    count.in_all += 1;
-                    if count.this_second > *most || count.in_all > MOST_IN_ALL {
-                        return Err(Flood(name));
-                    }
+            RST_STREAM if stream > self.newest_before => {
+                self.given_up += 1;
+                if self.given_up > MOST_ABANDONED {
+                    return Err(Flood("RST_STREAM"));
                 }
+                self.count(kind)?;
+            }
+            kind => self.count(kind)?,
+        }
+        Ok(())
+    }
+
+    fn count(&mut self, kind: u8) -> Result<(), Flood> {
+        let known = KINDS.iter().position(|(of, ..)| *of == kind);
+        let index = known.unwrap_or(KINDS.len() - 1);
+        if let (Some((_, name, most)), Some(count)) = (KINDS.get(index), self.counts.get_mut(index)) {
+            count.this_second += 1;
+            count.in_all += 1;
+            if count.this_second > *most || count.in_all > MOST_IN_ALL {
+                return Err(Flood(name));
             }
         }
         Ok(())
@@ -121,6 +146,7 @@ impl Frames {
 const HEADER: usize = 9;
 const DATA: u8 = 0;
 const HEADERS: u8 = 1;
+const RST_STREAM: u8 = 3;
 const WINDOW_UPDATE: u8 = 8;
 const CONTINUATION: u8 = 9;
 const END_STREAM: u8 = 1;
@@ -129,7 +155,7 @@ const END_HEADERS: u8 = 4;
 /// Kind, name, most a second; the last stands for all others.
 const KINDS: [(u8, &str, u32); 6] = [
     (DATA, "empty DATA", 100),
-    (3, "RST_STREAM", 100),
+    (RST_STREAM, "RST_STREAM", 100),
     (4, "SETTINGS", 50),
     (6, "PING", 100),
     (2, "PRIORITY", 100),
@@ -138,6 +164,9 @@ const KINDS: [(u8, &str, u32); 6] = [
 const SECOND: Duration = Duration::from_secs(1);
 /// Of each kind in a connection's life.
 const MOST_IN_ALL: u32 = 10_000;
+/// Requests of a connection's life that may be reset before they were answered (CVE-2023-44487).
+pub(super) const MOST_ABANDONED: u32 = 50;
+const LARGEST_STREAM: u32 = 0x7FFF_FFFF;
 const MOST_CONTINUATIONS: u32 = 20;
 const LARGEST_BLOCK: usize = 64 * 1024;
 
@@ -199,6 +228,32 @@ mod tests {
         });
 
         assert_eq!(ended, Some(Flood("PING")));
+    }
+
+    #[test]
+    fn streams_that_are_reset_before_the_service_can_begin_them_are_counted_for_life() {
+        let mut now = now();
+        let mut frames = begun(now);
+        let of_stream = |kind, stream: u32, payload| {
+            let mut frame = frame(kind, END_HEADERS, payload);
+            frame[5..9].copy_from_slice(&stream.to_be_bytes());
+            frame
+        };
+        let mut reset = |stream: u32, waits_between| {
+            now += SECOND;
+            frames.wait();
+            frames.take(&of_stream(HEADERS, stream, 10), now)?;
+            if waits_between {
+                frames.wait();
+            }
+            frames.take(&of_stream(RST_STREAM, stream, 4), now)
+        };
+
+        let later = (0..100).try_for_each(|turn| reset(turn * 2 + 1, true));
+        let at_once = (100..100 + MOST_ABANDONED).try_for_each(|turn| reset(turn * 2 + 1, false));
+
+        assert_eq!((later, at_once), (Ok(()), Ok(())));
+        assert_eq!(reset(1001, false), Err(Flood("RST_STREAM")));
     }
 
     #[test]
