@@ -135,6 +135,35 @@ async fn a_target_that_is_away_is_passed_over_by_what_may_be_sent_to_either() {
 }
 
 #[tokio::test]
+async fn what_the_target_did_that_was_asked_is_told_not_that_another_was_away() {
+    let breaks = Double::start(|mut stream, _| async move {
+        read_head(&mut stream).await;
+    })
+    .await;
+    let is_silent = Double::start(|mut stream, _| async move {
+        read_head(&mut stream).await;
+        read_head(&mut stream).await;
+    })
+    .await;
+    for (asked, expected) in [
+        (breaks, (502, "upstream_broken")),
+        (is_silent, (504, "upstream_timeout")),
+    ] {
+        let away = harness::free_port();
+        let targets = format!("[\"http://127.0.0.1:{away}\", \"http://{}\"]", asked.address);
+        let shop = shop_before(&targets)
+            .set("upstreams.double", "first_byte_timeout", "\"300ms\"")
+            .start()
+            .await;
+
+        let call = Call::get("/double/who").asking_for_the_cause();
+
+        assert_eq!(call.send(&shop.gateway).await.refusal(), expected);
+        assert_eq!(asked.accepted(), 1);
+    }
+}
+
+#[tokio::test]
 async fn a_target_that_comes_back_is_asked_again() {
     let port = harness::free_port();
     let here = named("here").await;

@@ -133,11 +133,12 @@ where
         let is_idempotent = request.as_ref().is_some_and(|one| one.method().is_idempotent());
         let may_move = self.config.retry_broken && is_idempotent;
         let has_body = request.as_ref().is_some_and(|one| !one.body().is_end_stream());
-        let mut first = None;
+        // What became of the request: that a target was away is said only where none was asked.
+        let mut told = None;
         loop {
             let target = self
                 .pick(hash)
-                .ok_or_else(|| first.unwrap_or(Cause::UpstreamUnhealthy))?;
+                .ok_or_else(|| told.unwrap_or(Cause::UpstreamUnhealthy))?;
             target.breaker.begin(|| self.clock.instant());
             if let Some(request) = request {
                 request.headers_mut().insert(http::header::HOST, target.host.clone());
@@ -157,7 +158,11 @@ where
                 }
                 Err(failed) => failed,
             };
-            let cause = *first.get_or_insert(failed);
+            let cause = match told {
+                Some(before) if failed == Cause::UpstreamConnect => before,
+                Some(_) | None => failed,
+            };
+            told = Some(cause);
             if target.breaker.failed(failed, has_body, self.clock.instant()) {
                 tracing::warn!(target = ?target.host, cause = failed.as_str(), "upstream failed too often: nothing is sent there for a while");
             }
