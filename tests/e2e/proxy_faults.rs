@@ -143,6 +143,19 @@ async fn an_upstream_that_says_nothing_in_time_is_a_gateway_timeout() {
 }
 
 #[tokio::test]
+async fn the_time_for_the_whole_exchange_bounds_the_wait_for_its_first_octet() {
+    let shop = Shop::new()
+        .set("upstreams.storefront", "request_timeout", "\"300ms\"")
+        .start()
+        .await;
+    shop.upstream.answers("late", Answer::Late(Duration::from_secs(3)));
+
+    let late = call("late").asking_for_the_cause().send(&shop.gateway).await;
+
+    assert_eq!(late.refusal(), (504, "upstream_timeout"));
+}
+
+#[tokio::test]
 async fn an_answer_that_trickles_past_the_whole_time_is_cut_and_logged_as_such() {
     let shop = Shop::new()
         .set("upstreams.storefront", "request_timeout", "\"1s\"")

@@ -102,7 +102,8 @@ where
             target,
             tls,
             connect_timeout: config.connect_timeout,
-            first_byte_timeout: config.first_byte_timeout,
+            // The whole exchange has no more time than that either.
+            first_byte_timeout: config.first_byte_timeout.min(config.request_timeout),
             idle_timeout: config.idle_timeout,
             idle_most: config.idle_connections,
             retry_broken: config.retry_broken,
