@@ -48,6 +48,26 @@ impl RequestIds {
             traceparent: value(traceparent),
         }
     }
+
+    /// One that a proxy gave: it names the trace where it could be an id of ours, else the next of ours does.
+    pub fn given(&self, id: HeaderValue) -> RequestId {
+        let digits = <&[u8; 32]>::try_from(id.as_bytes()).ok();
+        let Some(trace) = digits.filter(|digits| is_trace(digits)) else {
+            return RequestId { id, ..self.next() };
+        };
+        let (_, span) = trace.split_at(16);
+        let text = [b"00-", trace.as_slice(), b"-", span, b"-01"].concat();
+        RequestId {
+            traceparent: value(Bytes::from(text)),
+            id,
+        }
+    }
+}
+
+/// Whether it names a trace, and its end a span: lower case, and not all zero (W3C Trace Context, 3.2.2).
+fn is_trace(digits: &[u8; 32]) -> bool {
+    let (_, span) = digits.split_at(16);
+    digits.iter().all(|digit| HEX.contains(digit)) && span.iter().any(|digit| *digit != b'0')
 }
 
 /// A request's id, and what upstream is told where the client named no parent: the id is the trace's, and stands in it.
@@ -59,22 +79,6 @@ pub struct RequestId {
     pub traceparent: HeaderValue,
 }
 
-impl RequestId {
-    /// One that a proxy gave. Where it has another form than ours, the trace begins with a fixed one.
-    pub fn given(id: HeaderValue) -> Self {
-        let digits = <&[u8; 32]>::try_from(id.as_bytes()).ok();
-        let trace = digits
-            .filter(|id| id.iter().all(u8::is_ascii_hexdigit))
-            .unwrap_or(TRACE);
-        let (_, span) = trace.split_at(16);
-        let text = [b"00-", trace.as_slice(), b"-", span, b"-01"].concat();
-        Self {
-            traceparent: value(Bytes::from(text)),
-            id,
-        }
-    }
-}
-
 fn value(text: Bytes) -> HeaderValue {
     HeaderValue::from_maybe_shared(text).unwrap_or_else(|_| HeaderValue::from_static("0"))
 }
@@ -83,8 +87,6 @@ fn value(text: Bytes) -> HeaderValue {
 const TRACEPARENT: &[u8; 55] = b"00-00000000000000000000000000000000-0000000000000000-01";
 /// Where the trace stands in it.
 const ID: std::ops::Range<usize> = 3..35;
-/// For requests whose id a proxy gave in another form.
-const TRACE: &[u8; 32] = b"00000000000000010000000000000001";
 const HEX: &[u8; 16] = b"0123456789abcdef";
 
 #[cfg(test)]
@@ -109,7 +111,7 @@ mod tests {
             count: Cell::new(0xFEDC_BA98_7654_3210),
         };
         let own = ids.next();
-        let given = RequestId::given(own.id.clone());
+        let given = ids.given(own.id.clone());
 
         assert_eq!(own.id, "0123456789abcdeffedcba9876543211");
         assert_eq!(
@@ -120,19 +122,30 @@ mod tests {
     }
 
     #[test]
-    fn an_id_in_another_form_begins_no_trace_of_its_own() {
-        for id in [
+    fn an_id_in_another_form_names_no_trace_but_the_request_has_one_of_its_own() {
+        let ids = RequestIds::new().unwrap();
+        let mut traces = std::collections::BTreeSet::new();
+        let others = [
+            "short",
             "short",
             "0123456789abcdef0123456789abcdeg",
+            "0123456789ABCDEF0123456789ABCDEF",
             "0123456789abcdef0123456789abcdef0",
-        ] {
-            let given = RequestId::given(HeaderValue::from_static(id));
+            "0123456789abcdef0000000000000000",
+        ];
+
+        for id in others {
+            let given = ids.given(HeaderValue::from_static(id));
 
             assert_eq!(given.id, id);
-            assert_eq!(
-                given.traceparent,
-                "00-00000000000000010000000000000001-0000000000000001-01"
-            );
+            traces.insert(given.traceparent.to_str().unwrap().to_owned());
         }
+
+        assert_eq!(traces.len(), others.len());
+        assert!(
+            traces
+                .iter()
+                .all(|trace| trace.len() == 55 && !trace.contains("0123456789"))
+        );
     }
 }

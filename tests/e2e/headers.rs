@@ -305,6 +305,12 @@ async fn a_trusted_proxys_word_counts() {
     );
     assert_eq!(seen.header("x-forwarded-for"), Some("198.51.100.7"));
     assert_eq!(seen.header("x-request-id"), Some("from-the-proxy-1"));
+    // It is no trace's name, but each request has a trace of its own.
+    let again = Call::get("/rest/V1/store/trusted-again").header("X-Request-Id", "from-the-proxy-1");
+    again.send(&shop.gateway).await;
+    let again = shop.upstream.only("store/trusted-again");
+    assert_eq!(again.header("x-request-id"), Some("from-the-proxy-1"));
+    assert_ne!(again.header("traceparent"), seen.header("traceparent"));
 }
 
 #[tokio::test]

@@ -84,6 +84,7 @@ impl Common {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::request_id::RequestIds;
 
     fn told(hop: &Hop) -> [&str; 4] {
         [&hop.forwarded_for, &hop.host, &hop.forwarded, &hop.traceparent].map(|value| value.to_str().unwrap())
@@ -92,7 +93,8 @@ mod tests {
     #[test]
     fn what_a_connection_remembers_is_told_only_while_client_scheme_and_host_stay_the_same() {
         let memory = HopMemory::default();
-        let id = RequestId::given(HeaderValue::from_static("0123456789abcdef0123456789abcdef"));
+        let ids = RequestIds::new().unwrap();
+        let id = ids.given(HeaderValue::from_static("0123456789abcdef0123456789abcdef"));
         let (one, other) = (
             IpAddr::from([192, 0, 2, 1]),
             IpAddr::from([0x2001, 0xdb8, 0, 0, 0, 0, 0, 1]),

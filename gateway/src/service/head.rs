@@ -60,7 +60,7 @@ pub(super) fn request_id(ids: &RequestIds, headers: &HeaderMap, trusted: bool) -
         let plain = |byte: &u8| byte.is_ascii_alphanumeric() || b"-_.:".contains(byte);
         (1..=128).contains(&bytes.len()) && bytes.iter().all(plain)
     });
-    given.map_or_else(|| ids.next(), |value| RequestId::given(value.clone()))
+    given.map_or_else(|| ids.next(), |value| ids.given(value.clone()))
 }
 
 /// The first address, from the nearest on, that no trusted proxy has.
