@@ -93,6 +93,23 @@ async fn a_signature_holds_over_either_version() {
 }
 
 #[tokio::test]
+async fn cookies_that_were_split_reach_upstream_as_one_field() {
+    let shop = Shop::attacked().await;
+    let mut client = connect(shop.gateway.public()).await;
+    let split = request(&format!("{ANONYMOUS}/split-crumbs"))
+        .header("cookie", "a=1")
+        .header("accept", "text/plain")
+        .header("cookie", "b=2; c=3")
+        .header("cookie", "d=4");
+
+    let got = send(&mut client, split, "").await;
+
+    assert_eq!(got.status(), 200);
+    let seen = shop.upstream.only("split-crumbs");
+    assert_eq!(seen.header("cookie"), Some("a=1; b=2; c=3; d=4"));
+}
+
+#[tokio::test]
 async fn over_tls_the_client_chooses_its_version() {
     let authority = Authority::new();
     let identity = authority.server(&["shop.example"]);

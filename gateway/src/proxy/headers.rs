@@ -3,7 +3,9 @@
 //! Order matters (operations.md 4): names that fold to one of ours go first, `Connection`'s list is obeyed before ours are
 //! added, so it can't name them.
 
-use http::header::{CONNECTION, CONTENT_LENGTH, FORWARDED, HOST, HeaderMap, HeaderName, HeaderValue, TE, TRAILER};
+use http::header::{
+    CONNECTION, CONTENT_LENGTH, COOKIE, FORWARDED, HOST, HeaderMap, HeaderName, HeaderValue, TE, TRAILER,
+};
 
 use super::hop::Hop;
 use crate::authenticate::{Authenticated, Caller};
@@ -136,6 +138,23 @@ fn is_of_one_hop(name: &str) -> bool {
             | "proxy-authenticate"
             | "proxy-authorization"
     )
+}
+
+/// HTTP/2 may split cookies for its compression's sake; HTTP/1.1 has one field of them (RFC 9113 section 8.2.3).
+pub fn join_cookies(headers: &mut HeaderMap) {
+    let mut cookies = header::all(headers, &COOKIE);
+    let (Some(first), Some(second)) = (cookies.next(), cookies.next()) else {
+        return;
+    };
+    let all: Vec<&[u8]> = [first, second]
+        .into_iter()
+        .chain(cookies)
+        .map(HeaderValue::as_bytes)
+        .collect();
+    // What was valid in pieces is valid joined.
+    if let Ok(joined) = HeaderValue::from_bytes(&all.join(&b"; "[..])) {
+        headers.insert(COOKIE, joined);
+    }
 }
 
 /// What a client said of trailers, which goes on although it concerns one hop: we pass trailers on.

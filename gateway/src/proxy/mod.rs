@@ -23,7 +23,7 @@ use hyper::body::Body as _;
 use oauth1::{OauthRequest, RequestParts, Rules};
 
 use self::credentials::UpstreamCredential;
-use self::headers::{Trailers, remove_hop_by_hop, rewrite};
+use self::headers::{Trailers, join_cookies, remove_hop_by_hop, rewrite};
 pub use self::payload::Payload;
 use self::payload::{bound, check_body_hash, read_form, strip, strip_refused};
 use self::request_body::{RequestBody, Streamed, Upload};
@@ -392,6 +392,9 @@ fn toward_upstream(
     let hop = memory.hop(served.client, proto, &exchange.seen.authority, &served.request_id);
     rewrite(headers, permitted.caller(), hop, route.config.keep_oauth);
     trailers.restore(headers);
+    if exchange.served.peer.http2 {
+        join_cookies(headers);
+    }
     if is_unbounded {
         // hyper takes it for granted that a GET has no body, and would drop it.
         headers.insert(TRANSFER_ENCODING, HeaderValue::from_static("chunked"));
