@@ -110,6 +110,32 @@ async fn cookies_that_were_split_reach_upstream_as_one_field() {
 }
 
 #[tokio::test]
+async fn answers_without_a_body_are_well_formed() {
+    let shop = Shop::attacked().await;
+    let mut client = connect(shop.gateway.public()).await;
+    for (status, method, length) in [
+        (204, "GET", ""),
+        (204, "HEAD", ""),
+        (304, "GET", "5"),
+        (200, "HEAD", "5"),
+    ] {
+        let mark = format!("without-a-body-{status}-{method}");
+        let octets = format!("HTTP/1.1 {status} Answer\r\nConnection: close\r\nContent-Length: 5\r\n\r\n");
+        shop.upstream.answers(&mark, Answer::Raw(octets.into_bytes()));
+
+        let bodiless = request(&format!("{ANONYMOUS}/{mark}")).method(method);
+        let got = send(&mut client, bodiless, "").await;
+
+        assert_eq!(
+            (got.status().as_u16(), header(&got, "content-length")),
+            (status, length),
+            "{mark}"
+        );
+        assert!(got.into_body().collect().await.unwrap().to_bytes().is_empty(), "{mark}");
+    }
+}
+
+#[tokio::test]
 async fn over_tls_the_client_chooses_its_version() {
     let authority = Authority::new();
     let identity = authority.server(&["shop.example"]);

@@ -8,6 +8,7 @@ pub mod hop;
 mod payload;
 pub mod request_body;
 pub mod response_body;
+mod response_head;
 pub mod route;
 
 use std::pin::pin;
@@ -23,7 +24,7 @@ use hyper::body::Body as _;
 use oauth1::{OauthRequest, RequestParts, Rules};
 
 use self::credentials::UpstreamCredential;
-use self::headers::{Trailers, join_cookies, remove_hop_by_hop, rewrite};
+use self::headers::{Trailers, join_cookies, rewrite};
 pub use self::payload::Payload;
 use self::payload::{bound, check_body_hash, read_form, strip, strip_refused};
 use self::request_body::{RequestBody, Streamed, Upload};
@@ -416,7 +417,7 @@ fn downstream(
         tracing::warn!(%status, "upstream's answer is not one that can be passed on");
         return Err(Cause::UpstreamBroken.into());
     }
-    remove_hop_by_hop(&mut headers);
+    response_head::rewrite(status, &mut headers);
     let reason = answer.response.extensions_mut().remove::<hyper::ext::ReasonPhrase>();
     let body = UpstreamBody::new(answer, Rc::clone(upload), Rc::clone(served), left);
     let mut response = Response::new(ResponseBody::Upstream(Box::new(body)));
