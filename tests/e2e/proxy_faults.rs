@@ -278,6 +278,29 @@ async fn what_upstream_says_passes_as_it_said_it() {
 }
 
 #[tokio::test]
+async fn a_date_that_is_none_or_one_of_two_is_replaced() {
+    let shop = Shop::attacked().await;
+    let then = "Date: Mon, 01 Jan 2024 00:00:00 GMT\r\n";
+    for (number, dates) in ["Date: garbage\r\n", "Date: \r\n", "", &then.repeat(2)]
+        .into_iter()
+        .enumerate()
+    {
+        let mark = format!("dated-{number}.");
+        let octets = format!("HTTP/1.1 200 OK\r\nConnection: close\r\n{dates}Content-Length: 2\r\n\r\nok");
+        shop.upstream.answers(&mark, raw(&octets));
+
+        let got = call(&mark).send(&shop.gateway).await;
+
+        let said = got.headers.iter().filter(|(name, _)| name.eq_ignore_ascii_case("date"));
+        let said: Vec<&str> = said.map(|(_, value)| value.as_str()).collect();
+        assert!(
+            matches!(said[..], [date] if date.len() == 29 && date.ends_with(" GMT") && !date.contains("2024")),
+            "{dates}: {said:?}"
+        );
+    }
+}
+
+#[tokio::test]
 async fn a_large_but_sane_head_passes() {
     let shop = Shop::attacked().await;
     let policy = "b".repeat(60_000);

@@ -1,9 +1,11 @@
-//! Upstream's response head as the client gets it: nothing of upstream's connection, no length where no body can be.
+//! Upstream's response head as the client gets it: nothing of upstream's connection, one valid `Date`, no length where no
+//! body can be.
 
 use http::StatusCode;
-use http::header::{CONTENT_LENGTH, HeaderMap};
+use http::header::{CONTENT_LENGTH, DATE, HeaderMap};
 
 use super::headers::remove_hop_by_hop;
+use crate::header;
 
 /// Takes the head of what upstream answered.
 pub(super) fn rewrite(status: StatusCode, headers: &mut HeaderMap) {
@@ -11,5 +13,47 @@ pub(super) fn rewrite(status: StatusCode, headers: &mut HeaderMap) {
     // Over HTTP/2 a length that no body has is a malformed response (RFC 9113 section 8.1.1).
     if status == StatusCode::NO_CONTENT {
         headers.remove(CONTENT_LENGTH);
+    }
+    // hyper says the time where nobody else did.
+    if !has_one_date(headers) {
+        headers.remove(DATE);
+    }
+}
+
+fn has_one_date(headers: &HeaderMap) -> bool {
+    let mut dates = header::all(headers, &DATE);
+    matches!((dates.next(), dates.next()), (Some(date), None) if is_date(date.as_bytes()))
+}
+
+/// Whether it has the shape of `Sun, 06 Nov 1994 08:49:37 GMT` (RFC 9110 section 5.6.7).
+fn is_date(date: &[u8]) -> bool {
+    date.len() == SHAPE.len()
+        && date.iter().zip(SHAPE).all(|(octet, shape)| match shape {
+            b'A' => octet.is_ascii_alphabetic(),
+            b'0' => octet.is_ascii_digit(),
+            exact => octet == exact,
+        })
+}
+
+const SHAPE: &[u8; 29] = b"AAA, 00 AAA 0000 00:00:00 GMT";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_has_not_the_shape_of_a_date_is_none() {
+        assert!(is_date(b"Sun, 06 Nov 1994 08:49:37 GMT"));
+        for other in [
+            "",
+            "garbage",
+            "Sunday, 06-Nov-94 08:49:37 GMT",
+            "Sun Nov  6 08:49:37 1994",
+            "Sun, 06 Nov 1994 08:49:37 CET",
+            "Sun, 6 Nov 1994 08:49:37 GMT",
+            "784111777",
+        ] {
+            assert!(!is_date(other.as_bytes()), "{other}");
+        }
     }
 }
