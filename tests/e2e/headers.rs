@@ -314,6 +314,26 @@ async fn a_trusted_proxys_word_counts() {
 }
 
 #[tokio::test]
+async fn a_trusted_proxys_header_that_came_twice_counts_for_nothing() {
+    let shop = Shop::new()
+        .set("public", "trusted_proxies", "[\"127.0.0.0/8\"]")
+        .set("public", "base_url", "[]");
+    let shop = shop.start().await;
+    let call = Call::get("/rest/V1/store/forwarded-twice")
+        .header("X-Forwarded-Proto", "http")
+        .header("X-Forwarded-Proto", "https")
+        .header("X-Forwarded-Host", "shop.example")
+        .header("X-Forwarded-Host", "evil.example");
+
+    assert_eq!(call.send(&shop.gateway).await.status, 200);
+
+    let seen = shop.upstream.only("forwarded-twice");
+    let own = shop.gateway.public().to_string();
+    assert_eq!(seen.header("x-forwarded-proto"), Some("http"));
+    assert_eq!(seen.header("x-forwarded-host"), Some(own.as_str()));
+}
+
+#[tokio::test]
 async fn upstreams_own_connection_headers_end_here() {
     let shop = Shop::shared().await;
     let raw = "HTTP/1.1 200 OK\r\nConnection: X-Secret, close\r\nX-Secret: 1\r\nKeep-Alive: timeout=5\r\n\

@@ -41,11 +41,14 @@ pub struct Forwarded {
 
 impl Forwarded {
     /// The last entry of each header: the nearest proxy appended it, and vouches for no other. What isn't a scheme, a host
-    /// or a port is not taken.
+    /// or a port is not taken, nor is a header that came twice: which of them the proxy wrote can't be told (C53).
     pub fn of(headers: &HeaderMap) -> Self {
         let last = |name| {
-            let value = headers.get_all(name).iter().next_back()?.to_str().ok()?;
-            value.rsplit(',').next().map(str::trim)
+            let mut values = headers.get_all(name).iter();
+            let (Some(only), None) = (values.next(), values.next()) else {
+                return None;
+            };
+            only.to_str().ok()?.rsplit(',').next().map(str::trim)
         };
         Self {
             is_https: match last("x-forwarded-proto") {
@@ -269,6 +272,23 @@ mod tests {
             (Scheme::Https, "shop.example")
         );
         assert_eq!((stranger.scheme, stranger.authority.as_ref()), (Scheme::Http, "inner"));
+    }
+
+    #[test]
+    fn a_forwarded_header_that_came_twice_is_not_taken() {
+        let mut headers = HeaderMap::new();
+        for (name, value) in [
+            ("x-forwarded-proto", "https"),
+            ("x-forwarded-proto", "http"),
+            ("x-forwarded-host", "shop.example"),
+            ("x-forwarded-host", "shop.example"),
+            ("x-forwarded-port", "1"),
+            ("x-forwarded-port", "2"),
+        ] {
+            headers.append(name, http::HeaderValue::from_static(value));
+        }
+
+        assert_eq!(Forwarded::of(&headers), Forwarded::default());
     }
 
     #[test]
