@@ -161,6 +161,8 @@ async fn an_absolute_target_agrees_with_the_host_in_full_or_is_refused() {
         ("http://shop.example:8080/open/abs?abs-good-4", "shop.example:8080"),
         ("http://shop.example:80/open/abs?abs-good-5", host),
         ("http://shop.example/open/abs?abs-good-6", "shop.example:80"),
+        ("http://user@shop.example/open/abs?abs-good-7", host),
+        ("http://user:pass@shop.example:80/open/abs?abs-good-8", host),
     ] {
         let response = call(absolute(target, host).as_bytes()).await;
         assert_eq!(response.status, 200, "{target}: {}", response.text());
@@ -173,8 +175,9 @@ async fn an_absolute_target_agrees_with_the_host_in_full_or_is_refused() {
         ("http://other.example/open/abs", host),
         ("http://shop.example:81/open/abs", host),
         ("http://shop.example./open/abs", host),
-        ("http://user@shop.example/open/abs", host),
-        ("http://user:pass@shop.example/open/abs", host),
+        ("http://user@other.example/open/abs", host),
+        ("http://user@/open/abs", host),
+        ("http://shop.example/open/abs", "user@shop.example"),
         ("http://shop.example@other/open/abs", host),
         ("ftp://shop.example/open/abs", host),
         ("file:///etc/passwd", host),

@@ -152,6 +152,11 @@ pub fn host<'a>(
         (Some(_), Some(_)) => return Err(Cause::RequestMalformed),
     };
     let authority = uri.authority().map(http::uri::Authority::as_str);
+    // Userinfo is nothing to go by (C47); over HTTP/2 it may not be there at all (RFC 9113 section 8.3.1).
+    let authority = authority.map(|whole| match whole.rsplit_once('@') {
+        Some((_, named)) if !http2 => named,
+        Some(_) | None => whole,
+    });
     let host = match (authority, header) {
         // An absolute target of another scheme is another resource, which nothing here serves (RFC 9112 section 3.2.2).
         _ if uri
