@@ -58,6 +58,7 @@ mod methods;
 mod observe;
 mod openapi;
 mod parameters;
+mod preflight;
 mod proxy_balance;
 mod proxy_double;
 mod proxy_drain;

@@ -13,7 +13,7 @@ use crate::authenticate::{Authenticated, Caller, Guest};
 use crate::config::Requirement;
 use crate::refusal::{Cause, Refusal};
 
-/// A caller that may use the route. Only [`permit`] makes one; what forwards takes it.
+/// A caller that may use the route. Only this module makes one; what forwards takes it.
 pub struct Permitted {
     caller: Authenticated,
 }
@@ -28,6 +28,15 @@ impl Permitted {
     pub fn observed() -> Self {
         Self {
             caller: Authenticated::guest(),
+        }
+    }
+
+    /// For a browser's question what it may ask of a route (CORS): it never carries credentials (C117).
+    pub fn preflight(requirement: &Requirement) -> Result<Self, Refusal> {
+        let caller = Authenticated::guest();
+        match requirement {
+            Requirement::Nothing => Err(denied(&caller, "")),
+            Requirement::Anonymous | Requirement::Own | Requirement::Resources(_) => Ok(Self { caller }),
         }
     }
 }

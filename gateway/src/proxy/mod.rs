@@ -16,9 +16,10 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use http::header::{ACCESS_CONTROL_REQUEST_METHOD, AUTHORIZATION, ORIGIN};
 use http::header::{CACHE_CONTROL, CONTENT_LENGTH, TRANSFER_ENCODING, VARY};
 use http::request::Parts;
-use http::{HeaderMap, HeaderValue, Request, Response, StatusCode, Uri};
+use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Uri};
 use http_body_util::Full;
 use hyper::body::Body as _;
 use oauth1::{OauthRequest, RequestParts, Rules};
@@ -26,7 +27,7 @@ use oauth1::{OauthRequest, RequestParts, Rules};
 use self::credentials::UpstreamCredential;
 use self::headers::{Trailers, join_cookies, rewrite};
 pub use self::payload::Payload;
-use self::payload::{bound, check_body_hash, read_form, strip, strip_refused};
+use self::payload::{bound, check_body_hash, read_form, strip, strip_unjudged};
 use self::request_body::{RequestBody, Streamed, Upload};
 use self::response_body::UpstreamBody;
 use self::route::Found;
@@ -138,7 +139,7 @@ async fn observe(
     payload: &mut Payload,
 ) -> Result<Permitted, Refusal> {
     capture::observed(exchange, parts, payload.octets(), refusal);
-    strip_refused(exchange, parts, payload, route).await?;
+    strip_unjudged(exchange, parts, payload, route).await?;
     let mut facts = exchange.served.facts.borrow_mut();
     facts.cause = Some(refusal.cause());
     facts.observed = true;
@@ -162,6 +163,12 @@ async fn judge(
     payload: &mut Payload,
 ) -> Result<Permitted, Refusal> {
     let live = &exchange.local.live;
+    if parts.method == Method::OPTIONS && is_preflight(&parts.headers, payload) {
+        check_parameters(parts.uri.query(), None, live.public.limits.parameters)?;
+        // Its target may be one that is signed for the request to come.
+        Box::pin(strip_unjudged(exchange, parts, payload, route)).await?;
+        return Permitted::preflight(&route.config.requirement);
+    }
     let authorization = bearer::authorization(&parts.headers)?;
     let is_bearer = authorization.is_some_and(bearer::is_bearer);
     let form = if body::is_form(&parts.headers)? {
@@ -213,6 +220,12 @@ async fn judge(
         route: route.number,
     };
     permit(caller, &route.config.requirement, &live.tree, place)
+}
+
+/// What a browser sends before a request of another origin's page, and nobody signs.
+fn is_preflight(headers: &HeaderMap, payload: &Payload) -> bool {
+    let has = |name| header::has(headers, name);
+    has(&ORIGIN) && has(&ACCESS_CONTROL_REQUEST_METHOD) && !has(&AUTHORIZATION) && payload.is_empty()
 }
 
 /// The request's OAuth parameters, where it has any. A bearer token beside them: which of the two calls?

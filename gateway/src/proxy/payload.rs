@@ -119,9 +119,9 @@ pub(super) fn strip(
     }
 }
 
-/// A request that goes on although it was refused may carry credentials that are still good, wherever they stand: they end
-/// here as well. What may pass for a form is read for it, however early the refusal came.
-pub(super) async fn strip_refused(
+/// A request that goes on unjudged, or although it was refused, may carry credentials that are still good, wherever they
+/// stand: they end here as well. What may pass for a form is read for it, however early the refusal came.
+pub(super) async fn strip_unjudged(
     exchange: &Exchange<'_>,
     parts: &mut Parts,
     payload: &mut Payload,
