@@ -58,11 +58,10 @@ async fn a_callback_must_be_there_and_registered() {
     ] {
         let refused = initiate(Signing::with(&consumer).set("oauth_callback", callback)).await;
 
-        assert_eq!(
-            (refused.status, refused.form("oauth_problem")),
-            (400, "parameter_rejected".to_owned()),
-            "{callback}"
-        );
+        let rejected = format!("oauth_callback={}", percent_encode(callback));
+        assert_eq!(refused.status, 400, "{callback}");
+        assert_eq!(refused.form("oauth_problem"), "parameter_rejected", "{callback}");
+        assert_eq!(refused.form("oauth_parameters_rejected"), rejected);
     }
 }
 

@@ -7,7 +7,7 @@ use super::token_answer;
 use crate::authenticate::signature::{Proven, Verifier};
 use crate::body::ResponseBody;
 use crate::random;
-use crate::refusal::{Cause, Message, Refusal};
+use crate::refusal::{Cause, Refusal};
 
 /// Issues a request token that a user has still to approve.
 pub async fn issue(verifier: &Verifier<'_>, proven: &Proven<'_>) -> Result<Response<ResponseBody>, Refusal> {
@@ -33,17 +33,11 @@ pub async fn issue(verifier: &Verifier<'_>, proven: &Proven<'_>) -> Result<Respo
 
 /// Fixed here and signed, so that nobody can send a user elsewhere later (P1): one that was registered, exactly, or `oob`.
 fn callback(proven: &Proven<'_>, registered: &[String]) -> Result<String, Refusal> {
-    let given = proven
-        .signed()
-        .callback()
-        .and_then(|octets| std::str::from_utf8(octets).ok());
-    match given {
+    let given = proven.signed().callback().unwrap_or_default();
+    match std::str::from_utf8(given).ok() {
         Some(OUT_OF_BAND) => Ok(OUT_OF_BAND.to_owned()),
         Some(url) if registered.iter().any(|one| one == url) => Ok(url.to_owned()),
-        Some(_) | None => Err(Refusal::saying(
-            Cause::ParameterRejected,
-            Message::Plain("The oauth_callback is not one that was registered for this consumer, nor \"oob\"."),
-        )),
+        Some(_) | None => Err(Refusal::callback_rejected(given)),
     }
 }
 

@@ -55,6 +55,8 @@ enum Extra {
     RetryAfter(u64),
     /// `Allow` of a refused method.
     Allow(String),
+    /// A parameter that is not accepted, and its value.
+    Rejected(&'static str, Vec<u8>),
 }
 
 impl From<Cause> for Refusal {
@@ -125,6 +127,15 @@ impl Refusal {
         Self {
             extra: Extra::RetryAfter(retry_after),
             ..Self::from(Cause::RateLimited)
+        }
+    }
+
+    /// An `oauth_callback` that was not registered: it is the client's own word, and told back.
+    pub fn callback_rejected(given: &[u8]) -> Self {
+        let sentence = "The oauth_callback is not one that was registered for this consumer, nor \"oob\".";
+        Self {
+            extra: Extra::Rejected("oauth_callback", given.to_vec()),
+            ..Self::saying(Cause::ParameterRejected, Message::Plain(sentence))
         }
     }
 

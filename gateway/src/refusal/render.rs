@@ -257,6 +257,10 @@ fn rfc_form(refusal: &Refusal) -> String {
     if let Extra::Timestamps(low, high) = refusal.extra {
         add("oauth_acceptable_timestamps", &format!("{low}-{high}"));
     }
+    if let Extra::Rejected(name, value) = &refusal.extra {
+        let value = oauth1::percent::encode(value);
+        add("oauth_parameters_rejected", &format!("{name}={value}"));
+    }
     match (&refusal.message, refusal.cause) {
         (Message::Absent(names), _) => add("oauth_parameters_absent", &names.join("&")),
         (Message::Positional(_, _), Cause::VersionRejected) => add("oauth_acceptable_versions", "1.0-1.0"),
