@@ -11,6 +11,7 @@ use super::fault::Place;
 use super::public::BaseUrl;
 use super::reader::Section;
 use super::values;
+use crate::proxy::headers::is_ours;
 
 /// `[upstreams.NAME]`
 #[derive(Clone, Debug)]
@@ -316,7 +317,8 @@ fn header_name(text: &str) -> Result<http::HeaderName, String> {
         TRANSFER_ENCODING,
         UPGRADE,
     ];
-    if of_connection.contains(&name) {
+    // Upstream trusts these to be ours.
+    if of_connection.contains(&name) || is_ours(name.as_str()) {
         return Err(format!("{text:?} can't carry a credential"));
     }
     Ok(name)

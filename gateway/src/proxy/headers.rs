@@ -209,7 +209,7 @@ pub fn keep_trailers(mut trailers: HeaderMap) -> HeaderMap {
 
 /// Whether a (lower-case) name folds to one that only we may set, in any spelling (CGI-like upstreams read `X_User_Id` as
 /// `X-User-Id`), or is a misspelt one that means framing or credentials.
-fn is_ours(name: &str) -> bool {
+pub fn is_ours(name: &str) -> bool {
     let name = name.as_bytes();
     let folds = |ours: &str| folds_to(name, ours.as_bytes());
     match name {

@@ -243,7 +243,20 @@ fn an_upstreams_credential_must_fit_where_it_goes() {
     assert!(credentials("mode = \"bearer\"\ntoken = \"a\\nb\"").contains("no header can carry"));
     assert!(credentials("mode = \"bearer\"\ntoken = \"\"").ends_with("credentials.token: is empty"));
     assert!(credentials("mode = \"bearer\"").ends_with("credentials.token: is missing"));
-    assert!(credentials("mode = \"header\"\nname = \"Host\"\nvalue = \"x\"").contains("can't carry a credential"));
+    let header = |name: &str| credentials(&format!("mode = \"header\"\nname = \"{name}\"\nvalue = \"x\""));
+    for name in [
+        "Host",
+        "X-Consumer-Id",
+        "x_user_type",
+        "X-Forwarded-Host",
+        "traceparent",
+    ] {
+        assert!(header(name).contains("can't carry a credential"), "{name}");
+    }
+    assert_eq!(
+        (header("X-Api-Key"), header("Authorization")),
+        (String::new(), String::new())
+    );
     assert!(credentials("mode = \"oauth1\"").contains("credentials.consumer_key"));
     let whole = "mode = \"oauth1\"\nconsumer_key = \"k\"\nconsumer_secret = \"s\"\n";
     assert_eq!(credentials(whole), "");
