@@ -32,6 +32,22 @@ async fn a_posted_consumer_gets_a_request_token() {
 }
 
 #[tokio::test]
+async fn who_comes_with_another_scheme_is_told_all_that_is_required() {
+    let shop = Shop::shared().await;
+    let call = Call::post("/oauth/token/request");
+    let none = call.send(&shop.gateway).await;
+
+    for scheme in ["Basic dTpw", "Bearer x"] {
+        let told = call.clone().header("Authorization", scheme).send(&shop.gateway).await;
+
+        assert_eq!((told.status, told.text()), (400, none.text()), "{scheme}");
+    }
+    assert!(none.text().contains("oauth_timestamp"));
+    let both = call.header("Authorization", "Bearer x").form("oauth_consumer_key=x");
+    assert_eq!(both.refusal(&shop.gateway).await, (400, "request_malformed"));
+}
+
+#[tokio::test]
 async fn a_callback_is_confirmed_to_who_sent_one() {
     let (_, handshake) = posted().await;
 

@@ -21,7 +21,7 @@ use bytes::Bytes;
 use http::header::{CACHE_CONTROL, CONTENT_TYPE, PRAGMA};
 use http::request::Parts;
 use http::{HeaderValue, Method, Response};
-use oauth1::{OauthRequest, RequestParts};
+use oauth1::{OauthRequest, RequestParts, Rules};
 use token_store::ConsumerRecord;
 
 use crate::authenticate::body::{self, Bound};
@@ -196,7 +196,7 @@ async fn token_request(
 ) -> Result<Response<ResponseBody>, Refusal> {
     let path = exchange.origin.path(parts.uri.path());
     let request = request_parts(exchange, parts, &path, octets)?;
-    let oauth = OauthRequest::parse(&request, &exchange.local.live.rules)?.ok_or_else(|| nothing_signed(&REQUEST))?;
+    let oauth = oauth_request(&request, &exchange.local.live.rules, &REQUEST)?;
     let verifier = verifier(exchange);
     let proven = verifier
         .consumer_only(&request, oauth, oauth1::Call::RequestToken)
@@ -217,7 +217,7 @@ async fn token_access(
     let path = exchange.origin.path(parts.uri.path());
     let request = request_parts(exchange, parts, &path, octets)?;
     let rules = &exchange.local.live.rules_of_exchange;
-    let oauth = OauthRequest::parse(&request, rules)?.ok_or_else(|| nothing_signed(&ACCESS))?;
+    let oauth = oauth_request(&request, rules, &ACCESS)?;
     let verifier = verifier(exchange);
     let proven = verifier.exchange(&request, oauth).await?;
     has_verified(exchange, &proven);
@@ -232,7 +232,7 @@ async fn token_access(
 async fn initiate(exchange: &Exchange<'_>, parts: &Parts, octets: &Bytes) -> Result<Response<ResponseBody>, Refusal> {
     let path = exchange.origin.path(parts.uri.path());
     let request = request_parts(exchange, parts, &path, octets)?;
-    let oauth = OauthRequest::parse(&request, &exchange.local.live.rules)?.ok_or_else(|| nothing_signed(&INITIATE))?;
+    let oauth = oauth_request(&request, &exchange.local.live.rules, &INITIATE)?;
     let verifier = verifier(exchange);
     let proven = verifier.consumer_only(&request, oauth, oauth1::Call::Initiate).await?;
     has_verified(exchange, &proven);
@@ -243,7 +243,7 @@ async fn initiate(exchange: &Exchange<'_>, parts: &Parts, octets: &Bytes) -> Res
 async fn token(exchange: &Exchange<'_>, parts: &Parts, octets: &Bytes) -> Result<Response<ResponseBody>, Refusal> {
     let path = exchange.origin.path(parts.uri.path());
     let request = request_parts(exchange, parts, &path, octets)?;
-    let oauth = OauthRequest::parse(&request, &exchange.local.live.rules)?.ok_or_else(|| nothing_signed(&ACCESS))?;
+    let oauth = oauth_request(&request, &exchange.local.live.rules, &ACCESS)?;
     let verifier = verifier(exchange);
     let proven = verifier.exchange(&request, oauth).await?;
     has_verified(exchange, &proven);
@@ -285,9 +285,6 @@ fn request_parts<'a>(
         return Err(Cause::FormEncoded.into());
     }
     let authorization = bearer::authorization(&parts.headers)?;
-    if authorization.is_some_and(bearer::is_bearer) {
-        return Err(Cause::RequestMalformed.into());
-    }
     Ok(RequestParts {
         method: parts.method.as_str(),
         target: exchange.origin.target(path, parts.uri.query()),
@@ -296,9 +293,21 @@ fn request_parts<'a>(
     })
 }
 
-/// No OAuth parameters at all: every required one is absent.
-fn nothing_signed(names: &[&str]) -> Refusal {
-    Refusal::absent_fields(names.iter().map(|name| (*name).to_owned()).collect())
+/// Its OAuth parameters. Where there are none at all, every required one is absent, whatever scheme came instead (magento.md
+/// 2.3). A bearer token beside them: which of the two calls?
+fn oauth_request<'a>(
+    request: &RequestParts<'a>,
+    rules: &Rules,
+    required: &[&str],
+) -> Result<OauthRequest<'a>, Refusal> {
+    let Some(oauth) = OauthRequest::parse(request, rules)? else {
+        let absent = required.iter().map(|name| (*name).to_owned());
+        return Err(Refusal::absent_fields(absent.collect()));
+    };
+    if request.authorization.is_some_and(bearer::is_bearer) {
+        return Err(Cause::RequestMalformed.into());
+    }
+    Ok(oauth)
 }
 
 /// The next record, if the change may be tried: read anew where another gateway was faster.
