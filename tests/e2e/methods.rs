@@ -30,6 +30,7 @@ async fn a_method_that_is_not_configured_is_refused() {
         "none",
         "HMAC-SHA256,HMAC-SHA1",
         "HMAC-SHA256\0",
+        "PLAINTEXT",
     ] {
         let told = call()
             .signed(Signing::with(&reader).method(method))
@@ -75,6 +76,9 @@ async fn plaintext_is_refused_without_tls() {
         refusal(shop, Signing::with(&reader).method("PLAINTEXT")).await,
         (400, "https_required")
     );
+    let stranger = Signing::with(&Credentials::consumer(&"x".repeat(32), "x").with_token(&"x".repeat(32), "x"))
+        .method("PLAINTEXT");
+    assert_eq!(refusal(shop, stranger).await, (400, "https_required"));
 }
 
 #[tokio::test]

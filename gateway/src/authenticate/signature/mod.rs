@@ -102,8 +102,8 @@ impl Verifier<'_> {
         request: OauthRequest<'a>,
         credential: Rc<Credential>,
     ) -> Result<Proven<'a>, Refusal> {
-        let (signed, placement) = Self::require(parts, request, Call::Resource { two_legged: false }, None)?;
-        self.check_policy(&credential, &signed, placement)?;
+        let (signed, placement) = Self::require(request, Call::Resource { two_legged: false }, None)?;
+        self.check_policy(parts, &credential, &signed, placement)?;
         self.verify(parts, &signed, &credential, &TokenUse::Own)?;
         Ok(Proven {
             credential,
@@ -116,13 +116,13 @@ impl Verifier<'_> {
     async fn of_stored<'a>(&self, parts: &RequestParts<'a>, request: OauthRequest<'a>) -> Result<Proven<'a>, Refusal> {
         let early = self.early(&request).await?;
         let two_legged = early.as_ref().is_some_and(|one| one.two_legged());
-        let (signed, placement) = Self::require(parts, request, Call::Resource { two_legged }, early.as_deref())?;
+        let (signed, placement) = Self::require(request, Call::Resource { two_legged }, early.as_deref())?;
         let credential = self.consumer(
             parts,
             &signed,
             self.credentials.by_key(self.key(parts, &signed)?).await?,
         )?;
-        self.check_policy(&credential, &signed, placement)?;
+        self.check_policy(parts, &credential, &signed, placement)?;
         let token = if signed.token().is_none() {
             TokenUse::None
         } else {
@@ -148,13 +148,13 @@ impl Verifier<'_> {
         call: Call,
     ) -> Result<Proven<'a>, Refusal> {
         let early = self.early(&request).await?;
-        let (signed, placement) = Self::require(parts, request, call, early.as_deref())?;
+        let (signed, placement) = Self::require(request, call, early.as_deref())?;
         let credential = self.consumer(
             parts,
             &signed,
             self.credentials.current(self.key(parts, &signed)?).await?,
         )?;
-        self.check_policy(&credential, &signed, placement)?;
+        self.check_policy(parts, &credential, &signed, placement)?;
         self.verify(parts, &signed, &credential, &TokenUse::None)?;
         Ok(Proven {
             credential,
@@ -171,13 +171,13 @@ impl Verifier<'_> {
         request: OauthRequest<'a>,
     ) -> Result<Proven<'a>, Refusal> {
         let early = self.early(&request).await?;
-        let (signed, placement) = Self::require(parts, request, Call::AccessToken, early.as_deref())?;
+        let (signed, placement) = Self::require(request, Call::AccessToken, early.as_deref())?;
         let credential = self.consumer(
             parts,
             &signed,
             self.credentials.current(self.key(parts, &signed)?).await?,
         )?;
-        self.check_policy(&credential, &signed, placement)?;
+        self.check_policy(parts, &credential, &signed, placement)?;
         let sentences = TokenSentences {
             foreign: "Request token is not associated with the specified consumer",
         };
@@ -237,7 +237,6 @@ impl Verifier<'_> {
     }
 
     fn require<'a>(
-        parts: &RequestParts<'a>,
         request: OauthRequest<'a>,
         call: Call,
         early: Option<&Credential>,
@@ -247,12 +246,7 @@ impl Verifier<'_> {
             methods: MethodSet::ALL,
             version_1_0a: early.is_some_and(|one| one.flag("accept_version_1_0A")),
         };
-        let signed = request.require(call, &acceptance)?;
-        // PLAINTEXT shows its secrets to whoever listens (C61).
-        if signed.method() == SignatureMethod::Plaintext && parts.target.scheme != Scheme::Https {
-            return Err(Cause::HttpsRequired.into());
-        }
-        Ok((signed, placement))
+        Ok((request.require(call, &acceptance)?, placement))
     }
 
     fn key<'s>(&self, parts: &RequestParts<'_>, signed: &'s SignedRequest<'_>) -> Result<&'s str, Refusal> {
@@ -276,9 +270,7 @@ impl Verifier<'_> {
         if let Some(credential) = found {
             return Ok(credential);
         }
-        if !self.oauth.signature_methods.contains(signed.method()) {
-            return Err(method_rejected(signed.method()));
-        }
+        check_method(self.oauth.signature_methods, parts, signed)?;
         self.verify_nothing(parts, signed);
         Err(Cause::ConsumerKeyUnknown.into())
     }
@@ -286,13 +278,12 @@ impl Verifier<'_> {
     /// What this consumer may use: its methods, its placements.
     fn check_policy(
         &self,
+        parts: &RequestParts<'_>,
         credential: &Credential,
         signed: &SignedRequest<'_>,
         placement: Placement,
     ) -> Result<(), Refusal> {
-        if !credential.methods().contains(signed.method()) {
-            return Err(method_rejected(signed.method()));
-        }
+        check_method(credential.methods(), parts, signed)?;
         let allowed = credential.placements().unwrap_or(self.oauth.placements);
         if allows(allowed, placement) {
             Ok(())
@@ -495,6 +486,14 @@ fn allows(placements: Placements, placement: Placement) -> bool {
     }
 }
 
-fn method_rejected(method: SignatureMethod) -> Refusal {
-    Problem::SignatureMethodRejected(method.as_str().to_owned()).into()
+/// PLAINTEXT shows its secrets to whoever listens (C61): where it is accepted at all, it is over TLS.
+fn check_method(accepted: MethodSet, parts: &RequestParts<'_>, signed: &SignedRequest<'_>) -> Result<(), Refusal> {
+    let method = signed.method();
+    if !accepted.contains(method) {
+        return Err(Problem::SignatureMethodRejected(method.as_str().to_owned()).into());
+    }
+    if method == SignatureMethod::Plaintext && parts.target.scheme != Scheme::Https {
+        return Err(Cause::HttpsRequired.into());
+    }
+    Ok(())
 }
