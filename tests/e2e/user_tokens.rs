@@ -126,6 +126,26 @@ async fn the_media_type_must_be_json() {
 }
 
 #[tokio::test]
+async fn the_charset_must_be_utf_8() {
+    let shop = Shop::shared().await;
+    let credentials = json!({ "username": ADMIN, "password": PASSWORD }).to_string();
+    let sign_in = async |charset: &str| {
+        let media_type = format!("application/json{charset}");
+        let call = Call::post(ADMIN_TOKEN).body(&media_type, &credentials);
+        call.send(&shop.gateway).await
+    };
+
+    for charset in ["", "; charset=utf-8", ";Charset=\"UTF-8\"", "; a=b; charset=utf8"] {
+        assert_eq!(sign_in(charset).await.status, 200, "{charset}");
+    }
+    for charset in ["; charset=iso-8859-1", ";CHARSET=\"utf-16\"", "; charset="] {
+        let refused = sign_in(charset).await;
+        let message = "UTF-8 is the only supported charset.".to_owned();
+        assert_eq!((refused.status, refused.field("message")), (400, message), "{charset}");
+    }
+}
+
+#[tokio::test]
 async fn only_post_signs_in() {
     let shop = Shop::shared().await;
 

@@ -61,6 +61,20 @@ pub fn is_encoded(headers: &HeaderMap) -> bool {
         .any(|value| !value.as_bytes().trim_ascii().eq_ignore_ascii_case(b"identity"))
 }
 
+/// Whether a media type's parameters name another charset than UTF-8.
+pub fn names_other_charset(media_type: &str) -> bool {
+    let mut pieces = media_type.split(';').map(str::trim);
+    pieces.any(|piece| {
+        let value = piece
+            .split_once('=')
+            .filter(|(name, _)| name.eq_ignore_ascii_case("charset"));
+        value.is_some_and(|(_, charset)| {
+            let charset = charset.trim_matches('"');
+            !charset.eq_ignore_ascii_case("utf-8") && !charset.eq_ignore_ascii_case("utf8")
+        })
+    })
+}
+
 /// The declared length.
 pub fn declared_length(headers: &HeaderMap) -> Option<u64> {
     header::first(headers, &CONTENT_LENGTH)?.to_str().ok()?.parse().ok()

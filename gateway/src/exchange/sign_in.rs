@@ -18,6 +18,7 @@ use tokio::sync::{Semaphore, SemaphorePermit};
 use super::password::{HashFailed, Passwords};
 use super::voucher::Voucher;
 use super::{recovery, totp};
+use crate::authenticate::body::names_other_charset;
 use crate::clock::Clock;
 use crate::config::Lockout;
 use crate::observe::Metrics;
@@ -336,17 +337,10 @@ impl Credentials {
 
     /// From a JSON body.
     pub fn of_body(headers: &HeaderMap, body: &Bytes) -> Result<Self, Refusal> {
-        let json = headers
-            .get(CONTENT_TYPE)
-            .and_then(|value| value.to_str().ok())
-            .is_some_and(|value| {
-                value
-                    .split(';')
-                    .next()
-                    .unwrap_or_default()
-                    .trim()
-                    .eq_ignore_ascii_case("application/json")
-            });
+        let content_type = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
+        let content_type = content_type.unwrap_or_default();
+        let media_type = content_type.split(';').next().unwrap_or_default().trim();
+        let json = media_type.eq_ignore_ascii_case("application/json");
         let malformed = |sentence| Refusal::saying(Cause::RequestMalformed, Message::Plain(sentence));
         if !json {
             let sentence = if headers.contains_key(CONTENT_TYPE) {
@@ -355,6 +349,9 @@ impl Credentials {
                 "Content-Type header is empty."
             };
             return Err(malformed(sentence));
+        }
+        if names_other_charset(content_type) {
+            return Err(malformed("UTF-8 is the only supported charset."));
         }
         let Ok(Value::Object(mut members)) = serde_json::from_slice(body) else {
             return Err(malformed("Decoding error."));

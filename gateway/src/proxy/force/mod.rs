@@ -13,7 +13,7 @@ use serde_json::value::RawValue;
 
 use super::Exchange;
 use super::payload::{Payload, bound};
-use crate::authenticate::body::{Bound, declared_length, is_encoded};
+use crate::authenticate::body::{Bound, declared_length, is_encoded, names_other_charset};
 use crate::authenticate::{Authenticated, Caller};
 use crate::authorize::Permitted;
 use crate::config::{Forced, ForcedValue, Segment, folded};
@@ -137,16 +137,11 @@ fn check_type(headers: &HeaderMap) -> Result<(), Refusal> {
         return Err(malformed(what));
     };
     let text = value.to_str().unwrap_or_default().to_ascii_lowercase();
-    let mut pieces = text.split(';').map(str::trim);
-    let media_type = pieces.next().unwrap_or_default();
+    let media_type = text.split(';').next().unwrap_or_default().trim();
     if media_type != "application/json" && !(media_type.starts_with("application/") && media_type.ends_with("+json")) {
         return Err(malformed("Content-Type header is invalid."));
     }
-    let charset = |piece: &str| Some(piece.strip_prefix("charset=")?.trim_matches('"').to_owned());
-    if pieces
-        .filter_map(charset)
-        .any(|charset| charset != "utf-8" && charset != "utf8")
-    {
+    if names_other_charset(&text) {
         return Err(malformed("UTF-8 is the only supported charset."));
     }
     if is_encoded(headers) {
