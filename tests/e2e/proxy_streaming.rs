@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use harness::{Answer, Call, Connection, Gateway, Shop};
+use harness::{Answer, Call, Connection, Gateway, Placement, Shop, Signing};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
 use crate::hostile_corpus::ANONYMOUS;
@@ -36,6 +36,35 @@ async fn a_response_arrives_as_upstream_sends_it() {
 
     // The last comes after six seconds.
     assert!(begun.elapsed() < Duration::from_millis(5_500), "held back");
+}
+
+#[tokio::test]
+async fn a_post_without_a_body_says_so() {
+    let shop = Shop::attacked().await;
+    let reader = shop.reader().await;
+    let path = |mark: &str| format!("{ANONYMOUS}/no-body-{mark}");
+    let told = Call::post(&path("told")).to(&shop.gateway);
+    let untold = told
+        .clone()
+        .with_target(&path("untold"))
+        .without_header("content-length");
+    let emptied = Call::post(&path("emptied")).signed(Signing::with(&reader).placed(Placement::Form));
+    let get = Call::get(&path("get")).to(&shop.gateway);
+
+    for message in [told, untold, emptied.to(&shop.gateway), get] {
+        assert_eq!(message.send().await.status, 200, "{}", message.target);
+    }
+
+    for (mark, length) in [
+        ("told", Some("0")),
+        ("untold", Some("0")),
+        ("emptied", Some("0")),
+        ("get", None),
+    ] {
+        let seen = shop.upstream.only(&path(mark));
+        assert_eq!(seen.header("content-length"), length, "{mark}");
+        assert_eq!(seen.header("transfer-encoding"), None, "{mark}");
+    }
 }
 
 #[tokio::test]

@@ -389,7 +389,8 @@ fn toward_upstream(
     parts: &mut Parts,
     body: RequestBody,
 ) -> Request<RequestBody> {
-    let is_unbounded = body.size_hint().exact().is_none();
+    let length = body.size_hint().exact();
+    let (is_unbounded, is_empty) = (length.is_none(), length == Some(0));
     let mut request = Request::new(body);
     request.method_mut().clone_from(&parts.method);
     // In origin form, whatever it came in.
@@ -412,8 +413,15 @@ fn toward_upstream(
     if is_unbounded {
         // hyper takes it for granted that a GET has no body, and would drop it.
         headers.insert(TRANSFER_ENCODING, HeaderValue::from_static("chunked"));
+    } else if is_empty && takes_a_body(&parts.method) {
+        // hyper says nothing of a body that isn't there; upstream could wait for one (RFC 9110 section 8.6).
+        headers.insert(CONTENT_LENGTH, HeaderValue::from_static("0"));
     }
     request
+}
+
+fn takes_a_body(method: &Method) -> bool {
+    matches!(*method, Method::POST | Method::PUT | Method::PATCH)
 }
 
 /// Upstream's response, without what concerns its connection, streaming back.
