@@ -90,7 +90,8 @@ $('#dialog')?.addEventListener('close', () => {
   back?.focus();
 });
 
-// Resource tree: a child takes its ancestors along, a parent its children ---
+// Resource tree: a child takes its ancestors along, a parent its children. Only a click ticks: what is granted is shown as
+// it stands.
 const kids = (li) => [...li.querySelectorAll(':scope > details > ul > li')];
 const box = (li) => li.querySelector(':scope > .n > .box');
 function settle(li) {
@@ -100,8 +101,7 @@ function settle(li) {
   if (c.length && b) {
     const own = [...li.querySelectorAll('ul .box')];
     const n = own.filter((x) => x.checked).length;
-    if (n) b.checked = true;
-    b.indeterminate = b.checked && n > 0 && n < own.length;
+    b.indeterminate = n > 0 && (n < own.length || !b.checked);
     const t = li.querySelector(':scope > .n > .tag');
     if (t) t.textContent = `${n} of ${own.length}`;
   }

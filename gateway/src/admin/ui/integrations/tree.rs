@@ -1,4 +1,5 @@
-//! The tree of check-boxes: below `Magento_Backend::admin`, in its order; a ticked resource takes those above it along.
+//! The tree of check-boxes: below `Magento_Backend::admin`, in its order; a resource that is newly ticked takes those above it
+//! along, what was granted before stays as it is.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -15,6 +16,8 @@ pub(in crate::admin::ui) struct Tree {
     above: BTreeMap<String, String>,
     roots: Vec<Resource>,
     members: BTreeSet<String>,
+    /// With what is never ticked by itself.
+    known: BTreeSet<String>,
 }
 
 /// A resource, as the API shows it.
@@ -43,9 +46,10 @@ impl Tree {
             above: BTreeMap::new(),
             roots: Vec::new(),
             members: BTreeSet::new(),
+            known,
         };
         for one in items {
-            let parent = one.parent.clone().filter(|parent| known.contains(parent));
+            let parent = one.parent.clone().filter(|parent| tree.known.contains(parent));
             if let Some(parent) = &parent {
                 tree.above.insert(one.id.clone(), parent.clone());
             }
@@ -84,8 +88,20 @@ impl Tree {
         self.below.get(id).map_or(&[], Vec::as_slice)
     }
 
-    /// With everything above them, as a form without script can't know.
-    pub(super) fn with_ancestors(&self, ids: &BTreeSet<String>) -> BTreeSet<String> {
+    /// What a form grants. Nobody who touches no tick may widen a grant: only what is newly ticked takes those above it
+    /// along, which a form without script can't know. What is gone from the tree can't be granted again.
+    pub(super) fn grant(&self, granted: &BTreeSet<String>, ticked: &BTreeSet<String>) -> BTreeSet<String> {
+        let is_untouched = granted.intersection(&self.members).eq(ticked);
+        let stays = |id: &&String| is_untouched || is_frame(id) && !ticked.is_empty();
+        let standing = granted.intersection(&self.known).filter(stays);
+        let newly = ticked.difference(granted).cloned().collect();
+        let mut all = self.with_ancestors(&newly);
+        all.extend(ticked.iter().chain(standing).cloned());
+        all
+    }
+
+    /// With everything above them.
+    fn with_ancestors(&self, ids: &BTreeSet<String>) -> BTreeSet<String> {
         let mut all = ids.clone();
         for id in ids {
             let mut above = self.above.get(id);
@@ -219,12 +235,42 @@ mod tests {
         assert_eq!(tree.count_of(&granted), 1);
     }
 
+    fn set(ids: &[&str]) -> BTreeSet<String> {
+        ids.iter().map(|id| (*id).to_owned()).collect()
+    }
+
     #[test]
     fn a_ticked_resource_takes_those_above_it_along() {
-        let all = tree().with_ancestors(&BTreeSet::from(["A::b1".to_owned()]));
+        let all = tree().grant(&set(&[]), &set(&["A::b1"]));
 
-        let expected = ["A::b", "A::b1", "Magento_Backend::admin"].map(str::to_owned);
-        assert_eq!(all, BTreeSet::from(expected));
+        assert_eq!(all, set(&["A::b", "A::b1", "Magento_Backend::admin"]));
+    }
+
+    #[test]
+    fn what_was_granted_before_takes_nothing_along() {
+        let tree = tree();
+
+        for granted in [
+            &["A::b1"][..],
+            &["Magento_Backend::admin"],
+            &["Magento_Backend::admin", "A::b1"],
+        ] {
+            let granted = set(granted);
+            let ticked = granted.intersection(&tree.members).cloned().collect();
+            assert_eq!(tree.grant(&granted, &ticked), granted);
+        }
+        assert_eq!(
+            tree.grant(&set(&["A::b1", "Gone::x"]), &set(&["A::b1"])),
+            set(&["A::b1"])
+        );
+        let more = tree.grant(&set(&["A::b1"]), &set(&["A::b1", "Own::root"]));
+        assert_eq!(more, set(&["A::b1", "Own::root"]));
+        let less = tree.grant(&set(&["Magento_Backend::admin", "A::a", "A::b1"]), &set(&["A::a"]));
+        assert_eq!(less, set(&["Magento_Backend::admin", "A::a"]));
+        assert_eq!(
+            tree.grant(&set(&["Magento_Backend::admin", "A::a"]), &set(&[])),
+            set(&[])
+        );
     }
 
     #[test]

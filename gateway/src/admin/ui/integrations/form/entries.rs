@@ -73,8 +73,8 @@ impl Entries {
     }
 
     /// Puts what the form has into an integration's JSON; the rest of it stays.
-    pub(super) fn write(&self, tree: &Tree, body: &mut Value) {
-        let resources = tree.with_ancestors(&self.resources);
+    pub(super) fn write(&self, tree: &Tree, granted: &BTreeSet<String>, body: &mut Value) {
+        let resources = tree.grant(granted, &self.resources);
         for (name, value) in [
             ("name", json!(self.name)),
             ("email", json!(self.email)),

@@ -4,6 +4,8 @@
 mod entries;
 mod signing;
 
+use std::collections::BTreeSet;
+
 use axum::extract::Path;
 use axum::http::{Method, StatusCode};
 use axum::response::Response;
@@ -64,7 +66,7 @@ pub(super) async fn create(Submitted { visitor, form }: Submitted) -> Response {
 async fn made(visitor: &Visitor, form: &Form, entries: &Entries) -> Result<Response, Refused> {
     let tree = Tree::load(visitor).await.map_err(Refused::of)?;
     let mut body = json!({});
-    entries.write(&tree, &mut body);
+    entries.write(&tree, &BTreeSet::new(), &mut body);
     match confirm(visitor, form).await.map_err(Refused::of)? {
         Confirmed::Yes => {}
         Confirmed::No(message) => {
@@ -124,7 +126,8 @@ async fn changed(
     mut body: Value,
 ) -> Result<Response, Refused> {
     let tree = Tree::load(visitor).await.map_err(Refused::of)?;
-    entries.write(&tree, &mut body);
+    let granted = standing.resources.iter().cloned().collect();
+    entries.write(&tree, &granted, &mut body);
     match confirm(visitor, form).await.map_err(Refused::of)? {
         Confirmed::Yes => {}
         Confirmed::No(message) => {
