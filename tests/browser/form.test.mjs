@@ -42,4 +42,38 @@ for (const javaScriptEnabled of [true, false]) {
     assert.deepEqual((await save()).resources, [...more, ...resources].sort());
     await page.context().close();
   });
+
+  test(`the enter key saves a new integration and an edited one, ${how}`, async () => {
+    const page = await browser.signedIn(stack, { javaScriptEnabled });
+    const named = async (name) => (await stack.api('GET', `/integrations?name=${encodeURIComponent(name)}`)).items;
+    await page.goto('/integrations/new');
+    await page.getByLabel('Name', { exact: true }).fill(`Entered ${how}`);
+    await page.getByLabel('Your Password').fill(PASSWORD);
+    await page.getByLabel('Your Password').press('Enter');
+    await page.waitForURL('**/integrations');
+    const [made] = await named(`Entered ${how}`);
+
+    await page.goto(`/integrations/${made.id}`);
+    await page.getByLabel('Your Password').fill(PASSWORD);
+    await page.getByLabel('Email').fill('other@partner.example');
+    await page.getByLabel('Email').press('Enter');
+    await page.waitForURL('**/integrations');
+
+    assert.equal((await named(`Entered ${how}`))[0].email, 'other@partner.example');
+    await page.context().close();
+  });
+
+  test(`the enter key in the search of the tree searches and saves nothing, ${how}`, async () => {
+    const page = await browser.signedIn(stack, { javaScriptEnabled });
+    await page.goto('/integrations/new');
+    await page.getByLabel('Name', { exact: true }).fill(`Sought ${how}`);
+    await page.getByLabel('Find a resource').pressSequentially('ship');
+    await page.getByLabel('Find a resource').press('Enter');
+
+    await page.locator('#r-Magento_Catalog-catalog').waitFor({ state: 'hidden' });
+    assert.equal(await page.locator('#r-Magento_Sales-ship').isVisible(), true);
+    assert.equal(await page.getByLabel('Name', { exact: true }).inputValue(), `Sought ${how}`);
+    assert.equal(await page.getByRole('alert').count(), 0);
+    await page.context().close();
+  });
 }

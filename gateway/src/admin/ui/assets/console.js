@@ -121,6 +121,7 @@ for (const tree of document.querySelectorAll('.tree[data-live]')) {
     }
     sum();
   });
+  $('#find')?.addEventListener('keydown', (e) => { if (e.key === 'Enter') e.preventDefault(); });
   $('#find')?.addEventListener('input', (e) => {
     const q = e.target.value.trim().toLowerCase();
     for (const li of tree.querySelectorAll('li')) {

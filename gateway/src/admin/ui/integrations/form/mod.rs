@@ -51,7 +51,7 @@ pub(super) async fn edit(visitor: Visitor, Path(id): Path<String>) -> Response {
 /// `POST /integrations`
 pub(super) async fn create(Submitted { visitor, form }: Submitted) -> Response {
     let entries = Entries::of(&form);
-    if form.get("do") == "find" || is_again(&form) {
+    if is_search(&form) || is_again(&form) {
         let page = render_new(&visitor, &entries, &Refused::shown_again(&form)).await;
         return visitor.show(page);
     }
@@ -96,7 +96,7 @@ pub(super) async fn save(Path(id): Path<String>, Submitted { visitor, form }: Su
             read => read?,
         };
         let standing = Integration::of(read.body.clone())?;
-        if (form.get("do") == "find" || is_again(&form)) && !standing.is_from_config() {
+        if (is_search(&form) || is_again(&form)) && !standing.is_from_config() {
             return render_edit(&visitor, &standing, &entries, &Refused::shown_again(&form)).await;
         }
         let refused = match changed(&visitor, &form, &entries, &standing, read.body).await {
@@ -163,6 +163,7 @@ async fn render_new(visitor: &Visitor, entries: &Entries, refused: &Refused) -> 
         @if may { (refused.note()) } @else { (only_look(visitor, Role::Admin, &who_may(visitor, Role::Admin).await)) }
         form method="post" action="/integrations" data-guard novalidate {
             (csrf(&visitor.csrf()))
+            (enter())
             fieldset.plain disabled[!may] {
                 (general(entries, refused))
                 (api(entries, refused, &tree))
@@ -196,6 +197,7 @@ async fn render_edit(
         @if may { (refused.note()) } @else { (only_look(visitor, Role::Admin, &who_may(visitor, Role::Admin).await)) }
         form method="post" action=(address) data-guard novalidate {
             (csrf(&visitor.csrf()))
+            (enter())
             input type="hidden" name="version" value=(entries.version);
             fieldset.plain disabled[!may] {
                 (general(entries, refused))
@@ -223,6 +225,17 @@ async fn render_edit(
         ..Page::new(Place::Integrations, &title, body)
     };
     Ok(visitor.frame().page(&page))
+}
+
+/// The enter key presses a form's first button, whether it is seen or not: that one saves, and isn't *Find*.
+fn enter() -> Markup {
+    html! { button type="submit" name="do" value="enter" hidden { "Save" } }
+}
+
+/// Whether the form was sent to search the tree: by *Find*, or by the enter key in its field, before anything is confirmed.
+fn is_search(form: &Form) -> bool {
+    let is_typed = !form.get("find").is_empty() && form.get("current_password").is_empty();
+    form.get("do") == "find" || form.get("do") == "enter" && is_typed
 }
 
 fn group(id: &str, title: &str, hint: &str, content: &Markup) -> Markup {
