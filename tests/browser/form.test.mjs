@@ -43,6 +43,19 @@ for (const javaScriptEnabled of [true, false]) {
     await page.context().close();
   });
 
+  test(`the tree of an integration with all resources is seen once Custom is chosen, ${how}`, async () => {
+    const { id } = await make(`All ${how}`, { all_resources: true });
+    const page = await browser.signedIn(stack, { javaScriptEnabled });
+    await page.goto(`/integrations/${id}`);
+    const tree = page.getByLabel('Find a resource');
+    const hint = page.getByText('takes the ones above it along');
+
+    assert.deepEqual([await tree.isVisible(), await hint.isVisible()], [false, false]);
+    await page.getByRole('radio', { name: /^Custom/ }).check();
+    assert.deepEqual([await tree.isVisible(), await hint.isVisible()], [true, true]);
+    await page.context().close();
+  });
+
   test(`the enter key saves a new integration and an edited one, ${how}`, async () => {
     const page = await browser.signedIn(stack, { javaScriptEnabled });
     const named = async (name) => (await stack.api('GET', `/integrations?name=${encodeURIComponent(name)}`)).items;

@@ -133,7 +133,6 @@ for (const tree of document.querySelectorAll('.tree[data-live]')) {
   });
   sum();
 }
-on('change', '[data-shows]', (r) => { $('#tree').hidden = r.value === '1'; });
 
 // Forms: say what is unsaved, show progress, keep what was typed ------------
 for (const f of document.querySelectorAll('form[data-guard]')) {

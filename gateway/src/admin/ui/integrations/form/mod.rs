@@ -297,7 +297,7 @@ fn api(entries: &Entries, refused: &Refused, tree: &Tree) -> Markup {
     let choice = |value: &str, is_chosen: bool, name: &str, hint: &str| {
         html! {
             label.pick {
-                input.dot-in type="radio" name="all_resources" value=(value) checked[is_chosen] data-shows="tree";
+                input.dot-in type="radio" name="all_resources" value=(value) checked[is_chosen];
                 span { strong { (name) } span.hint { (hint) } }
             }
         }
@@ -312,7 +312,7 @@ fn api(entries: &Entries, refused: &Refused, tree: &Tree) -> Markup {
             }
         }
         @if let Some(error) = refused.error("resources") { p.err { (icon("warn")) span { (error) } } }
-        div.treebox id="tree" {
+        div.treebox.custom-only {
             div.bar {
                 div.seek {
                     (icon("search"))
@@ -325,7 +325,7 @@ fn api(entries: &Entries, refused: &Refused, tree: &Tree) -> Markup {
             p.empty id="found" hidden { "No resource has that name or id." }
             (shown.show())
         }
-        p.hint { "A ticked resource takes the ones above it along." }
+        p.hint.custom-only { "A ticked resource takes the ones above it along." }
     };
     group(
         "api",
