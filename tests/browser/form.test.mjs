@@ -90,3 +90,19 @@ for (const javaScriptEnabled of [true, false]) {
     await page.context().close();
   });
 }
+
+test('a click on a branch that is ticked in part ticks all of it, and the next one clears it', async () => {
+  const { id } = await make('Partly', { resources: ['Magento_Sales::sales', 'Magento_Sales::ship'] });
+  const page = await browser.signedIn(stack);
+  await page.goto(`/integrations/${id}`);
+  const branch = page.locator('#r-Magento_Sales-sales');
+  const ticked = () => page.locator('li:has(> .n > #r-Magento_Sales-sales) .box:checked').count();
+  assert.equal(await branch.evaluate((box) => box.indeterminate), true);
+
+  await branch.click();
+  assert.deepEqual([await ticked(), await branch.evaluate((box) => box.indeterminate)], [5, false]);
+
+  await branch.click();
+  assert.equal(await ticked(), 0);
+  await page.context().close();
+});

@@ -99,7 +99,7 @@ function settle(li) {
   c.forEach(settle);
   const b = box(li);
   if (c.length && b) {
-    const own = [...li.querySelectorAll('ul .box')];
+    const own = [...li.querySelectorAll(':scope ul .box')];
     const n = own.filter((x) => x.checked).length;
     b.indeterminate = n > 0 && (n < own.length || !b.checked);
     const t = li.querySelector(':scope > .n > .tag');
@@ -115,7 +115,11 @@ for (const tree of document.querySelectorAll('.tree[data-live]')) {
   };
   tree.addEventListener('change', (e) => {
     const li = e.target.closest('li');
-    for (const b of li.querySelectorAll('ul .box')) b.checked = e.target.checked;
+    const below = [...li.querySelectorAll(':scope ul .box')];
+    const n = below.filter((b) => b.checked).length;
+    // A branch that is ticked in part is ticked whole first, and cleared by the next click.
+    if (n > 0 && n < below.length) e.target.checked = true;
+    for (const b of below) b.checked = e.target.checked;
     for (let p = li.parentElement.closest('li'); p; p = p.parentElement.closest('li')) {
       if (e.target.checked) box(p).checked = true;
     }
