@@ -31,6 +31,7 @@ const ROUTES = [
   ['/rest/{store?}/V1/categories', ['GET'], 'Magento_Catalog::categories'],
   ['/rest/{store?}/V1/orders', ['GET'], 'Magento_Sales::actions_view'],
   ['/rest/{store?}/V1/order/{id}/ship', ['POST'], 'Magento_Sales::ship'],
+  ['/rest/{store?}/V1/customers/search', ['GET'], 'Magento_Customer::customer'],
   ['/rest/{store?}/V1/customers/me', ['GET'], 'self'],
   ['/rest/{store?}/V1/directory/countries', ['GET'], 'anonymous'],
 ];

@@ -1,6 +1,7 @@
 // The overview, rejections with their explanation, debug tokens.
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { Browser } from './browser.mjs';
 import { authorization, Stack } from './stack.mjs';
 
@@ -40,6 +41,25 @@ test('the overview counts requests and refusals by cause, and follows along with
   assert.match(bars[0], /signature_invalid\s+3/);
   assert.match(await page.locator('#kpis').innerText(), /10 in this hour[^]*30\.0 %[^]*3 in this hour[^]*Active integrations\s+1\s+of 2/);
   assert.match(await page.getByRole('img', { name: /^Requests a second over the last hour/ }).getAttribute('aria-label'), /Refusals at most \d/);
+});
+
+test('who uses what shows a resource with others below it once it is granted, and how often it was used', async () => {
+  const { id } = await stack.api('POST', '/integrations', { name: 'Segments', resources: ['Magento_Customer::customer'] });
+  const keys = await stack.api('POST', `/integrations/${id}/activate`, {});
+  const signer = { consumer: keys.consumer_key, secret: keys.consumer_secret, token: keys.access_token, tokenSecret: keys.access_token_secret };
+  const url = `${stack.public}/rest/V1/customers/search`;
+  for (let call = 0; call < 3; call += 1) {
+    assert.equal((await fetch(url, { headers: { authorization: authorization('GET', url, signer) } })).status, 200);
+  }
+
+  const cells = async () => {
+    await page.goto('/usage?q=segments&branch=Magento_Customer::customer');
+    return (await page.locator('.grid-m tr').allInnerTexts()).map((row) => row.replace(/\s+/g, ' ').trim());
+  };
+  while (!/3 calls/.test((await cells())[1])) await sleep(100);
+
+  assert.deepEqual(await page.locator('.grid-m thead th').allInnerTexts(), ['Integration', 'Customers', 'All customers']);
+  assert.match((await cells())[1], /3 calls.*not granted/);
 });
 
 test('a target that is gone and a reset integration need somebody', async () => {

@@ -45,7 +45,6 @@ pub(super) async fn index(visitor: Visitor, RawQuery(query): RawQuery) -> Respon
 async fn render(visitor: &Visitor, wanted: &Form) -> Result<Response, Problem> {
     let tree = Tree::load(visitor).await?;
     let (name, branch, resource) = (wanted.get("q").trim(), wanted.get("branch"), wanted.get("resource"));
-    let columns = columns(&tree, branch, resource);
     let listing = [
         ("name", name),
         ("sort", "name"),
@@ -54,6 +53,9 @@ async fn render(visitor: &Visitor, wanted: &Form) -> Result<Response, Problem> {
     ];
     let rows: Rows = visitor.api.get(&format!("/integrations?{}", query(listing))).await?;
     let (seen, since) = seen(visitor, &rows.items).await?;
+    let granted = rows.items.iter().flat_map(|row| &row.resources);
+    let at_work: BTreeSet<&String> = granted.chain(seen.keys().map(|(_, id)| id)).collect();
+    let columns = columns(&tree, branch, resource, &at_work);
     let body = html! {
         form.filter method="get" action="/usage" role="search" data-auto {
             div.field.wide { label for="q" { "Integration" } div.seek { (icon("search")) input.in id="q" name="q" type="search" value=(name) placeholder="Part of a name" data-slash; } }
@@ -83,15 +85,16 @@ async fn render(visitor: &Visitor, wanted: &Form) -> Result<Response, Problem> {
     Ok(visitor.frame().page(&page))
 }
 
-/// One resource, a branch of them, or the first of all.
-fn columns<'a>(tree: &'a Tree, branch: &str, resource: &str) -> Vec<&'a Resource> {
+/// One resource, a branch of them, or the first of all. One with others below it has a column where it is granted or used
+/// itself.
+fn columns<'a>(tree: &'a Tree, branch: &str, resource: &str, at_work: &BTreeSet<&String>) -> Vec<&'a Resource> {
     let mut columns = Vec::new();
     let mut rest: Vec<&Resource> = tree.roots().iter().rev().collect();
     while let Some(one) = rest.pop() {
         let below = tree.below(&one.id);
         rest.extend(below.iter().rev());
         let is_wanted = if resource.is_empty() {
-            below.is_empty() && (branch.is_empty() || tree.is_below(&one.id, branch))
+            (below.is_empty() || at_work.contains(&one.id)) && (branch.is_empty() || tree.is_below(&one.id, branch))
         } else {
             one.id == resource
         };
@@ -166,4 +169,4 @@ fn key() -> Markup {
     }
 }
 
-const MOST_COLUMNS: usize = 12;
+const MOST_COLUMNS: usize = 16;
