@@ -93,6 +93,23 @@ test('a callback that refuses the keys is told, and they can be posted again wit
   assert.equal(stack.partner.posts.at(-1).oauth_verifier, first.oauth_verifier);
 });
 
+test('a call in its name that is refused is told by the tracker with its cause, also where its signature is wrong', async () => {
+  const { id } = await make('Mistyped');
+  await stack.api('POST', `/integrations/${id}/activate`, {});
+  const post = stack.partner.posts.at(-1);
+  const url = `${stack.public}/oauth/token/request`;
+  const keys = { consumer: post.oauth_consumer_key, secret: 'mistyped', token: '', tokenSecret: '' };
+  assert.equal((await fetch(url, { method: 'POST', headers: { authorization: authorization('POST', url, keys) } })).status, 401);
+
+  await page.goto(`/integrations/${id}/handshake`);
+
+  const calls = page.getByRole('region', { name: 'Refused calls from it' });
+  assert.match(await calls.innerText(), /POST \/oauth\/token\/request[^]*signature_invalid[^]*Not proven to be its own/);
+  assert.equal(await page.locator('.steps [aria-current=step]').innerText(), 'Sign in at the other service');
+  await calls.getByRole('link', { name: 'Explain' }).click();
+  assert.equal(await page.locator('#rejections tbody tr, table tbody tr').count(), 1);
+});
+
 test('a callback that nobody serves leaves the activation open, and the tracker says what is wrong', async () => {
   const { id } = await stack.api('POST', '/integrations', { name: 'Nobody there', endpoint: 'http://callback.invalid/cb' });
   await page.goto(`/integrations/${id}/permissions`);

@@ -21,7 +21,7 @@ use bytes::Bytes;
 use http::header::{CACHE_CONTROL, CONTENT_TYPE, PRAGMA};
 use http::request::Parts;
 use http::{HeaderValue, Method, Response};
-use oauth1::{OauthRequest, RequestParts, Rules};
+use oauth1::{OauthRequest, ParameterName, RequestParts, Rules};
 use token_store::ConsumerRecord;
 
 use crate::authenticate::body::{self, Bound};
@@ -198,9 +198,11 @@ async fn token_request(
     let request = request_parts(exchange, parts, &path, octets)?;
     let oauth = oauth_request(&request, &exchange.local.live.rules, &REQUEST)?;
     let verifier = verifier(exchange);
+    let key = consumer_key(&oauth);
     let proven = verifier
         .consumer_only(&request, oauth, oauth1::Call::RequestToken)
-        .await?;
+        .await
+        .inspect_err(|refusal| note_unproven(exchange, &key, "request_token", refusal))?;
     has_verified(exchange, &proven);
     verifier.claim(&proven).await?;
     let issued = request_token::issue(&verifier, &proven).await;
@@ -219,7 +221,11 @@ async fn token_access(
     let rules = &exchange.local.live.rules_of_exchange;
     let oauth = oauth_request(&request, rules, &ACCESS)?;
     let verifier = verifier(exchange);
-    let proven = verifier.exchange(&request, oauth).await?;
+    let key = consumer_key(&oauth);
+    let proven = verifier
+        .exchange(&request, oauth)
+        .await
+        .inspect_err(|refusal| note_unproven(exchange, &key, "access_token", refusal))?;
     has_verified(exchange, &proven);
     verifier.claim(&proven).await?;
     let issue = access_token::issue(&verifier, &proven);
@@ -267,7 +273,25 @@ fn refused(issued: &Result<Response<ResponseBody>, Refusal>) -> Option<&'static 
     issued.as_ref().err().map(|refusal| refusal.cause().as_str())
 }
 
-/// For the handshake's page; only what the consumer itself signed gets there.
+fn consumer_key(oauth: &OauthRequest<'_>) -> Vec<u8> {
+    oauth.get(ParameterName::ConsumerKey).unwrap_or_default().to_vec()
+}
+
+/// For the handshake's page: a call in a consumer's name was refused before its signature held. Memory alone is asked, where
+/// the judging of it has left the consumer: that takes the same time for a key that nobody has.
+fn note_unproven(exchange: &Exchange<'_>, key: &[u8], call: &'static str, refusal: &Refusal) {
+    let worker = &exchange.served.worker;
+    let known = worker.credentials.in_memory(key, worker.clock.instant());
+    let cause = refusal.cause();
+    if let Some(known) = known.filter(|_| cause.side() == "client") {
+        let consumer = known.record().consumer.id;
+        worker
+            .handshakes
+            .saw_unproven(consumer, worker.clock.now(), call, cause.as_str());
+    }
+}
+
+/// For the handshake's page: what the consumer itself signed.
 fn note(exchange: &Exchange<'_>, proven: &signature::Proven<'_>, step: Step) {
     let consumer = proven.credential.record().consumer.id;
     let worker = &exchange.served.worker;

@@ -22,6 +22,9 @@ struct Memory {
     by_consumer: BTreeMap<ConsumerId, VecDeque<Event>>,
     /// By first event: who is forgotten first.
     order: VecDeque<ConsumerId>,
+    /// The latest refusal of each call before its signature held. Apart: whoever knows a consumer's key can bring one about,
+    /// so it may push out nothing but its like.
+    unproven: VecDeque<(ConsumerId, Event)>,
 }
 
 /// A step and when it was seen.
@@ -63,6 +66,13 @@ pub enum Step {
         /// The cause, where it got none.
         refused: Option<&'static str>,
     },
+    /// A call with its consumer key was refused before its signature held: it need not have come from the integration.
+    Refused {
+        /// `request_token` or `access_token`.
+        call: &'static str,
+        /// Why.
+        cause: &'static str,
+    },
     /// The tokens were made without an exchange.
     TokensMade,
 }
@@ -90,7 +100,7 @@ impl Handshakes {
     /// Remembers a step of a consumer.
     pub fn saw(&self, consumer: ConsumerId, at: UnixSeconds, step: Step) {
         let mut memory = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let Memory { by_consumer, order } = &mut *memory;
+        let Memory { by_consumer, order, .. } = &mut *memory;
         let events = by_consumer.entry(consumer).or_insert_with(|| {
             order.push_back(consumer);
             VecDeque::new()
@@ -103,6 +113,24 @@ impl Handshakes {
             && let Some(oldest) = order.pop_front()
         {
             by_consumer.remove(&oldest);
+        }
+    }
+
+    /// Remembers the latest refusal of a call in a consumer's name whose signature did not hold.
+    pub fn saw_unproven(&self, consumer: ConsumerId, at: UnixSeconds, call: &'static str, cause: &'static str) {
+        let mut memory = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let unproven = &mut memory.unproven;
+        let is_same = |step: &Step| matches!(step, Step::Refused { call: known, .. } if *known == call);
+        unproven.retain(|(known, event)| *known != consumer || !is_same(&event.step));
+        unproven.push_back((
+            consumer,
+            Event {
+                at,
+                step: Step::Refused { call, cause },
+            },
+        ));
+        if unproven.len() > MOST_UNPROVEN {
+            unproven.pop_front();
         }
     }
 
@@ -121,6 +149,8 @@ impl Handshakes {
         let memory = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let seen = memory.by_consumer.get(&record.consumer.id);
         let mut events: Vec<Event> = seen.into_iter().flatten().cloned().collect();
+        let unproven = memory.unproven.iter().filter(|(id, _)| *id == record.consumer.id);
+        events.extend(unproven.map(|(_, event)| event.clone()));
         drop(memory);
         for told in told_by(record) {
             // The gateway's clock may have ticked between the change and what was seen of it.
@@ -170,5 +200,7 @@ fn told_by(record: &ConsumerRecord) -> Vec<Event> {
 
 /// Integrations whose steps are remembered.
 const MOST_CONSUMERS: usize = 128;
+/// Unproven refusals that are remembered.
+const MOST_UNPROVEN: usize = 2 * MOST_CONSUMERS;
 /// Steps of one integration that are remembered.
 const MOST_EVENTS: usize = 16;

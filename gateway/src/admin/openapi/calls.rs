@@ -85,7 +85,8 @@ pub(super) const CALLS: &[Call] = &[
     .answers(200, "Rotated"),
     Call::get(
         "/integrations/{id}/handshake",
-        "The handshake's steps, and what the callback answered.",
+        "The handshake's steps, and what the callback answered. A step `refused` is the latest such call in its name whose \
+         signature did not hold.",
     )
     .answers(200, "Handshake"),
     Call::post(

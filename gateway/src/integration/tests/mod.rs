@@ -481,3 +481,35 @@ fn what_is_remembered_of_handshakes_is_bounded() {
 
     assert_eq!(handshakes.size(), (128, 128 + 15));
 }
+
+#[tokio::test]
+async fn a_refusal_that_nobody_signed_pushes_out_nothing_but_its_like() {
+    let bench = Bench::new().await;
+    let id = bench.create(None).await;
+    let record = bench.integrations.get(id).await.unwrap();
+    let consumer = record.consumer.id;
+    let handshakes = Handshakes::default();
+    handshakes.saw(consumer, 1, Step::RequestToken { refused: None });
+
+    for at in 2..100 {
+        handshakes.saw_unproven(consumer, at, "request_token", "timestamp_refused");
+    }
+    handshakes.saw_unproven(consumer, 100, "access_token", "signature_invalid");
+
+    let steps: Vec<_> = handshakes
+        .of(&record)
+        .into_iter()
+        .map(|one| (one.at, one.step))
+        .collect();
+    let refused = |call, cause| Step::Refused { call, cause };
+    let expected = [
+        (1, Step::RequestToken { refused: None }),
+        (99, refused("request_token", "timestamp_refused")),
+        (100, refused("access_token", "signature_invalid")),
+    ];
+    assert_eq!(steps, expected);
+    for other in 1000..2000 {
+        handshakes.saw_unproven(ConsumerId(other), 101, "request_token", "signature_invalid");
+    }
+    assert_eq!(handshakes.of(&record).len(), 1);
+}

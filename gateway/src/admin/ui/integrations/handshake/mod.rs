@@ -379,17 +379,25 @@ fn again(visitor: &Visitor) -> Markup {
 }
 
 fn calls(progress: &Progress<'_>, key: &str, now: u64) -> Markup {
-    let Some((event, cause, path)) = progress.refused else {
+    if progress.refused.is_empty() {
         return html! {};
-    };
+    }
     html! {
         section.card aria-labelledby="calls" {
-            header { h2 id="calls" { "Refused call from it" } }
+            header { h2 id="calls" { "Refused calls from it" } }
             ul.rows.tight.sm {
-                li.top {
-                    span.dot.bad {}
-                    span.grow { code { "POST " (path) } br; span.faint { (time(event.at, now)) " · " code { (cause) } } }
-                    a href={ "/rejections?" (query([("key", key), ("cause", cause)])) } { "Explain" }
+                @for call in &progress.refused {
+                    li.top {
+                        span.dot.bad {}
+                        span.grow {
+                            code { "POST " (call.path) } br;
+                            span.faint {
+                                (time(call.at, now)) " · " code { (call.cause) }
+                                @if !call.is_proven { br; "Not proven to be its own: only its consumer key is." }
+                            }
+                        }
+                        a href={ "/rejections?" (query([("key", key), ("cause", call.cause)])) } { "Explain" }
+                    }
                 }
             }
         }

@@ -37,7 +37,20 @@ pub(super) enum Step {
     AccessToken {
         refused: Option<String>,
     },
+    Refused {
+        call: String,
+        cause: String,
+    },
     TokensMade,
+}
+
+/// A call that was refused.
+pub(super) struct RefusedCall<'a> {
+    pub(super) at: u64,
+    pub(super) path: &'static str,
+    pub(super) cause: &'a str,
+    /// Whether its signature held.
+    pub(super) is_proven: bool,
 }
 
 /// How far one of the steps is.
@@ -74,9 +87,31 @@ pub(super) struct Progress<'a> {
     pub(super) posts: Vec<&'a Event>,
     pub(super) requested: Option<&'a Event>,
     pub(super) granted: Option<&'a Event>,
-    pub(super) refused: Option<(&'a Event, &'a str, &'static str)>,
+    /// The last that it signed itself, and the last of each call in its name.
+    pub(super) refused: Vec<RefusedCall<'a>>,
     pub(super) marks: [Mark; 5],
     pub(super) is_lapsed: bool,
+}
+
+impl<'a> RefusedCall<'a> {
+    fn of(event: &'a Event) -> Option<Self> {
+        let (is_request, cause, is_proven) = match &event.step {
+            Step::RequestToken { refused } => (true, refused.as_deref()?, true),
+            Step::AccessToken { refused } => (false, refused.as_deref()?, true),
+            Step::Refused { call, cause } => (call == "request_token", cause.as_str(), false),
+            Step::VerifierPosted { .. } | Step::TokensMade => return None,
+        };
+        Some(Self {
+            at: event.at,
+            path: if is_request {
+                "/oauth/token/request"
+            } else {
+                "/oauth/token/access"
+            },
+            cause,
+            is_proven,
+        })
+    }
 }
 
 impl<'a> Progress<'a> {
@@ -89,14 +124,9 @@ impl<'a> Progress<'a> {
         let last = |wanted: fn(&Step) -> bool| current().rfind(|event| wanted(&event.step));
         let requested = last(|step| matches!(step, Step::RequestToken { refused: None }));
         let granted = last(|step| matches!(step, Step::AccessToken { refused: None }));
-        let refused = current().rev().find_map(|event| match &event.step {
-            Step::RequestToken { refused: Some(cause) } => Some((event, cause.as_str(), "/oauth/token/request")),
-            Step::AccessToken { refused: Some(cause) } => Some((event, cause.as_str(), "/oauth/token/access")),
-            Step::RequestToken { refused: None }
-            | Step::AccessToken { refused: None }
-            | Step::VerifierPosted { .. }
-            | Step::TokensMade => None,
-        });
+        let refused = current().filter_map(RefusedCall::of);
+        let (proven, mut refused): (Vec<_>, Vec<_>) = refused.partition(|call| call.is_proven);
+        refused.extend(proven.into_iter().next_back());
         let is_lapsed = handshake.deadline.is_some_and(|deadline| deadline <= now);
         let is_active = handshake.status == Status::Active && handshake.stage.as_deref() == Some("access");
         let delivered = posts
@@ -117,7 +147,7 @@ impl<'a> Progress<'a> {
             posts,
             requested,
             granted,
-            refused: refused.filter(|_| !is_active),
+            refused: if is_active { Vec::new() } else { refused },
             marks,
             is_lapsed: is_lapsed && !is_active,
         }
@@ -131,7 +161,7 @@ impl<'a> Progress<'a> {
     pub(super) fn answered(&self) -> Option<u16> {
         match self.posts.last()?.step {
             Step::VerifierPosted { status, .. } => status,
-            Step::RequestToken { .. } | Step::AccessToken { .. } | Step::TokensMade => None,
+            Step::RequestToken { .. } | Step::AccessToken { .. } | Step::Refused { .. } | Step::TokensMade => None,
         }
     }
 
