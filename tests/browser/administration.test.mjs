@@ -54,6 +54,11 @@ test('an account is added with a role, changed, disabled and let in again', asyn
   assert.deepEqual([(await account()).role, (await account()).email], ['viewer', 'new@partner.example']);
 
   await page.getByRole('link', { name: 'newcomer', exact: true }).click();
+  await page.getByRole('link', { name: 'Disable newcomer' }).click();
+  await page.getByRole('dialog').getByRole('button', { name: 'Disable newcomer' }).click();
+  await page.getByText('This is a required field. Enter your password.').waitFor();
+  assert.equal((await account()).active, true);
+  await page.getByLabel('Your Password').fill(PASSWORD);
   await page.getByRole('button', { name: 'Disable newcomer' }).click();
   await page.getByText("The account 'newcomer' was disabled.").waitFor();
   assert.equal((await account()).active, false);
@@ -110,6 +115,8 @@ test('a new password that is refused says what was saved, and the next try is no
 
 test('the last admin can be neither disabled nor made less', async () => {
   await page.goto('/accounts/1');
+  await page.getByRole('link', { name: 'Disable store-admin' }).click();
+  await page.getByRole('dialog').getByLabel('Your Password').fill(PASSWORD);
   await page.getByRole('button', { name: 'Disable store-admin' }).click();
   await page.getByText('This is the last active account with the role admin').waitFor();
   await page.goto('/accounts/1');
@@ -200,7 +207,20 @@ test('ten recovery codes are shown once, and each signs in once where the device
   }
   await forgetful.goto(`/accounts/${(await stack.api('GET', '/admins')).items.find((one) => one.username === 'forgetful').id}`);
   await forgetful.getByText('3 recovery codes are left. Turn it off and on again for ten new ones.').waitFor();
+  const id = new URL(forgetful.url()).pathname;
   await forgetful.context().close();
+
+  const isOn = async () => (await stack.api('GET', `/admins/${id.split('/').at(-1)}`)).totp;
+  await page.goto(id);
+  await page.getByRole('link', { name: 'Turn off for forgetful' }).click();
+  await page.getByRole('dialog').getByLabel('Your Password').fill('wrong horse 1');
+  await page.getByRole('button', { name: 'Turn off for forgetful' }).click();
+  await page.getByText('The password entered for the current user is invalid.').waitFor();
+  assert.equal(await isOn(), true);
+  await page.getByLabel('Your Password').fill(PASSWORD);
+  await page.getByRole('button', { name: 'Turn off for forgetful' }).click();
+  await page.getByText("Two-step sign-in of 'forgetful' is off.").waitFor();
+  assert.equal(await isOn(), false);
 });
 
 test('the look is kept in a cookie and written by the server', async () => {

@@ -62,6 +62,7 @@ export function pages(ids) {
     ['accounts', '/accounts'],
     ['account-new', '/accounts/new'],
     ['account', '/accounts/1'],
+    ['account-disable', '/accounts/1/disable'],
     ['totp', '/accounts/1/totp'],
     ['totp-enrolment', '/accounts/1/totp', async (page) => {
       await page.getByRole('button', { name: 'Show the code to scan' }).click();

@@ -21,6 +21,7 @@ use super::parts::{Field, Tone, csrf, icon, note, role_name, sentence, tag, time
 use super::resume::{BACK, is_again};
 use super::totp;
 use super::visitor::{Form, Submitted, THEMES, Visitor, done, see_other};
+use super::withdraw;
 use crate::exchange::account;
 
 pub(super) fn router() -> Router<Console> {
@@ -28,7 +29,15 @@ pub(super) fn router() -> Router<Console> {
         .route("/accounts", get(index).post(create))
         .route("/accounts/new", get(new))
         .route("/accounts/{id}", get(edit).post(change))
+        .route(
+            "/accounts/{id}/disable",
+            get(withdraw::ask_disable).post(withdraw::disable),
+        )
         .route("/accounts/{id}/totp", get(totp::page).post(totp::act))
+        .route(
+            "/accounts/{id}/totp/off",
+            get(withdraw::ask_off).post(withdraw::turn_off),
+        )
 }
 
 #[derive(Deserialize)]
@@ -418,8 +427,10 @@ fn withdrawal(visitor: &Visitor, account: &Account) -> Markup {
                 form.acts method="post" action=(account.address()) {
                     (csrf(&visitor.csrf()))
                     button.b type="submit" name="do" value="end" disabled[!ends] { "Sign out everywhere" }
-                    @if account.active { button.b.risk.long type="submit" name="do" value="disable" disabled[!withdraws] { "Disable " (account.username) } }
-                    @else { button.b.long type="submit" name="do" value="enable" disabled[!withdraws] { "Enable " (account.username) } }
+                    @if account.active {
+                        @if withdraws { a.b.risk.long href={ (account.address()) "/disable" } data-dialog { "Disable " (account.username) } }
+                        @else { button.b.risk.long type="button" disabled { "Disable " (account.username) } }
+                    } @else { button.b.long type="submit" name="do" value="enable" disabled[!withdraws] { "Enable " (account.username) } }
                 }
             }
         }
@@ -444,9 +455,9 @@ async fn change(Path(id): Path<String>, Submitted { visitor, form }: Submitted) 
                     .await?;
                 format!("The account '{name}' was signed out everywhere.")
             }
-            verb @ ("disable" | "enable") => {
-                visitor.api.post(&format!("{path}/{verb}"), None).await?;
-                format!("The account '{name}' was {verb}d.")
+            "enable" => {
+                visitor.api.post(&format!("{path}/enable"), None).await?;
+                format!("The account '{name}' was enabled.")
             }
             _ => {
                 return Ok(match saved(&visitor, &form, &path).await {

@@ -2,8 +2,13 @@
 
 use axum::http::StatusCode;
 use axum::response::Response;
+use maud::{Markup, html};
+use token_store::Role;
 
 use super::client::Problem;
+use super::integrations::who_may;
+use super::page::only_look;
+use super::parts::{csrf, your_password};
 use super::visitor::{Form, Visitor, see_other};
 use crate::refusal::Cause;
 
@@ -48,4 +53,61 @@ pub(super) async fn confirm(visitor: &Visitor, form: &Form) -> Result<Confirmed,
         .await
         .map_err(|_| unavailable())?;
     Ok(Confirmed::Locked(see_other("/sign-in?locked=1")))
+}
+
+/// A dialog that asks for the password before it does something.
+pub(super) struct Asked<'a> {
+    pub(super) title: &'a str,
+    pub(super) lead: &'a str,
+    pub(super) action: &'a str,
+    /// Where it leads back to, and what that is called.
+    pub(super) back: (&'a str, &'a str),
+    pub(super) verb: Markup,
+    pub(super) fields: Markup,
+    /// Whether it takes something away.
+    pub(super) is_risk: bool,
+    /// Whether it needs no role, as one's own account doesn't.
+    pub(super) is_own: bool,
+}
+
+impl Default for Asked<'_> {
+    fn default() -> Self {
+        Self {
+            title: "",
+            lead: "",
+            action: "",
+            back: ("", ""),
+            verb: Markup::default(),
+            fields: Markup::default(),
+            is_risk: false,
+            is_own: false,
+        }
+    }
+}
+
+impl Asked<'_> {
+    pub(super) async fn respond(self, visitor: &Visitor, error: Option<&str>) -> Response {
+        let may = self.is_own || visitor.may(Role::Admin);
+        let class = if self.is_risk { "b risk solid long" } else { "b main" };
+        let section = html! {
+            header { h1 id="sk" tabindex="-1" autofocus { (self.title) } p { (self.lead) } }
+            form method="post" action=(self.action) novalidate {
+                div.dlg-body {
+                    (csrf(&visitor.csrf()))
+                    @if may { (self.fields) (your_password("confirm_password", error)) }
+                    @else { (only_look(visitor, Role::Admin, &who_may(visitor, Role::Admin).await)) }
+                }
+                footer {
+                    a.b href=(self.back.0) data-close { "Cancel" }
+                    button class=(class) type="submit" disabled[!may] { span { (self.verb) } }
+                }
+            }
+        };
+        let status = if error.is_some() {
+            StatusCode::UNPROCESSABLE_ENTITY
+        } else {
+            StatusCode::OK
+        };
+        visitor.frame().dialog((self.title, "sk"), self.back, &section, status)
+    }
 }

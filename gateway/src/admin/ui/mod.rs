@@ -25,6 +25,7 @@ mod sign_in;
 mod totp;
 mod usage;
 mod visitor;
+mod withdraw;
 
 use std::sync::Arc;
 

@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use axum::extract::Path;
-use axum::http::{Method, StatusCode};
+use axum::http::StatusCode;
 use axum::response::Response;
 use maud::{Markup, html};
 use qrcodegen::{QrCode, QrCodeEcc};
@@ -36,10 +36,8 @@ pub(super) fn card(visitor: &Visitor, account: &Account) -> Markup {
                 div.acts {
                     @if may_begin { a.b href={ (account.address()) "/totp" } { @if account.totp { "Set it up anew" } @else { "Turn on" } } }
                     @if account.totp {
-                        form method="post" action={ (account.address()) "/totp" } {
-                            (csrf(&visitor.csrf()))
-                            button.b.risk.long type="submit" name="do" value="remove" disabled[!may_remove] { "Turn off for " (account.username) }
-                        }
+                        @if may_remove { a.b.risk.long href={ (account.address()) "/totp/off" } data-dialog { "Turn off for " (account.username) } }
+                        @else { button.b.risk.long type="button" disabled { "Turn off for " (account.username) } }
                     }
                     @if !may_begin { span.faint.sm { "Only its owner and admins can turn it on." } }
                 }
@@ -82,39 +80,28 @@ fn framed(visitor: &Visitor, account: &Account, body: Markup, status: StatusCode
 /// `POST /accounts/{id}/totp`
 pub(super) async fn act(Path(id): Path<String>, Submitted { visitor, form }: Submitted) -> Response {
     let page = async {
-        let (account, version) = Account::load(&visitor, &id).await?;
+        let (account, _) = Account::load(&visitor, &id).await?;
         let path = format!("/admins/{}/totp", account.id);
         let name = &account.username;
-        match form.get("do") {
-            "begin" => {
-                let handed = visitor.api.post(&path, None).await?;
-                let handed = serde_json::from_value(handed.body).map_err(|error| Problem::unreadable(&error))?;
-                Ok(enrolment(&visitor, &account, &handed))
+        if form.get("do") == "begin" {
+            let handed = visitor.api.post(&path, None).await?;
+            let handed = serde_json::from_value(handed.body).map_err(|error| Problem::unreadable(&error))?;
+            return Ok(enrolment(&visitor, &account, &handed));
+        }
+        let code = json!({ "code": form.get("code").trim() });
+        match visitor.api.post(&format!("{path}/confirm"), Some(&code)).await {
+            Ok(_) => Ok(done(
+                &account.address(),
+                &format!("Two-step sign-in of '{name}' is on."),
+            )),
+            Err(problem) if problem.status.is_client_error() => {
+                let content = html! {
+                    (proof(&visitor, Some(&problem.message)))
+                    p.hint { "Or begin again: the code to scan is shown only once. " a.inline href={ (account.address()) "/totp" } { "Begin again" } }
+                };
+                Ok(framed(&visitor, &account, content, problem.status))
             }
-            "remove" => {
-                visitor.api.call(Method::DELETE, &path, Some(&version), None).await?;
-                Ok(done(
-                    &account.address(),
-                    &format!("Two-step sign-in of '{name}' is off."),
-                ))
-            }
-            _ => {
-                let code = json!({ "code": form.get("code").trim() });
-                match visitor.api.post(&format!("{path}/confirm"), Some(&code)).await {
-                    Ok(_) => Ok(done(
-                        &account.address(),
-                        &format!("Two-step sign-in of '{name}' is on."),
-                    )),
-                    Err(problem) if problem.status.is_client_error() => {
-                        let content = html! {
-                            (proof(&visitor, Some(&problem.message)))
-                            p.hint { "Or begin again: the code to scan is shown only once. " a.inline href={ (account.address()) "/totp" } { "Begin again" } }
-                        };
-                        Ok(framed(&visitor, &account, content, problem.status))
-                    }
-                    Err(problem) => Err(problem),
-                }
-            }
+            Err(problem) => Err(problem),
         }
     };
     let page = page.await;

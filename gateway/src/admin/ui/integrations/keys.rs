@@ -4,17 +4,15 @@
 use axum::extract::Path;
 use axum::http::{Method, StatusCode};
 use axum::response::Response;
-use maud::{Markup, html};
+use maud::html;
 use serde::Deserialize;
 use serde_json::{Value, json};
-use token_store::Role;
 
 use super::super::client::Problem;
-use super::super::confirm::{Confirmed, confirm};
-use super::super::page::only_look;
-use super::super::parts::{csrf, full_time, icon, secret, your_password};
+use super::super::confirm::{Asked, Confirmed, confirm};
+use super::super::parts::{full_time, icon, secret};
 use super::super::visitor::{Submitted, Visitor};
-use super::{Integration, not_again, who_may};
+use super::{Integration, not_again};
 
 /// The set of four.
 #[derive(Deserialize)]
@@ -112,47 +110,11 @@ async fn showing(visitor: &Visitor, integration: &Integration, error: Option<&st
         title: &title,
         lead,
         action: &action,
-        verb: "Show keys",
-        fields: html! {},
+        back: (&integration.address(), &integration.name),
+        verb: html! { "Show keys" },
+        ..Asked::default()
     };
-    form.respond(visitor, integration, error).await
-}
-
-/// A dialog that asks for the password before it does something.
-struct Asked<'a> {
-    title: &'a str,
-    lead: &'a str,
-    action: &'a str,
-    verb: &'a str,
-    fields: Markup,
-}
-
-impl Asked<'_> {
-    async fn respond(self, visitor: &Visitor, integration: &Integration, error: Option<&str>) -> Response {
-        let may = visitor.may(Role::Admin);
-        let back = integration.address();
-        let section = html! {
-            header { h1 id="sk" tabindex="-1" autofocus { (self.title) } p { (self.lead) } }
-            form method="post" action=(self.action) novalidate {
-                div.dlg-body {
-                    (csrf(&visitor.csrf()))
-                    @if may { (self.fields) (your_password("confirm_password", error)) }
-                    @else { (only_look(visitor, Role::Admin, &who_may(visitor, Role::Admin).await)) }
-                }
-                footer {
-                    a.b href=(back) data-close { "Cancel" }
-                    button.b.main type="submit" disabled[!may] { (self.verb) }
-                }
-            }
-        };
-        let status = if error.is_some() {
-            StatusCode::UNPROCESSABLE_ENTITY
-        } else {
-            StatusCode::OK
-        };
-        let crumb = (back.as_str(), integration.name.as_str());
-        visitor.frame().dialog((self.title, "sk"), crumb, &section, status)
-    }
+    form.respond(visitor, error).await
 }
 
 /// `POST /integrations/{id}/tokens`
@@ -203,10 +165,12 @@ async fn rotation(
         title: &title,
         lead: "It gets a new secret now. The old one stays valid for the time you choose, so that the other side can change over without a gap.",
         action: &action,
-        verb: "Rotate secret",
+        back: (&integration.address(), &integration.name),
+        verb: html! { "Rotate secret" },
         fields,
+        ..Asked::default()
     };
-    form.respond(visitor, integration, error).await
+    form.respond(visitor, error).await
 }
 
 /// `POST /integrations/{id}/rotate`
