@@ -92,7 +92,7 @@ test('all that is wrong with an account is told at once', async () => {
   assert.deepEqual(invalid, ['username', 'email', 'password', 'current_password']);
 });
 
-test('a new password that is refused says what was saved, and the next try is not taken for a second editor', async () => {
+test('a new password that is refused keeps all else from being saved, and the next try is not taken for a second editor', async () => {
   stack.account('renewed', 'viewer');
   const account = async () => (await stack.api('GET', '/admins')).items.find((one) => one.username === 'renewed');
   const { id } = await account();
@@ -105,11 +105,13 @@ test('a new password that is refused says what was saved, and the next try is no
   await page.getByLabel('Email').fill('renewed@partner.example');
 
   await save('short');
-  await page.getByText('All but the new password was saved.').waitFor();
-  assert.equal((await account()).email, 'renewed@partner.example');
+  await page.getByText('Nothing was saved yet.').waitFor();
+  assert.equal(await page.locator('#e-password').innerText(), 'From 8 to 1024 characters');
+  assert.equal((await account()).email, '');
   await save('a horse of their own');
 
   await page.waitForURL('**/accounts');
+  assert.equal((await account()).email, 'renewed@partner.example');
   assert.equal(await said(), "The account 'renewed' has been saved.");
 });
 

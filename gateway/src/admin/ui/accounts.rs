@@ -190,6 +190,16 @@ impl Refused {
         }
     }
 
+    /// Of one field; the sentence may begin with its name.
+    fn field(name: &str, what: &str) -> Self {
+        Self {
+            fields: vec![(name.to_owned(), fault(what))],
+            general: None,
+            status: StatusCode::UNPROCESSABLE_ENTITY,
+            is_partly_saved: false,
+        }
+    }
+
     /// Nothing is wrong: it is shown again.
     fn back() -> Self {
         Self {
@@ -227,8 +237,7 @@ impl Refused {
         ];
         for (field, what) in checks {
             if let (Some(what), None) = (what, Self::error(Some(&self), field)) {
-                let what = what.split_once(": ").map_or(what.as_str(), |(_, what)| what);
-                self.fields.push((field.to_owned(), sentence(what)));
+                self.fields.push((field.to_owned(), fault(&what)));
             }
         }
         self
@@ -251,6 +260,11 @@ impl Refused {
         };
         note(Tone::Bad, "warn", &text)
     }
+}
+
+/// A fault, without the name of the field that it stands beside.
+fn fault(what: &str) -> String {
+    sentence(what.split_once(": ").map_or(what, |(_, what)| what))
 }
 
 /// What the form has a place for.
@@ -323,12 +337,7 @@ async fn confirmed(visitor: &Visitor, form: &Form) -> Result<Option<Response>, R
     match confirm(visitor, form).await.map_err(Refused::of)? {
         Confirmed::Yes => Ok(None),
         Confirmed::Locked(away) => Ok(Some(away)),
-        Confirmed::No(message) => Err(Refused {
-            fields: vec![("current_password".to_owned(), message)],
-            general: None,
-            status: StatusCode::UNPROCESSABLE_ENTITY,
-            is_partly_saved: false,
-        }),
+        Confirmed::No(message) => Err(Refused::field("current_password", &message)),
     }
 }
 
@@ -480,6 +489,12 @@ async fn saved(visitor: &Visitor, form: &Form, path: &str) -> Result<Response, R
     if let Some(away) = confirmed(visitor, form).await? {
         return Ok(away);
     }
+    // Two calls: what the second would refuse is refused before the first.
+    let password = form.get("password");
+    if !password.is_empty() {
+        let checked = account::check_password(&Secret::new(password.to_owned()));
+        checked.map_err(|error| Refused::field("password", &error.to_string()))?;
+    }
     let body = json!({
         "username": form.get("username").trim(),
         "email": form.get("email").trim(),
@@ -491,8 +506,8 @@ async fn saved(visitor: &Visitor, form: &Form, path: &str) -> Result<Response, R
         .call(Method::PUT, path, version, Some(&body))
         .await
         .map_err(Refused::of)?;
-    if !form.get("password").is_empty() {
-        let body = json!({ "password": form.get("password") });
+    if !password.is_empty() {
+        let body = json!({ "password": password });
         let set = visitor.api.post(&format!("{path}/password"), Some(&body)).await;
         set.map_err(|problem| Refused {
             is_partly_saved: true,
