@@ -128,6 +128,31 @@ test('the last admin can be neither disabled nor made less', async () => {
   await page.getByText('This is the last active account with the role admin').waitFor();
 });
 
+test('everybody changes their own password with the present one, and signs in with the new one', async () => {
+  stack.account('changing', 'viewer');
+  const changing = await browser.signedIn(stack, { username: 'changing' });
+  const attempt = async (present, password) => {
+    await changing.getByLabel('New password').fill(password);
+    await changing.locator('#confirm_password').fill(present);
+    await changing.getByRole('button', { name: 'Change your password' }).click();
+  };
+  await changing.goto('/accounts');
+  await changing.getByRole('link', { name: 'changing', exact: true }).last().click();
+  await changing.getByRole('link', { name: 'Change your password' }).click();
+  await changing.getByRole('dialog').waitFor();
+
+  await attempt('wrong horse 1', 'short');
+  await changing.locator('#e-new_password').waitFor();
+  await changing.getByText('The password entered for the current user is invalid.').waitFor();
+  await attempt(PASSWORD, 'a horse of their own');
+  await changing.getByText('Your password was changed. Sign in with the new one.').waitFor();
+  await signIn(changing, 'changing', 'a horse of their own');
+  await changing.waitForURL((url) => url.pathname !== '/sign-in');
+
+  assert.equal((await changing.goto('/accounts/1/password')).status(), 403);
+  await changing.context().close();
+});
+
 test('signing out everywhere ends the sessions of that account and no other', async () => {
   stack.account('roamer', 'viewer');
   const roaming = await browser.signedIn(stack, { username: 'roamer' });

@@ -156,6 +156,27 @@ async fn a_new_password_ends_the_old_one_and_its_tokens() {
 }
 
 #[tokio::test]
+async fn everybody_sets_their_own_password_by_the_present_one_and_nobody_elses() {
+    let shop = Shop::shared().await;
+    let own = new_account(shop, "accounts-own-password", "viewer").await;
+    let other = new_account(shop, "accounts-other-password", "viewer").await;
+    let viewer = Admin::sign_in(shop.gateway.admin(), "accounts-own-password", PASSWORD).await;
+    let set = async |id: &Value, current: Option<&str>| {
+        let body = json!({ "password": "another long one", "current_password": current });
+        viewer.post(&format!("/admins/{id}/password"), &body).await.status
+    };
+
+    assert_eq!(set(&other, Some(PASSWORD)).await, 403);
+    assert_eq!(set(&own, None).await, 400);
+    assert_eq!(set(&own, Some("not the present one")).await, 403);
+    assert_eq!(sign_in(shop, "accounts-own-password", PASSWORD).await, 200);
+    assert_eq!(set(&own, Some(PASSWORD)).await, 200);
+
+    assert_eq!(sign_in(shop, "accounts-own-password", PASSWORD).await, 401);
+    assert_eq!(sign_in(shop, "accounts-own-password", "another long one").await, 200);
+}
+
+#[tokio::test]
 async fn the_last_who_manages_accounts_stays() {
     let shop = Shop::new().start().await;
     new_account(&shop, "operator", "operator").await;

@@ -17,6 +17,7 @@ use super::answer::ApiError;
 use super::session;
 use crate::authenticate::bearer;
 use crate::observe::audit::{self, Told};
+use crate::refusal::Cause;
 
 /// Where a request came from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -86,6 +87,18 @@ impl Caller {
             return Ok(());
         }
         self.may(Act::Administer)
+    }
+
+    /// Refuses unless the caller knows their account's password, too; a wrong one counts as a failed sign-in.
+    pub async fn confirm(&self, context: &Context, password: String) -> Result<(), ApiError> {
+        let Some(account) = &self.account else { return Ok(()) };
+        match context.parts.users.confirm(account, password).await {
+            Err(refusal) if refusal.cause() == Cause::SignInFailed => Err(ApiError::new(
+                StatusCode::FORBIDDEN,
+                "current_password: The password entered for the current user is invalid. Verify the password and try again.",
+            )),
+            confirmed => Ok(confirmed?),
+        }
     }
 
     /// Makes a change that the audit log is to know of: its entry is written with it, or neither is. `told` is asked of

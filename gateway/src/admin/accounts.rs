@@ -167,19 +167,26 @@ pub async fn enable(State(context): State<Context>, caller: Caller, Id(id): Id) 
 #[serde(deny_unknown_fields)]
 pub struct NewPassword {
     password: Option<String>,
+    current_password: Option<String>,
 }
 
-/// Sets a password; the account's tokens end.
+/// Sets a password; the account's tokens end. Everybody may set their own: who does not manage accounts by the present one.
 pub async fn set_password(
     State(context): State<Context>,
     caller: Caller,
     Id(id): Id,
     body: Result<Sent<NewPassword>, ApiError>,
 ) -> Result<Response, ApiError> {
-    caller.may(Act::Administer)?;
+    caller.may_for(id)?;
     let Sent(new) = body?;
-    let password = new.password.filter(|text| !text.is_empty()).map(Secret::new);
+    let filled = |text: Option<String>| text.filter(|text| !text.is_empty());
+    let password = filled(new.password).map(Secret::new);
     let password = password.ok_or_else(|| ApiError::required("password"))?;
+    if caller.may(Act::Administer).is_err() {
+        let current = filled(new.current_password);
+        let current = current.ok_or_else(|| ApiError::required("current_password"))?;
+        caller.confirm(&context, current).await?;
+    }
     let accounts = context.accounts();
     let change = accounts.set_password(AccountId(id), &password);
     answer(&context, &caller, "admin.password_set", change).await

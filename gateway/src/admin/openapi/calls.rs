@@ -150,8 +150,10 @@ pub(super) const CALLS: &[Call] = &[
     Call::post("/admins/{id}/enable", "Let it sign in again.")
         .admin()
         .answers(200, "Admin"),
-    Call::post("/admins/{id}/password", "Set a password; its tokens end.")
-        .admin()
+    Call::post(
+        "/admins/{id}/password",
+        "Set a password; its tokens end. By an admin, or one's own with the present one as current_password.",
+    )
         .takes("Password")
         .answers(200, "Admin"),
     Call::post(

@@ -265,7 +265,7 @@ fn users() -> Group {
             ],
         ),
         object("AdminChange", &change),
-        object("Password", &[("password", text())]),
+        object("Password", &[("password", text()), ("current_password?", text())]),
         object("Code", &[("code", text())]),
         object(
             "Enrolment",

@@ -16,6 +16,7 @@ use super::Console;
 use super::client::Problem;
 use super::confirm::{Confirmed, confirm};
 use super::integrations::who_may;
+use super::own_password;
 use super::page::{Page, Place, only_look};
 use super::parts::{Field, Tone, csrf, icon, note, role_name, sentence, tag, time, your_password};
 use super::resume::{BACK, is_again};
@@ -32,6 +33,10 @@ pub(super) fn router() -> Router<Console> {
         .route(
             "/accounts/{id}/disable",
             get(withdraw::ask_disable).post(withdraw::disable),
+        )
+        .route(
+            "/accounts/{id}/password",
+            get(own_password::ask).post(own_password::change),
         )
         .route("/accounts/{id}/totp", get(totp::page).post(totp::act))
         .route(
@@ -263,7 +268,7 @@ impl Refused {
 }
 
 /// A fault, without the name of the field that it stands beside.
-fn fault(what: &str) -> String {
+pub(super) fn fault(what: &str) -> String {
     sentence(what.split_once(": ").map_or(what, |(_, what)| what))
 }
 
@@ -414,7 +419,7 @@ async fn render_edit(
             } }
             div.savebar { span.say role="status" {} a.b.plain href="/accounts" { "Back" } @if may { button.b.main type="submit" name="do" value="save" { "Save" } } }
         }
-        div.cols.a11 { (totp::card(visitor, account)) (withdrawal(visitor, account)) }
+        div.cols.a11 { (totp::card(visitor, account)) (withdrawal(visitor, account)) (own_password::card(visitor, account)) }
     };
     let page = Page {
         crumb: Some(("/accounts", "Accounts")),

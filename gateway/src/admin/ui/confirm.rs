@@ -56,6 +56,7 @@ pub(super) async fn confirm(visitor: &Visitor, form: &Form) -> Result<Confirmed,
 }
 
 /// A dialog that asks for the password before it does something.
+#[derive(Default)]
 pub(super) struct Asked<'a> {
     pub(super) title: &'a str,
     pub(super) lead: &'a str,
@@ -64,25 +65,12 @@ pub(super) struct Asked<'a> {
     pub(super) back: (&'a str, &'a str),
     pub(super) verb: Markup,
     pub(super) fields: Markup,
+    /// Whether something is wrong with one of the fields.
+    pub(super) is_refused: bool,
     /// Whether it takes something away.
     pub(super) is_risk: bool,
     /// Whether it needs no role, as one's own account doesn't.
     pub(super) is_own: bool,
-}
-
-impl Default for Asked<'_> {
-    fn default() -> Self {
-        Self {
-            title: "",
-            lead: "",
-            action: "",
-            back: ("", ""),
-            verb: Markup::default(),
-            fields: Markup::default(),
-            is_risk: false,
-            is_own: false,
-        }
-    }
 }
 
 impl Asked<'_> {
@@ -103,7 +91,7 @@ impl Asked<'_> {
                 }
             }
         };
-        let status = if error.is_some() {
+        let status = if error.is_some() || self.is_refused {
             StatusCode::UNPROCESSABLE_ENTITY
         } else {
             StatusCode::OK

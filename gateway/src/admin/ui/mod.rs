@@ -16,6 +16,7 @@ mod integrations;
 mod live;
 mod needs;
 mod overview;
+mod own_password;
 mod page;
 mod parts;
 mod rejections;

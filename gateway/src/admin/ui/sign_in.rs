@@ -34,7 +34,9 @@ pub(super) async fn page(State(console): State<Console>, RawQuery(query): RawQue
             return page::store_is_gone(&view);
         }
     }
-    let fault = (!query.get("locked").is_empty()).then_some(Fault::SignedOut);
+    let faults = [("locked", Fault::SignedOut), ("changed", Fault::PasswordChanged)];
+    let fault = faults.into_iter().find(|(name, _)| !query.get(name).is_empty());
+    let fault = fault.map(|(_, fault)| fault);
     show(&console, &headers, &query, fault.as_ref())
 }
 
@@ -59,6 +61,8 @@ enum Fault {
     Expired,
     /// Too many wrong passwords where one was asked for again (magento.md 6.7).
     SignedOut,
+    /// None: a new password ended the session.
+    PasswordChanged,
 }
 
 impl Fault {
@@ -68,7 +72,7 @@ impl Fault {
             Self::Incomplete => StatusCode::BAD_REQUEST,
             Self::Busy => StatusCode::SERVICE_UNAVAILABLE,
             Self::OutOfDate => StatusCode::FORBIDDEN,
-            Self::SignedOut => StatusCode::OK,
+            Self::SignedOut | Self::PasswordChanged => StatusCode::OK,
         }
     }
 
@@ -89,6 +93,10 @@ impl Fault {
                 Tone::Bad,
                 html! { strong { "Your account is temporarily disabled. Please try again later." } " You were signed out." },
             ),
+            Self::PasswordChanged => {
+                let text = html! { strong { "Your password was changed." } " Sign in with the new one." };
+                return note(Tone::Good, "check", &text);
+            }
             Self::Incomplete => (
                 Tone::Bad,
                 html! { strong { "Enter your user name and your password." } },
