@@ -57,7 +57,7 @@ pub(super) struct Account {
     pub(super) username: String,
     email: String,
     role: Role,
-    active: bool,
+    pub(super) active: bool,
     pub(super) totp: bool,
     /// How many are left.
     pub(super) recovery_codes: Option<u64>,
@@ -419,7 +419,7 @@ async fn render_edit(
             } }
             div.savebar { span.say role="status" {} a.b.plain href="/accounts" { "Back" } @if may { button.b.main type="submit" name="do" value="save" { "Save" } } }
         }
-        div.cols.a11 { (totp::card(visitor, account)) (withdrawal(visitor, account)) (own_password::card(visitor, account)) }
+        div.cols.a11 { (totp::card(visitor, account)) (withdraw::card(visitor, account)) (own_password::card(visitor, account)) }
     };
     let page = Page {
         crumb: Some(("/accounts", "Accounts")),
@@ -429,26 +429,6 @@ async fn render_edit(
         ..Page::new(Place::Accounts, &account.username, body)
     };
     visitor.frame().page(&page)
-}
-
-fn withdrawal(visitor: &Visitor, account: &Account) -> Markup {
-    let (ends, withdraws) = (visitor.may(Role::Operator), visitor.may(Role::Admin));
-    html! {
-        section.card aria-labelledby="wd" {
-            header { h2 id="wd" { "Sessions and tokens" } }
-            div.in-card {
-                p.dim { "Signing out everywhere ends all sessions and tokens of this account, on every gateway. Disabling also keeps it from signing in." }
-                form.acts method="post" action=(account.address()) {
-                    (csrf(&visitor.csrf()))
-                    button.b type="submit" name="do" value="end" disabled[!ends] { "Sign out everywhere" }
-                    @if account.active {
-                        @if withdraws { a.b.risk.long href={ (account.address()) "/disable" } data-dialog { "Disable " (account.username) } }
-                        @else { button.b.risk.long type="button" disabled { "Disable " (account.username) } }
-                    } @else { button.b.long type="submit" name="do" value="enable" disabled[!withdraws] { "Enable " (account.username) } }
-                }
-            }
-        }
-    }
 }
 
 /// `POST /accounts/{id}`

@@ -3,12 +3,35 @@
 use axum::extract::Path;
 use axum::http::Method;
 use axum::response::Response;
-use maud::html;
+use maud::{Markup, html};
+use token_store::Role;
 
 use super::accounts::Account;
 use super::client::Problem;
 use super::confirm::{Asked, Confirmed, confirm};
+use super::parts::csrf;
 use super::visitor::{Submitted, Visitor, done};
+
+/// The part of an account's page.
+pub(super) fn card(visitor: &Visitor, account: &Account) -> Markup {
+    let (ends, withdraws) = (visitor.may(Role::Operator), visitor.may(Role::Admin));
+    html! {
+        section.card aria-labelledby="wd" {
+            header { h2 id="wd" { "Sessions and tokens" } }
+            div.in-card {
+                p.dim { "Signing out everywhere ends all sessions and tokens of this account, on every gateway. Disabling also keeps it from signing in." }
+                form.acts method="post" action=(account.address()) {
+                    (csrf(&visitor.csrf()))
+                    button.b type="submit" name="do" value="end" disabled[!ends] { "Sign out everywhere" }
+                    @if account.active {
+                        @if withdraws { a.b.risk.long href={ (account.address()) "/disable" } data-dialog { "Disable " (account.username) } }
+                        @else { button.b.risk.long type="button" disabled { "Disable " (account.username) } }
+                    } @else { button.b.long type="submit" name="do" value="enable" disabled[!withdraws] { "Enable " (account.username) } }
+                }
+            }
+        }
+    }
+}
 
 /// `GET /accounts/{id}/disable`
 pub(super) async fn ask_disable(visitor: Visitor, Path(id): Path<String>) -> Response {
