@@ -51,6 +51,7 @@ pub(super) fn judge(catalogue: &Catalogue, source: &Source<'_>, secrets: &Secret
     } else {
         explanation.diagnosed(who);
     }
+    judge.say_clock_first(&mut explanation);
     explanation
 }
 
@@ -331,21 +332,10 @@ impl Judge<'_> {
         if self.options.nonce_used {
             findings.push(self.note(7, &[]));
         }
-        let timestamp = self.source.text(ParameterName::Timestamp);
-        let seconds: Option<u64> = timestamp.parse().ok();
-        if timestamp.len() == MILLISECOND_DIGITS && seconds.is_some() {
+        if self.is_in_milliseconds() {
             findings.push(self.mistake(109, &[]));
-        } else if let (Some(sent), Some(now)) = (seconds, self.options.received_at)
-            && sent.abs_diff(now) > self.options.timestamp_window
-        {
-            let drift = sent.abs_diff(now);
-            let direction = if sent > now { "ahead" } else { "behind" };
-            let direction = match (drift / DAY, drift / HOUR) {
-                (0..=1, 0..=1) => direction.to_owned(),
-                (0..=1, hours) => format!("{direction} (about {hours} hours)"),
-                (days, _) => format!("{direction} (about {days} days)"),
-            };
-            findings.push(self.note(1, &[&drift.to_string(), &direction]));
+        } else {
+            findings.extend(self.clock());
         }
         if let Some(declared) = self.source.get(ParameterName::BodyHash)
             && !self.options.without_body
@@ -358,6 +348,44 @@ impl Judge<'_> {
         } else {
             explanation.diagnosed(findings);
         }
+    }
+
+    /// A clock outside the window is why the request is refused, whatever else is wrong with it. It is told to whom the
+    /// secrets are known alone: where mistakes make the signature.
+    fn say_clock_first(&self, explanation: &mut Explanation) {
+        let are_mistakes = explanation
+            .diagnosis
+            .iter()
+            .all(|finding| matches!(finding.id, Id::Mistake(_)));
+        if explanation.outcome == Outcome::Diagnosed
+            && are_mistakes
+            && !self.is_in_milliseconds()
+            && let Some(clock) = self.clock()
+        {
+            explanation.diagnosis.insert(0, clock);
+        }
+    }
+
+    fn is_in_milliseconds(&self) -> bool {
+        let timestamp = self.source.text(ParameterName::Timestamp);
+        timestamp.len() == MILLISECOND_DIGITS && timestamp.parse::<u64>().is_ok()
+    }
+
+    /// N1
+    fn clock(&self) -> Option<Finding> {
+        let sent: u64 = self.source.text(ParameterName::Timestamp).parse().ok()?;
+        let now = self.options.received_at?;
+        let drift = sent.abs_diff(now);
+        if drift <= self.options.timestamp_window {
+            return None;
+        }
+        let direction = if sent > now { "ahead" } else { "behind" };
+        let direction = match (drift / DAY, drift / HOUR) {
+            (0..=1, 0..=1) => direction.to_owned(),
+            (0..=1, hours) => format!("{direction} (about {hours} hours)"),
+            (days, _) => format!("{direction} (about {days} days)"),
+        };
+        Some(self.note(1, &[&drift.to_string(), &direction]))
     }
 
     /// Which parts the right key has; no octets, no lengths.

@@ -54,6 +54,33 @@ fn also(explanation: &Explanation) -> Vec<String> {
 }
 
 #[test]
+fn a_clock_outside_the_window_is_named_before_all_else_that_is_wrong() {
+    let base = format!("POST&https%3A%2F%2Fshop.example%2Fa&{OAUTH}");
+    let explained = |key: &str| {
+        let options = Options {
+            received_at: Some(1_700_003_600),
+            timestamp_window: 600,
+            ..options()
+        };
+        explain(&request("/a", "text/plain", "", (&base, key)), &secrets(), &options)
+    };
+
+    let sound = explained(KEY);
+    let with_key = explained("consumer-secret&");
+    let with_unknown = explained("somebody else's&");
+
+    assert_eq!(names(&sound), ["N1"]);
+    assert_eq!(names(&with_key), ["N1", "E73"]);
+    assert_eq!(with_unknown.outcome, Outcome::Unknown);
+    assert!(with_unknown.diagnosis.is_empty());
+    assert!(
+        with_key.diagnosis[0]
+            .sentence
+            .starts_with("Your clock is 3600 s behind")
+    );
+}
+
+#[test]
 fn a_form_that_was_not_signed_is_seen_however_long_it_is() {
     let base = format!("POST&https%3A%2F%2Fshop.example%2Fa&{OAUTH}");
     let empty_token = "consumer-secret&";

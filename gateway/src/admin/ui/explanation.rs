@@ -109,8 +109,8 @@ impl Explanation {
                 p {
                     "Mistake " code { (first.id) }
                     @if !first.also.is_empty() { ", together with " code { (first.also.join(", ")) } }
-                    // What was found without a signature proves none.
-                    @if let Some(cost) = self.cost.as_ref().filter(|cost| cost.macs > 0) {
+                    // What was found without a signature proves none, and a note is no mistake in one.
+                    @if let Some(cost) = self.cost.as_ref().filter(|cost| cost.macs > 0 && first.id.starts_with('E')) {
                         ": it reproduces the client’s signature, found after " (count(cost.macs)) @if cost.macs == 1 { " try" } @else { " tries" }
                     }
                     "."
@@ -196,6 +196,12 @@ mod tests {
             }))
         };
 
+        let clock = shown(serde_json::json!({
+            "result": "diagnosed",
+            "diagnosis": [{ "id": "N1", "sentence": "It is late." }, { "id": "E73", "sentence": "It is so." }],
+            "cost": { "macs": 34 },
+        }));
+        assert!(clock.contains("It is so.") && !clock.contains("reproduces"), "{clock}");
         assert!(!finding(0).contains("reproduces"));
         assert!(finding(1).contains("found after 1 try."), "{}", finding(1));
         assert!(finding(34).contains("found after 34 tries."));
