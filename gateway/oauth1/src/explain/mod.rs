@@ -187,6 +187,7 @@ pub fn explain(request: &RawRequest, secrets: &Secrets, options: &Options) -> Ex
             ..Explanation::new(Outcome::Unknown)
         },
         Err(Flaw::NoOauth) => Explanation::malformed(&catalogue, Id::Note(6), None),
+        Err(Flaw::Lacks(names)) => Explanation::lacking(&catalogue, &names),
         Err(Flaw::Malformed(what)) => Explanation::malformed(&catalogue, Id::Note(5), Some(what)),
     }
 }
@@ -220,6 +221,20 @@ impl Explanation {
             flaw,
             ..Self::new(Outcome::Malformed)
         }
+    }
+
+    /// Others arrived, so it is not the header that was lost.
+    fn lacking(catalogue: &Catalogue, names: &[ParameterName]) -> Self {
+        let names: Vec<_> = names.iter().map(|name| name.as_str()).collect();
+        let mut explanation = Self::malformed(catalogue, Id::Note(6), None);
+        for finding in &mut explanation.diagnosis {
+            finding.sentence = format!(
+                "The OAuth parameters arrived without {}: every signed request must carry {}.",
+                names.join(" and "),
+                if names.len() == 1 { "it" } else { "them" },
+            );
+        }
+        explanation
     }
 
     /// With nothing in it.

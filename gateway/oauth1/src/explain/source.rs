@@ -9,7 +9,8 @@ use super::{Options, RawRequest};
 use crate::authorization::{Authorization, Pairs};
 use crate::target::host_and_port;
 use crate::{
-    Limits, OauthRequest, ParameterName, Placement, Placements, Problem, RequestParts, Rules, Scheme, Target, percent,
+    Limits, OauthRequest, ParameterName, Placement, Placements, Problem, RequestParts, Rules, Scheme, SignatureMethod,
+    Target, percent,
 };
 
 /// Where a parameter stood.
@@ -48,8 +49,10 @@ pub(super) struct Sent {
 pub(super) enum Flaw {
     /// The request is malformed: what is wrong with it.
     Malformed(String),
-    /// No OAuth parameters, or no signature.
+    /// No OAuth parameters.
     NoOauth,
+    /// Some, without these.
+    Lacks(Vec<ParameterName>),
 }
 
 /// What a body looks like, whatever its type says.
@@ -236,8 +239,15 @@ fn check(parts: &RequestParts<'_>) -> Result<(Placement, Vec<u8>), Flaw> {
     };
     let found = OauthRequest::parse(parts, &rules).map_err(|problem| flawed(&describe(&problem)))?;
     let request = found.ok_or(Flaw::NoOauth)?;
-    let signature = request.get(ParameterName::Signature).ok_or(Flaw::NoOauth)?;
-    Ok((request.placement(), signature.to_owned()))
+    let is_absent = |name: &ParameterName| request.get(*name).is_none_or(<[u8]>::is_empty);
+    let is_plaintext =
+        request.get(ParameterName::SignatureMethod) == Some(SignatureMethod::Plaintext.as_str().as_bytes());
+    let always = REQUIRED.into_iter().chain(UNIQUE.into_iter().filter(|_| !is_plaintext));
+    let lacking: Vec<_> = always.filter(is_absent).collect();
+    match request.get(ParameterName::Signature).filter(|_| lacking.is_empty()) {
+        Some(signature) => Ok((request.placement(), signature.to_owned())),
+        None => Err(Flaw::Lacks(lacking)),
+    }
 }
 
 /// Every signed pair as sent, and the realm.
@@ -302,6 +312,14 @@ fn describe(problem: &Problem) -> String {
     }
 }
 
+/// What every signed request carries.
+const REQUIRED: [ParameterName; 3] = [
+    ParameterName::ConsumerKey,
+    ParameterName::SignatureMethod,
+    ParameterName::Signature,
+];
+/// All but PLAINTEXT too (C18).
+const UNIQUE: [ParameterName; 2] = [ParameterName::Timestamp, ParameterName::Nonce];
 /// As a server's own bounds (C16).
 const MAX_PARAMETERS: usize = 1000;
 const MAX_AUTHORIZATION: usize = 16 * 1024;

@@ -54,6 +54,30 @@ fn also(explanation: &Explanation) -> Vec<String> {
 }
 
 #[test]
+fn parameters_that_are_missing_are_named_where_others_arrived() {
+    let explained = |authorization: &str| {
+        let raw = format!("GET /a HTTP/1.1\r\nHost: shop.example\r\n{authorization}\r\n");
+        let request = RawRequest::parse(raw.as_bytes()).expect("a request");
+        let explanation = explained(&request);
+        assert_eq!(names(&explanation), ["N6"]);
+        assert_eq!(explanation.outcome, Outcome::Malformed);
+        explanation.diagnosis[0].sentence.clone()
+    };
+    let most = "Authorization: OAuth oauth_consumer_key=\"ck\", oauth_signature_method=\"HMAC-SHA1\", \
+                oauth_timestamp=\"1700000000\"";
+
+    assert_eq!(
+        explained(&format!("{most}, oauth_nonce=\"n\"\r\n")),
+        "The OAuth parameters arrived without oauth_signature: every signed request must carry it."
+    );
+    assert_eq!(
+        explained(&format!("{most}, oauth_signature=\"\"\r\n")),
+        "The OAuth parameters arrived without oauth_signature and oauth_nonce: every signed request must carry them."
+    );
+    assert!(explained("").starts_with("No OAuth parameters arrived"));
+}
+
+#[test]
 fn a_clock_outside_the_window_is_named_before_all_else_that_is_wrong() {
     let base = format!("POST&https%3A%2F%2Fshop.example%2Fa&{OAUTH}");
     let explained = |key: &str| {
