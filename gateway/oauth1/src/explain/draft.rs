@@ -95,24 +95,33 @@ impl<'a> Pair<'a> {
 impl Draft<'_> {
     /// The URL as signed, unencoded.
     pub(super) fn url_text(&self) -> Vec<u8> {
-        let mut url = Vec::with_capacity(64 + self.path.len() + self.behind.len());
-        url.extend_from_slice(self.scheme.as_bytes());
-        url.extend_from_slice(b"://");
-        url.extend_from_slice(&self.host);
-        let mut port = Vec::new();
-        if !self.port.is_empty() {
-            port.push(b':');
-            port.extend_from_slice(&self.port);
-        }
+        let mut url = self.address_text();
+        url.reserve(self.path.len() + self.behind.len());
+        url.extend_from_slice(&self.path);
         if self.port_behind_path {
-            url.extend_from_slice(&self.path);
-            url.extend_from_slice(&port);
-        } else {
-            url.extend_from_slice(&port);
-            url.extend_from_slice(&self.path);
+            self.add_port(&mut url);
         }
         url.extend_from_slice(&self.behind);
         url
+    }
+
+    /// The scheme, the host, and the port that stands before the path.
+    pub(super) fn address_text(&self) -> Vec<u8> {
+        let mut address = Vec::with_capacity(64);
+        address.extend_from_slice(self.scheme.as_bytes());
+        address.extend_from_slice(b"://");
+        address.extend_from_slice(&self.host);
+        if !self.port_behind_path {
+            self.add_port(&mut address);
+        }
+        address
+    }
+
+    fn add_port(&self, url: &mut Vec<u8>) {
+        if !self.port.is_empty() {
+            url.push(b':');
+            url.extend_from_slice(&self.port);
+        }
     }
 
     /// The pairs in the client's order, encoded and joined.

@@ -10,7 +10,7 @@ use super::catalogue::Catalogue;
 use super::digest::{Hash, Keyed};
 use super::draft::Draft;
 use super::keys::Candidate;
-use super::rows::Variant;
+use super::rows::{Variant, shown};
 
 /// What is looked for.
 pub(super) enum Wanted {
@@ -255,7 +255,8 @@ impl Search<'_> {
                 }
                 Second::Base(at) => {
                     let second = firsts.get(at)?;
-                    let base = made(right, [first.variant, second.variant]);
+                    let draft = drafted(right, [first.variant, second.variant]);
+                    let base = draft.build();
                     if self.budget.take(base.len())
                         && tried.insert(print(&base))
                         && let Some(reading) = self.matches(&prepared, &base)
@@ -264,7 +265,7 @@ impl Search<'_> {
                         let firsts = first.made.rows_where(|one| made(right, [one, second.variant]) == base);
                         let seconds = second.made.rows_where(|one| made(right, [first.variant, one]) == base);
                         return Some(Hit {
-                            mistakes: vec![mistake(firsts), mistake(seconds)],
+                            mistakes: vec![mistake(firsts).within(&draft), mistake(seconds).within(&draft)],
                             reading,
                             base: Some(base),
                         });
@@ -395,14 +396,36 @@ fn mistake(mut rows: impl Iterator<Item = (u8, Vec<String>)>) -> Mistake {
     Mistake { row, details, also }
 }
 
+impl Mistake {
+    /// Made beside another: the URL that it says was signed is the one that both of them make.
+    fn within(mut self, draft: &Draft<'_>) -> Self {
+        let also = self.also.iter_mut().map(|(row, details)| (*row, details));
+        for (row, details) in std::iter::once((self.row, &mut self.details)).chain(also) {
+            let signed = match row {
+                1 | 2 => draft.url_text(),
+                7 | 8 => draft.address_text(),
+                _ => continue,
+            };
+            if let Some(detail) = details.first_mut() {
+                *detail = shown(&signed);
+            }
+        }
+        self
+    }
+}
+
 /// The base string with mistakes, made in the order of their dimensions.
-fn made<'a, const N: usize>(right: &Draft<'a>, mut mistakes: [&Variant<'a>; N]) -> Vec<u8> {
+fn made<'a, const N: usize>(right: &Draft<'a>, mistakes: [&Variant<'a>; N]) -> Vec<u8> {
+    drafted(right, mistakes).build()
+}
+
+fn drafted<'a, const N: usize>(right: &Draft<'a>, mut mistakes: [&Variant<'a>; N]) -> Draft<'a> {
     mistakes.sort_by_key(|one| one.dimension);
     let mut draft = right.clone();
     for mistake in mistakes {
         mistake.apply(&mut draft);
     }
-    draft.build()
+    draft
 }
 
 fn print(base: &[u8]) -> Print {

@@ -78,6 +78,24 @@ fn parameters_that_are_missing_are_named_where_others_arrived() {
 }
 
 #[test]
+fn the_url_that_a_pair_of_mistakes_signed_is_the_one_that_both_make() {
+    let base = format!("POST&https%3A%2F%2F127.0.0.1%2Fa&{OAUTH}");
+    let options = Options {
+        base_url: Some("http://127.0.0.1:18480".to_owned()),
+        ..options()
+    };
+
+    let both = explain(&request("/a", "text/plain", "", (&base, KEY)), &secrets(), &options);
+
+    assert_eq!(names(&both), ["E2", "E4"]);
+    let sentence = &both.diagnosis[0].sentence;
+    assert!(
+        sentence.starts_with("Your client signed https://127.0.0.1/a; it called http://127.0.0.1:18480/a:"),
+        "{sentence}"
+    );
+}
+
+#[test]
 fn a_clock_outside_the_window_is_named_before_all_else_that_is_wrong() {
     let base = format!("POST&https%3A%2F%2Fshop.example%2Fa&{OAUTH}");
     let explained = |key: &str| {

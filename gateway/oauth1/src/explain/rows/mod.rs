@@ -82,6 +82,6 @@ pub(super) fn are_left_out(source: &Source<'_>) -> bool {
 }
 
 /// Octets as a sentence shows them.
-fn shown(octets: &[u8]) -> String {
+pub(in crate::explain) fn shown(octets: &[u8]) -> String {
     String::from_utf8_lossy(octets).into_owned()
 }
