@@ -240,6 +240,56 @@ async fn plaintext_is_never_kept() {
 }
 
 #[tokio::test]
+async fn plaintext_by_http_is_told_that_it_needs_tls() {
+    let shop = Shop::new()
+        .set("oauth", "signature_methods", "[\"PLAINTEXT\", \"HMAC-SHA256\"]")
+        .start()
+        .await;
+    let one = shop.integration().granted_all().active().await;
+    let refused = Call::get("/rest/V1/products/plain")
+        .signed(Signing::with(&one.credentials).method("PLAINTEXT"))
+        .send(&shop.gateway)
+        .await;
+
+    let answer = explained(&shop.admin, &refused).await.json();
+
+    assert_eq!((refused.status, &answer["cause"]), (400, &json!("https_required")));
+    assert!(
+        answer["advice"].as_str().unwrap().starts_with("PLAINTEXT needs TLS"),
+        "{answer}"
+    );
+}
+
+#[tokio::test]
+async fn secrets_sent_for_a_signature_are_told_to_be_rotated_and_not_kept() {
+    let shop = Shop::shared().await;
+    let one = shop.integration().granted_all().active().await;
+    let authorization = format!(
+        "OAuth oauth_consumer_key=\"{}\", oauth_token=\"{}\", oauth_signature_method=\"HMAC-SHA256\", \
+         oauth_timestamp=\"{}\", oauth_nonce=\"in clear\", oauth_signature=\"{}%26hush\"",
+        one.credentials.consumer_key,
+        one.credentials.token(),
+        now(),
+        one.credentials.consumer_secret,
+    );
+    let refused = Call::get("/rest/V1/products/clear")
+        .header("Authorization", &authorization)
+        .send(&shop.gateway)
+        .await;
+
+    let answer = explained(&shop.admin, &refused).await.json();
+
+    assert_eq!(refused.refusal(), (401, "signature_invalid"));
+    let advice = answer["advice"].as_str().unwrap();
+    assert!(
+        advice.contains("in clear, so correct it and rotate both secrets now"),
+        "{advice}"
+    );
+    assert!(!answer.to_string().contains("hush"));
+    assert!(!answer.to_string().contains(&one.credentials.consumer_secret));
+}
+
+#[tokio::test]
 async fn a_body_that_is_no_form_is_not_kept_and_that_is_said() {
     let shop = Shop::shared().await;
     let one = shop.integration().granted_all().active().await;

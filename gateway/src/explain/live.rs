@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use oauth1::explain::{Explanation, Options, RawRequest, Secrets, explain};
-use oauth1::{BaseForm, ParameterName, Target};
+use oauth1::{BaseForm, ParameterName, SignatureMethod, Target};
 use serde_json::{Value, json};
 use token_store::{ConsumerId, ConsumerRecord, OwnToken, Store, StoreError};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
@@ -109,6 +109,7 @@ impl Explainer {
             rejection.found.get_or_init(|| sentence.to_owned());
         }
         confess(&mut answer, rejection);
+        warn_of_plaintext(&mut answer, rejection);
         Ok(answer)
     }
 
@@ -308,6 +309,18 @@ fn confess(answer: &mut Value, rejection: &Rejection) {
     }
 }
 
+/// Of PLAINTEXT without TLS nothing is tried: that is what is wrong with it.
+fn warn_of_plaintext(answer: &mut Value, rejection: &Rejection) {
+    let method = rejection.request.named(ParameterName::SignatureMethod);
+    let is_plaintext = method.is_some_and(|method| method == SignatureMethod::Plaintext.as_str());
+    if rejection.cause == Cause::HttpsRequired
+        && is_plaintext
+        && let Some(members) = answer.as_object_mut()
+    {
+        members.insert("advice".to_owned(), PLAINTEXT_IN_CLEAR.into());
+    }
+}
+
 impl Unexplained {
     /// What a refusal carries in an explanation's place.
     pub fn to_json(&self) -> Value {
@@ -315,6 +328,9 @@ impl Unexplained {
     }
 }
 
+const PLAINTEXT_IN_CLEAR: &str = "PLAINTEXT needs TLS: its signature is the secrets themselves, and this request came by http. \
+                                  Call the https address, or sign by an HMAC method; and rotate both secrets, since they could \
+                                  be read on the way.";
 /// For a turn.
 const WAIT: Duration = Duration::from_secs(2);
 /// Of one integration.

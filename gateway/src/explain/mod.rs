@@ -108,6 +108,10 @@ fn advice(explanation: &Explanation) -> Option<String> {
             "Nothing was tried: the signature itself was not kept, since it may have been secrets in clear. Give the raw \
              request to `countersign explain --secrets` to have it compared."
         }
+        Gap::Clear => {
+            "What came as oauth_signature looks like two secrets joined by &: if it was, your client sent its secrets in clear, \
+             so correct it and rotate both secrets now. The value itself was not kept, and nothing was tried."
+        }
         Gap::Form => {
             "Nothing was tried: the body was not kept, as only forms of at most 64 KiB are that were read whole, and a form's \
              fields are part of the signature. Give the raw request to `countersign explain --secrets`."

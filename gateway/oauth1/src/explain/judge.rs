@@ -7,6 +7,7 @@ use super::catalogue::{Catalogue, Id};
 use super::digest::Hash;
 use super::draft::Draft;
 use super::keys::{self, Candidate, Right};
+use super::raw::REMOVED_PAIR_READ;
 use super::rows;
 use super::search::{Budget, Hit, Mistake, Search, Wanted};
 use super::source::{Source, decode};
@@ -103,12 +104,8 @@ impl Judge<'_> {
     }
 
     fn signature(&self, right: Draft<'_>, explanation: &mut Explanation) {
-        if self.source.signature == REMOVED.as_bytes() {
-            explanation.gaps.push(Gap::Signature);
-            return;
-        }
-        if self.options.without_form {
-            explanation.gaps.push(Gap::Form);
+        if let Some(gap) = self.unkept() {
+            explanation.gaps.push(gap);
             return;
         }
         let secrets = Right::of(self.source, self.secrets);
@@ -171,6 +168,15 @@ impl Judge<'_> {
             explanation.diagnosed(findings.collect());
             let signed = hit.base.as_deref();
             explanation.signed_base_string = signed.map(|base| String::from_utf8_lossy(base).into_owned());
+        }
+    }
+
+    /// What was not kept, without which nothing can be tried.
+    fn unkept(&self) -> Option<Gap> {
+        match self.source.signature.as_slice() {
+            REMOVED_PAIR_READ => Some(Gap::Clear),
+            signature if signature == REMOVED.as_bytes() => Some(Gap::Signature),
+            _ => self.options.without_form.then_some(Gap::Form),
         }
     }
 

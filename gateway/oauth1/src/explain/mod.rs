@@ -114,6 +114,8 @@ impl Outcome {
 pub enum Gap {
     /// The signature wasn't kept: nothing was tried.
     Signature,
+    /// The same; it looked like two secrets in clear, where a signature belongs.
+    Clear,
     /// The form wasn't kept, whose fields are signed: nothing was tried.
     Form,
     /// No secret (or public key) is known: nothing was tried.

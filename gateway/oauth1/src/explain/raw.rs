@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use super::source::{Origin, Sent, decode, fields};
+use super::source::{Origin, decode, fields};
 use super::{curl, judge};
 use crate::authorization::{Authorization, Pairs};
 use crate::{ParameterName, Placement};
@@ -162,8 +162,8 @@ fn header_without_secrets(header: &[u8], is_plaintext: bool) -> Vec<u8> {
         return UNREADABLE.to_vec();
     };
     let written = pairs.into_iter().map(|(name, value)| {
-        let clear = is_clear(&decode(&name), &decode(&value), is_plaintext, Placement::Header);
-        let value = if clear { REMOVED.as_bytes().to_vec() } else { value };
+        let stand_in = stand_in(&decode(&name), &decode(&value), is_plaintext, Placement::Header);
+        let value = stand_in.map_or(value, |text| text.as_bytes().to_vec());
         [name, b"=\"".to_vec(), value, b"\"".to_vec()].concat()
     });
     [b"OAuth ".to_vec(), written.collect::<Vec<_>>().join(&b", "[..])].concat()
@@ -171,25 +171,38 @@ fn header_without_secrets(header: &[u8], is_plaintext: bool) -> Vec<u8> {
 
 fn text_without_secrets(text: &[u8], is_plaintext: bool, placement: Placement) -> Vec<u8> {
     let pieces = text.split(|octet| *octet == b'&').map(|piece| {
-        let clear = |field: &Sent| is_clear(&field.name, &field.value, is_plaintext, placement);
-        match fields(piece, Origin::Query).find(clear) {
-            Some(field) => [field.wire_name, b"=".to_vec(), REMOVED.as_bytes().to_vec()].concat(),
-            None => piece.to_vec(),
-        }
+        let removed = fields(piece, Origin::Query).find_map(|field| {
+            let stand_in = stand_in(&field.name, &field.value, is_plaintext, placement)?;
+            Some([&field.wire_name, &b"="[..], stand_in.as_bytes()].concat())
+        });
+        removed.unwrap_or_else(|| piece.to_vec())
     });
     pieces.collect::<Vec<_>>().join(&b'&')
 }
 
-fn is_clear(name: &[u8], value: &[u8], is_plaintext: bool, placement: Placement) -> bool {
+/// What is kept of a value that may be a secret in clear; `None`: it is none.
+fn stand_in(name: &[u8], value: &[u8], is_plaintext: bool, placement: Placement) -> Option<&'static str> {
     match name {
-        b"oauth_consumer_secret" | b"oauth_token_secret" => true,
-        b"oauth_signature" => is_plaintext || !judge::is_digest(value, placement),
-        _ => false,
+        b"oauth_signature" if !is_plaintext && judge::is_digest(value, placement) => None,
+        b"oauth_signature" if !is_plaintext && (is_pair(value) || is_pair(&decode(value))) => Some(REMOVED_PAIR),
+        b"oauth_consumer_secret" | b"oauth_token_secret" | b"oauth_signature" => Some(REMOVED),
+        _ => None,
     }
+}
+
+/// Whether it looks like the two secrets of a key: `x&y`, the second one may be empty.
+fn is_pair(value: &[u8]) -> bool {
+    let mut parts = value.split(|octet| *octet == b'&');
+    let first = parts.next().unwrap_or_default();
+    !first.is_empty() && parts.count() == 1
 }
 
 /// What stands in the place of a value that isn't kept.
 pub const REMOVED: &str = "removed";
+/// In the place of a signature that looked like two secrets in clear, as it is written in a request.
+const REMOVED_PAIR: &str = "removed%26removed";
+/// The same, read.
+pub(super) const REMOVED_PAIR_READ: &[u8] = b"removed&removed";
 /// Reads as an OAuth header that is broken.
 const UNREADABLE: &[u8] = b"OAuth %";
 
@@ -316,6 +329,8 @@ mod tests {
             let whole = String::from_utf8_lossy(&octets);
             assert!(!whole.contains("geheim"), "{whole}");
         }
+        let pair = kept(hmac);
+        assert!(pair.headers[0].1.ends_with(b"oauth_signature=\"removed%26removed\""));
         assert_eq!(kept(plain).target, "/a?oauth_token_secret=removed&b=1");
         assert_eq!(kept(plain).named(ParameterName::ConsumerKey).as_deref(), Some("k"));
     }

@@ -115,6 +115,7 @@ impl Explanation {
                     }
                     "."
                 }
+                @if let Some(advice) = &self.advice { p { (advice) } }
                 @for finding in more { p { (finding.sentence) " " span.faint { (finding.id) } } (finding.more()) }
             }
         }
