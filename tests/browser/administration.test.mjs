@@ -260,6 +260,18 @@ test('the look is kept in a cookie and written by the server', async () => {
   assert.equal(await page.locator('html').getAttribute('data-theme'), null);
 });
 
+test('the audit log is filtered by a whole target', async () => {
+  const ids = [];
+  while (!ids.some((id) => ids.some((other) => other !== id && String(other).startsWith(String(id))))) {
+    ids.push((await stack.api('POST', '/integrations', { name: `Target ${ids.length}` })).id);
+  }
+  const id = ids.find((one) => ids.some((other) => other !== one && String(other).startsWith(String(one))));
+
+  await page.goto(`/audit?q=integration/${id}`);
+
+  assert.deepEqual(await page.locator('tbody td:nth-child(4)').allInnerTexts(), [`integration/${id}`]);
+});
+
 test('the audit log shows the latest first, what differs, and finds by who and what', async () => {
   await stack.api('PUT', `/integrations/${ids.sync}`, { name: 'Shop sync', email: 'new-ops@partner.example', resources: [] });
 

@@ -183,7 +183,7 @@ async fn each_explanation_is_audited_and_too_many_are_refused() {
         .find(|entry| entry["action"] == "rejection.explained")
         .unwrap();
     assert_eq!(entry["after"]["diagnosis"], json!(["E20"]));
-    assert_eq!(entry["subject"], format!("integration {}", one.id));
+    assert_eq!(entry["subject"], format!("integration/{}", one.id));
     let last = statuses.last().unwrap();
     if began == now() / 60 {
         assert_eq!(last.status, 429, "{}", last.text());

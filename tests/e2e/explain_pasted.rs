@@ -161,7 +161,7 @@ async fn explaining_takes_an_operator_is_audited_and_counted_with_the_integratio
     }
     assert_eq!(given.status, 200, "given secrets confirm no guess");
     let entry = audited(&shop.admin).await;
-    assert_eq!(entry["subject"], format!("integration {}", one.id));
+    assert_eq!(entry["subject"], format!("integration/{}", one.id));
     assert_eq!(
         entry["after"],
         json!({ "result": "diagnosed", "diagnosis": ["E20"], "secrets": "store" })

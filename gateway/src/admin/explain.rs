@@ -70,7 +70,7 @@ pub async fn pasted(
             let key: String = explained.consumer_key.chars().take(MOST_OF_A_KEY).collect();
             format!("consumer key {key}")
         },
-        |one| format!("integration {}", one.id.0),
+        |one| format!("integration/{}", one.id.0),
     );
     let told = json!({
         "result": explained.answer.get("result"),

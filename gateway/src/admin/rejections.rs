@@ -84,7 +84,7 @@ pub async fn show(
     let integration = consumer.as_ref().and_then(|one| one.integration.as_ref());
     let subject = integration.map_or_else(
         || format!("consumer key {}", rejection.consumer_key),
-        |one| format!("integration {}", one.id.0),
+        |one| format!("integration/{}", one.id.0),
     );
     caller
         .record(

@@ -136,7 +136,7 @@ async fn explained(exchange: &Exchange<'_>, rejection: &Arc<Rejection>, token: &
         actor: "debug token".to_owned(),
         origin: rejection.client.to_string(),
         action: "rejection.explained".to_owned(),
-        subject: format!("integration {}", integration.0),
+        subject: format!("integration/{}", integration.0),
         before: Value::Null,
         after: told(rejection, &answer),
     };

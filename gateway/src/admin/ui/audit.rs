@@ -52,14 +52,30 @@ pub(super) async fn index(visitor: Visitor, RawQuery(query): RawQuery) -> Respon
 impl Wanted {
     fn takes(&self, entry: &Entry) -> bool {
         let sought = self.sought.to_lowercase();
+        if is_target(&sought) {
+            return entry.subject == sought && self.is_by(entry);
+        }
         let says = |text: &str| text.to_lowercase().contains(&sought);
         let is_found = sought.is_empty()
             || says(&entry.action)
             || says(&entry.subject)
             || says(&entry.before.to_string())
             || says(&entry.after.to_string());
-        is_found && (self.who.is_empty() || entry.actor == self.who)
+        is_found && self.is_by(entry)
     }
+
+    fn is_by(&self, entry: &Entry) -> bool {
+        self.who.is_empty() || entry.actor == self.who
+    }
+}
+
+/// `kind/number` names one target: none whose number only begins so, and nothing that mentions it.
+fn is_target(sought: &str) -> bool {
+    let is_number = |id: &str| !id.is_empty() && id.bytes().all(|byte| byte.is_ascii_digit());
+    let parts = sought.split_once('/');
+    parts.is_some_and(|(kind, id)| {
+        !kind.is_empty() && kind.bytes().all(|byte| byte.is_ascii_lowercase()) && is_number(id)
+    })
 }
 
 /// The latest change of one subject, where it is not long ago.
