@@ -12,8 +12,9 @@ let browser;
 let page;
 let ids;
 const limits = '[[limits]]\nper = "integration"\nrequests = 100\nwindow = "10s"\nburst = 50\n';
+const many = Array.from({ length: 60 }, (_, number) => `[[routes]]\npath = "/many/${number}"\nupstream = "storefront"\nresources = ["anonymous"]\n`).join('');
 before(async () => {
-  stack = await Stack.start({ extra: limits });
+  stack = await Stack.start({ extra: limits + many });
   browser = await Browser.start();
   ids = await furnished(stack);
   page = await browser.signedIn(stack);
@@ -294,6 +295,19 @@ test('the audit log is read backwards page by page without losing an entry', asy
 
   const names = seen.filter((text) => text.startsWith('Audited'));
   assert.deepEqual(names, Array.from({ length: 70 }, (_, place) => `Audited ${69 - place}`));
+  for (const query of ['?q=Audited', '?']) {
+    await page.goto(`/audit${query}`);
+    const rows = () => page.locator('tbody tr').allInnerTexts();
+    const pages = [await rows()];
+    for (const label of ['Older', 'Newer']) {
+      const before = page.url();
+      await page.getByRole('link', { name: label }).click();
+      await page.waitForURL((url) => url.href !== before);
+      pages.push(await rows());
+    }
+    assert.notDeepEqual(pages[1], pages[0]);
+    assert.deepEqual(pages[2], pages[0]);
+  }
 });
 
 test('a request is tested without being sent: its route, what it lacks, and what the client is told', async () => {
@@ -317,6 +331,14 @@ test('a request is tested without being sent: its route, what it lacks, and what
 test('routes are found by path and by resource; resources, limits, upstreams and usage show what is at work', async () => {
   await page.goto('/routes?resource=Magento_Sales::ship');
   assert.equal(await page.locator('#routes tbody tr').count(), 1);
+  await page.goto('/routes?q=/many');
+  const first = () => page.locator('#routes tbody tr').first().innerText();
+  const began = await first();
+  for (const [label, after] of [['Next', '50'], ['Previous', '0']]) {
+    await page.getByRole('link', { name: label }).click();
+    await page.waitForURL((url) => url.searchParams.get('after') === after);
+    assert.equal(await first() === began, after === '0');
+  }
   await page.goto('/resources');
   assert.match(await page.getByRole('main').innerText(), /Ship orders\s+Magento_Sales::ship/);
   await page.goto('/limits');

@@ -68,6 +68,16 @@ test('pages go on and back by key, and no row is lost or doubled between them', 
   assert.deepEqual(seen[3], seen[1]);
   assert.deepEqual(seen[4], seen[0]);
   assert.match(await page.getByRole('navigation', { name: 'Pages' }).innerText(), /^1 to 25 of 60/);
+
+  await page.goto('/usage?q=paged');
+  const used = () => page.locator('.grid-m tbody .who').allInnerTexts();
+  const began = await used();
+  await page.getByRole('link', { name: 'Next' }).click();
+  await page.waitForURL('**after=**');
+  assert.equal(new Set([...began, ...await used()]).size, 50);
+  await page.getByRole('link', { name: 'Previous' }).click();
+  await page.waitForURL((url) => !url.searchParams.get('after'));
+  assert.deepEqual(await used(), began);
 });
 
 test('what is sent in clear is marked, and the notice leads to it', async () => {

@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use super::client::{Problem, query};
 use super::page::{Page, Place};
-use super::parts::{count, icon, time};
+use super::parts::{count, icon, time, turns};
 use super::visitor::{Form, Visitor};
 
 #[derive(Deserialize)]
@@ -34,7 +34,20 @@ struct Entry {
 struct Wanted {
     sought: String,
     who: String,
+    /// Of a page: what is older than this number.
     before: Option<u64>,
+    /// Of a page: the first that are newer.
+    after: Option<u64>,
+}
+
+/// A page, and where the ways from it begin.
+struct Found {
+    /// The latest first.
+    entries: Vec<Entry>,
+    /// `before` of the next page.
+    older: Option<u64>,
+    /// `after` of the page before.
+    newer: Option<u64>,
 }
 
 /// `GET /audit`
@@ -44,6 +57,7 @@ pub(super) async fn index(visitor: Visitor, RawQuery(query): RawQuery) -> Respon
         sought: query.get("q").trim().to_owned(),
         who: query.get("who").trim().to_owned(),
         before: query.get("before").parse().ok(),
+        after: query.get("after").parse().ok(),
     };
     let page = render(&visitor, &wanted).await;
     visitor.show(page)
@@ -62,6 +76,23 @@ impl Wanted {
             || says(&entry.before.to_string())
             || says(&entry.after.to_string());
         is_found && self.is_by(entry)
+    }
+
+    /// How many are read at once: what is not filtered is read page by page.
+    fn chunk(&self) -> u64 {
+        if self.sought.is_empty() && self.who.is_empty() {
+            PAGE_AND_ONE
+        } else {
+            CHUNK
+        }
+    }
+
+    fn address(&self, name: &str, number: u64) -> String {
+        let number = number.to_string();
+        format!(
+            "/audit?{}",
+            query([("q", self.sought.as_str()), ("who", self.who.as_str()), (name, &number)])
+        )
     }
 
     fn is_by(&self, entry: &Entry) -> bool {
@@ -104,24 +135,33 @@ async fn latest(visitor: &Visitor) -> Result<u64, Problem> {
     Ok(entries.total)
 }
 
-/// The latest that fit, and where older ones begin; not all of a long log is read for one page.
-async fn read(visitor: &Visitor, wanted: &Wanted) -> Result<(Vec<Entry>, Option<u64>), Problem> {
+/// A page of those that fit; not all of a long log is read for one.
+async fn read(visitor: &Visitor, wanted: &Wanted) -> Result<Found, Problem> {
+    if let Some(after) = wanted.after
+        && let Some(found) = newer(visitor, wanted, after).await?
+    {
+        return Ok(found);
+    }
+    let (entries, older) = older(visitor, wanted).await?;
+    let newer = wanted.before.map(|before| before.saturating_sub(1));
+    Ok(Found { entries, older, newer })
+}
+
+/// The latest that fit, and where older ones begin.
+async fn older(visitor: &Visitor, wanted: &Wanted) -> Result<(Vec<Entry>, Option<u64>), Problem> {
     let mut until = match wanted.before {
         Some(before) => before.saturating_sub(1),
         None => latest(visitor).await?,
     };
     let mut found = Vec::new();
-    // What is not filtered is read page by page.
-    let is_filtered = !wanted.sought.is_empty() || !wanted.who.is_empty();
-    let chunk = if is_filtered { CHUNK } else { PAGE_AND_ONE };
+    let chunk = wanted.chunk();
     for _ in 0..CHUNKS {
         if until == 0 {
             return Ok((found, None));
         }
         let after = until.saturating_sub(chunk);
-        let limit = until - after;
-        let entries: Entries = visitor.api.get(&format!("/audit?after={after}&limit={limit}")).await?;
-        for entry in entries.items.into_iter().rev().filter(|entry| wanted.takes(entry)) {
+        let entries = part(visitor, after, until - after).await?;
+        for entry in entries.into_iter().rev().filter(|entry| wanted.takes(entry)) {
             if found.len() == PAGE {
                 return Ok((found, Some(entry.number + 1)));
             }
@@ -132,8 +172,45 @@ async fn read(visitor: &Visitor, wanted: &Wanted) -> Result<(Vec<Entry>, Option<
     Ok((found, (until > 0).then_some(until + 1)))
 }
 
+/// The page above a number; `None`: it is the first one, which begins with the latest.
+async fn newer(visitor: &Visitor, wanted: &Wanted, after: u64) -> Result<Option<Found>, Problem> {
+    let (mut entries, mut at) = (Vec::new(), after);
+    let chunk = wanted.chunk();
+    let mut newer = None;
+    for _ in 0..CHUNKS {
+        let read = part(visitor, at, chunk).await?;
+        let Some(last) = read.last().map(|entry| entry.number) else {
+            return Ok(None);
+        };
+        for entry in read.into_iter().filter(|entry| wanted.takes(entry)) {
+            if entries.len() == PAGE {
+                newer = Some(entry.number - 1);
+                break;
+            }
+            entries.push(entry);
+        }
+        if newer.is_some() {
+            break;
+        }
+        at = last;
+    }
+    entries.reverse();
+    Ok(Some(Found {
+        entries,
+        older: Some(after + 1),
+        newer: newer.or(Some(at)),
+    }))
+}
+
+async fn part(visitor: &Visitor, after: u64, limit: u64) -> Result<Vec<Entry>, Problem> {
+    let entries: Entries = visitor.api.get(&format!("/audit?after={after}&limit={limit}")).await?;
+    Ok(entries.items)
+}
+
 async fn render(visitor: &Visitor, wanted: &Wanted) -> Result<Response, Problem> {
-    let (entries, older) = read(visitor, wanted).await?;
+    let Found { entries, older, newer } = read(visitor, wanted).await?;
+    let newer = newer.map(|number| wanted.address("after", number));
+    let next = older.map(|number| wanted.address("before", number));
     let now = visitor.console.now();
     let body = html! {
         form.filter method="get" action="/audit" role="search" {
@@ -151,12 +228,7 @@ async fn render(visitor: &Visitor, wanted: &Wanted) -> Result<Response, Problem>
                 a.b href="/audit" { "Clear the filter" }
             } }
         } @else { (table(&entries, now)) }
-        @if let Some(older) = older {
-            nav.pager aria-label="Pages" {
-                span {}
-                a.b.small href={ "/audit?" (query([("q", wanted.sought.as_str()), ("who", wanted.who.as_str()), ("before", &older.to_string())])) } { "Older" }
-            }
-        }
+        nav.pager aria-label="Pages" { span {} (turns([("Newer", newer.as_deref()), ("Older", next.as_deref())])) }
     };
     let page = Page {
         lead: html! { p.lead { "Who changed what. Entries can’t be edited or removed; secrets are masked." } },

@@ -232,6 +232,20 @@ pub(super) fn sentence(text: &str) -> String {
     first.chain(letters).collect()
 }
 
+/// The way back and on in a list, each with its address; none: nothing is there.
+pub(super) fn turns(ways: [(&str, Option<&str>); 2]) -> Markup {
+    html! {
+        span.join {
+            @for (label, address) in ways {
+                @match address {
+                    Some(address) => a.b.small href=(address) { (label) },
+                    None => span.b.small aria-disabled="true" { (label) },
+                }
+            }
+        }
+    }
+}
+
 /// A count with separators: `1,284`.
 pub(super) fn count(number: u64) -> String {
     let digits = number.to_string();

@@ -13,7 +13,7 @@ use super::client::{Problem, query};
 use super::integrations::tree::{Resource, Tree};
 use super::live;
 use super::page::{Page, Place};
-use super::parts::{Tone, count, icon, note, tag};
+use super::parts::{Tone, count, icon, note, tag, turns};
 use super::visitor::{Form, Visitor};
 
 #[derive(Deserialize)]
@@ -73,9 +73,23 @@ async fn render_routes(visitor: &Visitor, wanted: &Form) -> Result<Response, Pro
         ("path", wanted.get("q").trim()),
         ("resource", wanted.get("resource").trim()),
         ("after", wanted.get("after")),
-        ("limit", "50"),
+        ("limit", &ROUTES.to_string()),
     ];
     let routes: List<Route> = visitor.api.get(&format!("/routes?{}", query(filter))).await?;
+    let page_after = |after: &str| {
+        format!(
+            "?{}",
+            query([
+                ("q", wanted.get("q")),
+                ("resource", wanted.get("resource")),
+                ("after", after)
+            ])
+        )
+    };
+    // They go by their number in the table.
+    let begins: usize = wanted.get("after").parse().unwrap_or_default();
+    let previous = (begins > 0).then(|| page_after(&begins.saturating_sub(ROUTES).to_string()));
+    let next = routes.next.as_deref().map(page_after);
     let body = html! {
         (test_box(visitor, wanted).await?)
         section.stack aria-labelledby="tbl" id="routes" data-swap {
@@ -90,9 +104,7 @@ async fn render_routes(visitor: &Visitor, wanted: &Form) -> Result<Response, Pro
             } @else { (route_table(&routes.items)) }
             nav.pager aria-label="Pages" {
                 span { (count(routes.total)) @if routes.total == 1 { " route" } @else { " routes" } }
-                @if let Some(next) = &routes.next {
-                    a.b.small href={ "?" (query([("q", wanted.get("q")), ("resource", wanted.get("resource")), ("after", next)])) } { "Next" }
-                }
+                (turns([("Previous", previous.as_deref()), ("Next", next.as_deref())]))
             }
         }
     };
@@ -466,4 +478,5 @@ fn what_is_wrong(status: &str) -> &str {
     }
 }
 
+const ROUTES: usize = 50;
 const METHODS: [&str; 6] = ["GET", "POST", "PUT", "DELETE", "PATCH", "HEAD"];

@@ -11,7 +11,7 @@ use super::client::{Problem, query};
 use super::integrations::Integration;
 use super::integrations::tree::{Resource, Tree};
 use super::page::{Page, Place};
-use super::parts::{count, full_time, icon};
+use super::parts::{count, full_time, icon, turns};
 use super::visitor::{Form, Visitor};
 
 #[derive(Deserialize)]
@@ -49,9 +49,23 @@ async fn render(visitor: &Visitor, wanted: &Form) -> Result<Response, Problem> {
         ("name", name),
         ("sort", "name"),
         ("after", wanted.get("after")),
-        ("limit", "25"),
+        ("limit", ROWS),
     ];
     let rows: Rows = visitor.api.get(&format!("/integrations?{}", query(listing))).await?;
+    let page_after = |after: &str| {
+        format!(
+            "/usage?{}",
+            query([
+                ("q", name),
+                ("branch", branch),
+                ("resource", resource),
+                ("after", after)
+            ])
+        )
+    };
+    let previous = before(visitor, (name, wanted.get("after"))).await?;
+    let previous = previous.as_deref().map(page_after);
+    let next = rows.next.as_deref().map(page_after);
     let (seen, since) = seen(visitor, &rows.items).await?;
     let granted = rows.items.iter().flat_map(|row| &row.resources);
     let at_work: BTreeSet<&String> = granted.chain(seen.keys().map(|(_, id)| id)).collect();
@@ -72,10 +86,8 @@ async fn render(visitor: &Visitor, wanted: &Form) -> Result<Response, Problem> {
             section.card { div.empty { h2 { "Nothing to show" } p { "There is no integration of that name, or no resource in this branch." } a.b href="/usage" { "Clear the filter" } } }
         } @else { (matrix(&rows.items, &tree, &columns, &seen)) (key()) }
         nav.pager aria-label="Pages" {
-            span { (count(rows.total)) " integrations" }
-            @if let Some(next) = &rows.next {
-                a.b.small href={ "/usage?" (query([("q", name), ("branch", branch), ("resource", resource), ("after", next)])) } { "Next" }
-            }
+            span { (count(rows.total)) @if rows.total == 1 { " integration" } @else { " integrations" } }
+            (turns([("Previous", previous.as_deref()), ("Next", next.as_deref())]))
         }
     };
     let page = Page {
@@ -83,6 +95,16 @@ async fn render(visitor: &Visitor, wanted: &Form) -> Result<Response, Problem> {
         ..Page::new(Place::Usage, "Who uses what", body)
     };
     Ok(visitor.frame().page(&page))
+}
+
+/// Where the page before began, read backwards; `None`: this is the first.
+async fn before(visitor: &Visitor, (name, after): (&str, &str)) -> Result<Option<String>, Problem> {
+    if after.is_empty() {
+        return Ok(None);
+    }
+    let listing = [("name", name), ("sort", "-name"), ("after", after), ("limit", ROWS)];
+    let rows: Rows = visitor.api.get(&format!("/integrations?{}", query(listing))).await?;
+    Ok(Some(rows.next.unwrap_or_default()))
 }
 
 /// One resource, a branch of them, or the first of all. One with others below it has a column where it is granted or used
@@ -169,4 +191,5 @@ fn key() -> Markup {
     }
 }
 
+const ROWS: &str = "25";
 const MOST_COLUMNS: usize = 16;

@@ -8,7 +8,7 @@ use token_store::{Role, Status};
 
 use super::super::client::{Problem, query};
 use super::super::page::{Page, Place};
-use super::super::parts::{Tone, count, icon, note, role_name, status, status_name, status_word, time};
+use super::super::parts::{Tone, count, icon, note, role_name, status, status_name, status_word, time, turns};
 use super::super::visitor::{Form, Visitor};
 use super::tree::Tree;
 use super::{Integration, from_config, link, not_secure};
@@ -357,19 +357,16 @@ fn pager(wanted: &Wanted, rows: &Rows, before: Option<&str>) -> Markup {
     let last = wanted.from + shown - 1;
     let size = PAGE.parse().unwrap_or(25);
     let (onward, backward) = ((last + 1).to_string(), wanted.from.saturating_sub(size).to_string());
+    let previous = before.map(|before| {
+        let from = if before.is_empty() { "" } else { &backward };
+        wanted.address(&[("after", before), ("from", from)])
+    });
+    let next = rows.next.as_deref();
+    let next = next.map(|next| wanted.address(&[("after", next), ("from", &onward)]));
     html! {
         nav.pager aria-label="Pages" {
             span { (count(wanted.from)) " to " (count(last)) " of " (count(rows.total)) }
-            span.join {
-                @match before {
-                    Some(before) => a.b.small href=(wanted.address(&[("after", before), ("from", if before.is_empty() { "" } else { &backward })])) { "Previous" },
-                    None => span.b.small aria-disabled="true" { "Previous" },
-                }
-                @match &rows.next {
-                    Some(next) => a.b.small href=(wanted.address(&[("after", next), ("from", &onward)])) { "Next" },
-                    None => span.b.small aria-disabled="true" { "Next" },
-                }
-            }
+            (turns([("Previous", previous.as_deref()), ("Next", next.as_deref())]))
         }
     }
 }
