@@ -110,6 +110,19 @@ test('a call in its name that is refused is told by the tracker with its cause, 
   assert.equal(await page.locator('#rejections tbody tr, table tbody tr').count(), 1);
 });
 
+test('a callback that answers with a redirect is warned of like one that refuses', async () => {
+  const { id } = await make('Elsewhere');
+  stack.partner.answer = 302;
+  await page.goto(`/integrations/${id}/permissions`);
+  await page.getByRole('button', { name: 'Allow' }).click();
+  await page.waitForURL(`**/integrations/${id}/handshake`);
+  stack.partner.answer = 200;
+
+  assert.match(await page.locator('.note.warn').innerText(), /The other side answered 302 to the keys\. Redirects are not followed\./);
+  assert.equal(await page.locator('.note.ok').count(), 0);
+  assert.equal(await page.locator('.steps .warn-t').innerText(), '302');
+});
+
 test('a callback that nobody serves leaves the activation open, and the tracker says what is wrong', async () => {
   const { id } = await stack.api('POST', '/integrations', { name: 'Nobody there', endpoint: 'http://callback.invalid/cb' });
   await page.goto(`/integrations/${id}/permissions`);

@@ -39,11 +39,14 @@ async fn load(visitor: &Visitor, id: &str) -> Result<(Integration, Handshake), P
     Ok((integration, handshake))
 }
 
-/// Whether the callback answered the keys with an error: the tracker says so, and nothing that was done hides it.
+/// Whether the callback hardly took the keys: the tracker says so, and nothing that was done hides it.
 pub(super) fn is_refused(activated: &serde_json::Value) -> bool {
     let status = activated.get("callback_status").and_then(serde_json::Value::as_u64);
-    status.is_some_and(|status| status >= 400)
+    status.is_some_and(|status| status >= u64::from(DOUBTFUL))
 }
+
+/// From this status on the other side did something else than to take the keys: redirects are not followed.
+const DOUBTFUL: u16 = 300;
 
 /// An activation under way.
 pub(in super::super) struct Waiting {
@@ -234,11 +237,12 @@ fn banner(integration: &Integration, handshake: &Handshake, progress: &Progress<
             "clock",
             &html! { strong { "The time ran out at " (time(deadline, now)) " UTC." } " Post the keys again to open it anew." },
         ),
-        (_, _, Some(deadline)) if progress.answered().is_some_and(|status| status >= 400) => note(
+        (_, _, Some(deadline)) if progress.answered().is_some_and(|status| status >= DOUBTFUL) => note(
             Tone::Warn,
             "warn",
             &html! {
                 strong { "The other side answered " (progress.answered().unwrap_or_default()) " to the keys." }
+                @if progress.answered().is_some_and(|status| status < 400) { " Redirects are not followed." }
                 " It has hardly taken them: ask it why, then post them again. It has until " (time(deadline, now)) " UTC."
             },
         ),
@@ -309,7 +313,7 @@ fn posted(visitor: &Visitor, progress: &Progress<'_>, endpoint: &str, now: u64) 
             @if let Some(Event { step: Step::VerifierPosted { status, error, took_ms, .. }, .. }) = progress.posts.last() {
                 @match (error, status) {
                     (Some(error), _) => { " did not answer: " span.bad-t { (error) } },
-                    (None, Some(status)) => { " answered " strong { (status) } },
+                    (None, Some(status)) => { " answered " strong.warn-t[*status >= DOUBTFUL] { (status) } },
                     (None, None) => { " was called" },
                 }
                 @if let Some(took) = took_ms { " after " (took) " ms" }
@@ -353,7 +357,7 @@ fn one_try(event: &Event, now: u64) -> Markup {
             td {
                 @match (error, status) {
                     (Some(error), _) => span.bad-t { (error) },
-                    (None, Some(status)) if *status >= 400 => span.bad-t { (status) },
+                    (None, Some(status)) if *status >= DOUBTFUL => span.bad-t { (status) },
                     (None, Some(status)) => (status),
                     (None, None) => "not kept",
                 }
@@ -409,7 +413,7 @@ fn if_it_hangs(visitor: &Visitor) -> Markup {
         section.card aria-labelledby="hang" {
             header { h2 id="hang" { "If it hangs" } }
             ul.rows.tight.sm.dim {
-                li { span { "Callback answers 4xx or 5xx: the other side refused the keys. Ask them, then post again." } }
+                li { span { "Callback answers 3xx, 4xx or 5xx: the other side did not take the keys; redirects are not followed. Ask them, then post again." } }
                 li { span { "No request token: its server can’t reach " code.nowrap { (visitor.console.name()) } "." } }
                 li { span { "A call of it is refused: the cause is shown above this box." } }
             }
