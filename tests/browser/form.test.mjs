@@ -106,3 +106,25 @@ test('a click on a branch that is ticked in part ticks all of it, and the next o
   assert.equal(await ticked(), 0);
   await page.context().close();
 });
+
+test('what has the focus is never behind the bar with the buttons', async () => {
+  const page = await browser.signedIn(stack, { viewport: { width: 1280, height: 900 } });
+  await page.goto('/integrations/new');
+  await page.getByText('Change how it signs').click();
+  await page.getByLabel('Name', { exact: true }).focus();
+  const hidden = [];
+  for (let presses = 0; presses < 80; presses += 1) {
+    await page.keyboard.press('Tab');
+    const covered = await page.evaluate(() => {
+      const one = document.activeElement;
+      if (one.closest('.savebar') || !one.closest('main')) return one.closest('main') ? null : 'left';
+      const bar = document.querySelector('.savebar').getBoundingClientRect();
+      return one.getBoundingClientRect().bottom > bar.top ? one.name || one.textContent : null;
+    });
+    if (covered === 'left') break;
+    if (covered) hidden.push(covered);
+  }
+
+  assert.deepEqual(hidden, []);
+  await page.context().close();
+});
