@@ -128,3 +128,28 @@ test('what has the focus is never behind the bar with the buttons', async () => 
   assert.deepEqual(hidden, []);
   await page.context().close();
 });
+
+test('the way back closes a dialog and leaves the page only then, and so does closing it by hand', async () => {
+  const { id } = await make('Backwards');
+  const page = await browser.signedIn(stack);
+  const dialog = page.getByRole('dialog');
+  const link = page.getByRole('link', { name: 'Delete', exact: true });
+  const isFocused = () => link.evaluate((one) => one === document.activeElement);
+  await page.goto('/accounts');
+  await page.goto(`/integrations/${id}`);
+  const address = page.url();
+
+  for (const close of [() => page.goBack(), () => page.keyboard.press('Escape'), () => dialog.getByRole('link', { name: 'Keep it' }).click()]) {
+    await link.click();
+    await dialog.waitFor();
+    await close();
+    await dialog.waitFor({ state: 'hidden' });
+    assert.equal(page.url(), address);
+    assert.equal(await isFocused(), true);
+  }
+
+  await page.waitForFunction(() => !history.state?.dialog);
+  await page.goBack();
+  assert.equal(new URL(page.url()).pathname, '/accounts');
+  await page.context().close();
+});

@@ -61,6 +61,8 @@ mask(document);
 
 // Dialogs: a link to a page whose <section data-fragment> is shown over this one
 let back = null;
+// Come back to after what a dialog sent: it is not open any more.
+if (history.state?.dialog) history.replaceState(null, '');
 on('click', 'a[data-dialog]', async (a, e) => {
   if (e.metaKey || e.ctrlKey || e.shiftKey) return;
   e.preventDefault();
@@ -75,7 +77,12 @@ on('click', 'a[data-dialog]', async (a, e) => {
     d.replaceChildren(part);
     d.setAttribute('aria-labelledby', part.getAttribute('aria-labelledby'));
     mask(d);
-    if (!d.open) { back = a; d.showModal(); }
+    if (!d.open) {
+      back = a;
+      d.showModal();
+      // So that the browser's way back closes it, and leaves the page only then.
+      history.pushState({ dialog: true }, '');
+    }
     $('[autofocus], h1, h2', d)?.focus();
   } catch {
     location.href = a.href;
@@ -87,8 +94,10 @@ on('click', 'dialog [data-close]', (b, e) => { e.preventDefault(); $('#dialog').
 $('#dialog')?.addEventListener('close', () => {
   document.body.append($('#toasts'));
   $('#dialog').replaceChildren();
+  if (history.state?.dialog) history.back();
   back?.focus();
 });
+addEventListener('popstate', () => { if (!history.state?.dialog) $('#dialog')?.close(); });
 
 // Resource tree: a child takes its ancestors along, a parent its children. Only a click ticks: what is granted is shown as
 // it stands.
