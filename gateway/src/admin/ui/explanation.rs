@@ -131,9 +131,34 @@ impl Explanation {
                 text.push_str(" That is for the operator of the gateway to change, not in the client.");
             }
             if let Some(cause) = &finding.usual_cause {
-                text.push(' ');
+                text.push_str(" The usual cause: ");
                 text.push_str(cause);
+                text.push('.');
             }
+        }
+        if let (true, Some(advice)) = (self.diagnosis.is_empty(), &self.advice) {
+            text.push('\n');
+            text.push_str(advice);
+        }
+        let strings = [
+            ("Base string here", &self.base_string),
+            ("Base string that the client signed", &self.signed_base_string),
+        ];
+        for (label, base) in strings {
+            if let Some(base) = base {
+                text.extend(["\n\n", label, ":\n", &without_keys(base)]);
+            }
+        }
+        if !self.parameters.is_empty() {
+            text.push_str("\n\nParameters:");
+        }
+        for one in &self.parameters {
+            let value = if KEYS.contains(&one.name.as_str()) {
+                "…"
+            } else {
+                &one.value
+            };
+            text.extend(["\n", &one.name, " = ", value, " (", &one.origin, ")"]);
         }
         text
     }
@@ -175,6 +200,33 @@ fn parameters(parameters: &[Parameter]) -> Markup {
     }
 }
 
+/// A base string without the values of the consumer key and the token, however it is encoded.
+fn without_keys(base: &str) -> String {
+    let mut text = String::with_capacity(base.len());
+    let mut rest = base;
+    while let Some(at) = KEYS.iter().filter_map(|name| Some(rest.find(name)? + name.len())).min() {
+        let (before, behind) = rest.split_at(at);
+        text.push_str(before);
+        let equals = EQUALS.iter().find(|equals| behind.starts_with(**equals));
+        let Some((equals, value)) = equals.and_then(|equals| Some((*equals, behind.strip_prefix(*equals)?))) else {
+            rest = behind;
+            continue;
+        };
+        let end = AMPERSANDS.iter().filter_map(|one| value.find(one)).min();
+        let (_, after) = value.split_at(end.unwrap_or(value.len()));
+        text.push_str(equals);
+        text.push('…');
+        rest = after;
+    }
+    text.push_str(rest);
+    text
+}
+
+/// Whose values say whose request it is.
+const KEYS: [&str; 2] = ["oauth_consumer_key", "oauth_token"];
+/// As they stand in a base string that was encoded twice, once, or not at all.
+const EQUALS: [&str; 3] = ["%253D", "%3D", "="];
+const AMPERSANDS: [&str; 3] = ["%2526", "%26", "&"];
 /// The finding about the client's clock.
 const CLOCK: &str = "N1";
 
@@ -206,6 +258,31 @@ mod tests {
         assert!(!finding(0).contains("reproduces"));
         assert!(finding(1).contains("found after 1 try."), "{}", finding(1));
         assert!(finding(34).contains("found after 34 tries."));
+    }
+
+    #[test]
+    fn a_report_has_the_base_string_and_the_parameters_without_keys() {
+        let explanation: Explanation = serde_json::from_value(serde_json::json!({
+            "result": "diagnosed",
+            "diagnosis": [{ "id": "E73", "sentence": "It is so.", "usual_cause": "a habit" }],
+            "base_string": "GET&http%3A%2F%2Fh%2F&oauth_consumer_key%3Dck%26oauth_nonce%3Dn%26oauth_token%3Dtk",
+            "signed_base_string": "GET&http://h/&oauth_consumer_key=ck&oauth_token=tk&oauth_token_verifier=1",
+            "parameters": [
+                { "name": "oauth_consumer_key", "value": "ck", "origin": "header", "signed": true },
+                { "name": "page", "value": "2", "origin": "query", "signed": true },
+            ],
+        }))
+        .unwrap();
+
+        let report = explanation.report("It was refused.");
+
+        let expected = "It was refused.\nIt is so. The usual cause: a habit.\n\n\
+                        Base string here:\n\
+                        GET&http%3A%2F%2Fh%2F&oauth_consumer_key%3D…%26oauth_nonce%3Dn%26oauth_token%3D…\n\n\
+                        Base string that the client signed:\n\
+                        GET&http://h/&oauth_consumer_key=…&oauth_token=…&oauth_token_verifier=1\n\n\
+                        Parameters:\noauth_consumer_key = … (header)\npage = 2 (query)";
+        assert_eq!(report, expected);
     }
 
     #[test]
