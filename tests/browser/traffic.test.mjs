@@ -182,6 +182,20 @@ test('a debug token makes refusals carry their explanation', async () => {
   assert.ok((await answer.json()).explanation);
 });
 
+test('where the explanation must wait the page says so and shows the request all the same', async () => {
+  const refused = await call({ ...keys, tokenSecret: 'wrong' });
+  const request = refused.headers.get('x-request-id');
+  const ask = () => fetch(`${stack.admin}/api/v1/rejections/${request}`, { headers: { authorization: `Bearer ${stack.token}` } });
+  while ((await ask()).status !== 429);
+
+  const answer = await page.goto(`/rejections/${request}`);
+
+  assert.equal(answer.status(), 429);
+  const text = await page.getByRole('main').innerText();
+  assert.match(text, /Try again[^]*The explanation must wait\. At most 30 explanations a minute[^]*Cause\s+signature_invalid/);
+  assert.ok(text.includes(request));
+});
+
 test('nothing was asked of another host, and the policy had nothing to refuse', async () => {
   assert.deepEqual(page.context().strangers, []);
   assert.deepEqual(page.context().complaints, []);

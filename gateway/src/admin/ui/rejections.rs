@@ -13,7 +13,7 @@ use super::client::{Problem, query};
 use super::explanation::{Explanation, copy_report};
 use super::integrations::{Integration, who_may};
 use super::page::{Page, Place, only_look};
-use super::parts::{Tone, count, full_time, icon, tag, time};
+use super::parts::{Tone, count, full_time, icon, note, sentence, tag, time};
 use super::routing::{self, Needs};
 use super::visitor::{Form, Visitor};
 use crate::refusal::Cause;
@@ -171,7 +171,12 @@ pub(super) async fn show(visitor: Visitor, Path(id): Path<String>) -> Response {
             return Ok(visitor.frame().page(&page));
         }
         let named: String = url::form_urlencoded::byte_serialize(id.as_bytes()).collect();
-        let explained: Explained = visitor.api.get(&format!("/rejections/{named}")).await?;
+        let explained: Explained = match visitor.api.get(&format!("/rejections/{named}")).await {
+            Err(problem) if problem.status == StatusCode::TOO_MANY_REQUESTS => {
+                return waiting(&visitor, &id, problem).await;
+            }
+            explained => explained?,
+        };
         let rejection = &explained.rejection;
         let needs = match explained
             .integration_id
@@ -203,10 +208,37 @@ fn denied(needs: &Needs, integration: u64) -> Markup {
     }
 }
 
-fn explanation(visitor: &Visitor, explained: &Explained, needs: Option<&Needs>) -> Response {
+/// What is known without an explanation, where that must wait.
+async fn waiting(visitor: &Visitor, id: &str, problem: Problem) -> Result<Response, Problem> {
+    let kept: Rejections = visitor.api.get("/rejections?limit=1000").await?;
+    let Some(rejection) = kept.items.into_iter().find(|one| one.request_id == id) else {
+        return Err(problem);
+    };
+    let wait = html! { strong { "The explanation must wait." } " " (sentence(&problem.message)) "." };
+    let body = html! {
+        (note(Tone::Warn, "clock", &wait))
+        @if let Some(finding) = &rejection.finding { p { (sentence(finding)) } }
+        (request(&rejection, None))
+    };
+    let acts = html! { a.b href={ "/rejections/" (rejection.request_id) } { (icon("refresh")) "Try again" } };
+    Ok(page(visitor, &rejection, acts, body, problem.status))
+}
+
+fn page(visitor: &Visitor, rejection: &Rejection, acts: Markup, body: Markup, status: StatusCode) -> Response {
     let now = visitor.console.now();
-    let rejection = &explained.rejection;
-    let context = html! {
+    let page = Page {
+        crumb: Some(("/rejections", "Rejections")),
+        marks: html! { span.tag.cause { (rejection.cause) } },
+        lead: html! { p.lead { code { (rejection.method) " " (rejection.path) } ", " (time(rejection.at, now)) " UTC" } },
+        acts,
+        status,
+        ..Page::new(Place::Rejections, "Why a call was refused", body)
+    };
+    visitor.frame().page(&page)
+}
+
+fn request(rejection: &Rejection, integration: Option<u64>) -> Markup {
+    html! {
         section.card aria-labelledby="ctx" {
             header { h2 id="ctx" { "Request" } }
             div.in-card { dl.kv {
@@ -216,10 +248,15 @@ fn explanation(visitor: &Visitor, explained: &Explained, needs: Option<&Needs>) 
                 dt { "Call" } dd { code { (rejection.method) " " (rejection.path) } }
                 dt { "Cause" } dd { code { (rejection.cause) } }
                 dt { "Consumer key" } dd { code { (rejection.consumer_key) } }
-                @if let Some(id) = explained.integration_id { dt { "Integration" } dd { a href={ "/integrations/" (id) } { "Open it" } } }
+                @if let Some(id) = integration { dt { "Integration" } dd { a href={ "/integrations/" (id) } { "Open it" } } }
             } }
         }
-    };
+    }
+}
+
+fn explanation(visitor: &Visitor, explained: &Explained, needs: Option<&Needs>) -> Response {
+    let rejection = &explained.rejection;
+    let context = request(rejection, explained.integration_id);
     let mut refused = format!(
         "Request {} ({} {}) was refused: {}.",
         rejection.request_id, rejection.method, rejection.path, rejection.cause
@@ -232,18 +269,8 @@ fn explanation(visitor: &Visitor, explained: &Explained, needs: Option<&Needs>) 
         }
         valid = denied(needs, id);
     }
-    let page = Page {
-        crumb: Some(("/rejections", "Rejections")),
-        marks: html! { span.tag.cause { (rejection.cause) } },
-        lead: html! { p.lead { code { (rejection.method) " " (rejection.path) } ", " (time(rejection.at, now)) " UTC" } },
-        acts: copy_report(),
-        ..Page::new(
-            Place::Rejections,
-            "Why a call was refused",
-            explained.explanation.show(&valid, &context, &refused),
-        )
-    };
-    visitor.frame().page(&page)
+    let body = explained.explanation.show(&valid, &context, &refused);
+    page(visitor, rejection, copy_report(), body, StatusCode::OK)
 }
 
 const MOST_NAMES: usize = 20;
