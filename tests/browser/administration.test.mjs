@@ -285,6 +285,15 @@ test('the audit log shows the latest first, what differs, and finds by who and w
   assert.match(await page.locator('tbody').innerText(), /integration\.activated/);
 });
 
+test('a time in the audit log is one for people', async () => {
+  const { expires_at: at } = await stack.api('POST', `/integrations/${ids.sync}/debug-token`, {});
+  await page.goto('/audit');
+
+  const change = page.locator('tbody tr').first().locator('.dif');
+  assert.match(await change.innerText(), /^\d+ [A-Z][a-z]+ \d{4} \d\d:\d\d:\d\d UTC$/);
+  assert.equal(Date.parse(await change.locator('time').getAttribute('datetime')), at * 1000);
+});
+
 test('the audit log is read backwards page by page without losing an entry', async () => {
   for (let number = 0; number < 70; number += 1) await stack.api('POST', '/integrations', { name: `Audited ${number}` });
   await page.goto('/audit?q=Audited');

@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use super::client::{Problem, query};
 use super::page::{Page, Place};
-use super::parts::{count, icon, time, turns};
+use super::parts::{count, full_time, icon, time, turns};
 use super::visitor::{Form, Visitor};
 
 #[derive(Deserialize)]
@@ -297,8 +297,8 @@ fn changes(entry: &Entry) -> Markup {
             @if place > 0 { br; }
             span.dim { (name) " " }
             span.dif {
-                @if let Some(value) = before.get(*name).filter(|value| !value.is_null()) { del { (brief(value)) } " " }
-                @if let Some(value) = after.get(*name).filter(|value| !value.is_null()) { ins { (brief(value)) } }
+                @if let Some(value) = before.get(*name).filter(|value| !value.is_null()) { del { (told(name, value)) } " " }
+                @if let Some(value) = after.get(*name).filter(|value| !value.is_null()) { ins { (told(name, value)) } }
             }
         }
         @if differing.is_empty() { span.faint { "–" } }
@@ -312,6 +312,13 @@ fn says_something(value: &Value) -> bool {
         Value::Array(items) => !items.is_empty(),
         Value::Bool(_) | Value::Number(_) | Value::Object(_) => true,
     }
+}
+
+/// A value for people: a time is one.
+fn told(name: &str, value: &Value) -> Markup {
+    let is_time = name.ends_with("_at") || name.ends_with("_until");
+    let time = value.as_u64().filter(|_| is_time);
+    html! { @if let Some(at) = time { (full_time(at)) " UTC" } @else { (brief(value)) } }
 }
 
 fn brief(value: &Value) -> String {
