@@ -184,6 +184,8 @@ test('two-step sign-in is turned on by a code that proves it, asked for then, an
   await careful.getByLabel('Code shown in the app').fill(codeOf(key, Date.now() - 30_000));
   await careful.getByRole('button', { name: 'Turn on' }).click();
   await careful.getByText("Two-step sign-in of 'careful' is on.").waitFor();
+  assert.match(await careful.getByRole('region', { name: 'Two-step sign-in' }).innerText(), /^Two-step sign-in\s+on\n/);
+  assert.equal(await careful.getByRole('link', { name: 'Turn on' }).count(), 0);
 
   await careful.getByRole('button', { name: 'Sign out', exact: true }).click();
   await careful.waitForURL('**/sign-in');

@@ -24,7 +24,7 @@ pub(super) fn card(visitor: &Visitor, account: &Account) -> Markup {
     let (may_begin, may_remove) = (is_mine || visitor.may(Role::Admin), visitor.may(Role::Admin));
     html! {
         section.card aria-labelledby="ts" {
-            header { h2 id="ts" { "Two-step sign-in" } span.sm.dim { @if account.totp { "on, or begun" } @else { "off" } } }
+            header { h2 id="ts" { "Two-step sign-in" } span.sm.dim { @if account.totp { "on" } @else { "off" } } }
             div.in-card {
                 p.dim { "A code from an authenticator app is asked for beside the password." }
                 @if let Some(left) = account.recovery_codes {
@@ -34,7 +34,7 @@ pub(super) fn card(visitor: &Visitor, account: &Account) -> Markup {
                     }
                 }
                 div.acts {
-                    @if may_begin { a.b href={ (account.address()) "/totp" } { @if account.totp { "Set it up anew" } @else { "Turn on" } } }
+                    @if may_begin && !account.totp { a.b href={ (account.address()) "/totp" } { "Turn on" } }
                     @if account.totp {
                         @if may_remove { a.b.risk.long href={ (account.address()) "/totp/off" } data-dialog { "Turn off for " (account.username) } }
                         @else { button.b.risk.long type="button" disabled { "Turn off for " (account.username) } }
