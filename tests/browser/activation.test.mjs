@@ -54,6 +54,7 @@ test('Allow posts the keys, the window performs the handshake, and the tracker s
   await page.getByText('Courier labels is active.').waitFor();
   assert.equal(await page.getByText('If it hangs').count(), 0);
   assert.equal(await page.locator('.steps > .done').count(), 5);
+  assert.equal(await page.locator('.steps').getByText('Open sign-in').count(), 0);
   assert.equal((await stack.api('GET', `/integrations/${id}`)).status, 'active');
   assert.equal(await products(), 200);
 });

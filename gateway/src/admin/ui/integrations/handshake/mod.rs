@@ -201,10 +201,14 @@ fn sign_in_link(visitor: &Visitor, integration: &Integration, progress: &Progres
     let Some(href) = sign_in_address(visitor, integration) else {
         return html! {};
     };
-    let is_due = !progress.is_active() && progress.mark(1) == Mark::Done && visitor.may(Role::Operator);
     html! {
-        @if is_due { a.b.main href=(href) target="_blank" rel="noopener noreferrer" data-window { (icon("ext")) "Open sign-in" } }
+        @if is_sign_in_due(visitor, progress) { a.b.main href=(href) target="_blank" rel="noopener noreferrer" data-window { (icon("ext")) "Open sign-in" } }
     }
+}
+
+fn is_sign_in_due(visitor: &Visitor, progress: &Progress<'_>) -> bool {
+    let is_open = !progress.is_active() && !progress.is_lapsed;
+    is_open && progress.mark(1) == Mark::Done && visitor.may(Role::Operator)
 }
 
 fn sign_in_address(visitor: &Visitor, integration: &Integration) -> Option<String> {
@@ -290,7 +294,7 @@ fn steps(visitor: &Visitor, integration: &Integration, progress: &Progress<'_>, 
             (step(1, "Keys posted to the callback", &at(progress.posts.last().copied()), &posted(visitor, progress, endpoint, now)))
             @if has_link {
                 (step(2, "Sign in at the other service", &html! {}, &html! {
-                    p.dim.sm { "If your browser blocked the window, use " em { "Open sign-in" } " again." }
+                    @if is_sign_in_due(visitor, progress) { p.dim.sm { "If your browser blocked the window, use " em { "Open sign-in" } " again." } }
                     @if progress.mark(2) == Mark::Now { (again(visitor)) }
                 }))
             }
