@@ -360,6 +360,15 @@ test('routes are found by path and by resource; resources, limits, upstreams and
   assert.match(await page.locator('.grid-m tbody tr').innerText(), /Newsletter feed[^]*5\s+calls[^]*0\s+calls, granted but not used/);
 });
 
+test('on a phone what a limit is for stands beside its label', async () => {
+  const phone = await browser.signedIn(stack, { viewport: { width: 390, height: 900 } });
+  await phone.goto('/limits');
+
+  const cell = phone.locator('tbody td', { hasText: 'all' });
+  assert.match(await cell.evaluate((one) => getComputedStyle(one, '::before').content), /^"Only ?"/);
+  await phone.context().close();
+});
+
 test('nothing was asked of another host, and the policy had nothing to refuse', async () => {
   assert.deepEqual(page.context().strangers, []);
   assert.deepEqual(page.context().complaints, []);

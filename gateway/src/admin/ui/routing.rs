@@ -370,7 +370,7 @@ pub(super) async fn limits_part(visitor: &Visitor) -> Result<Markup, Problem> {
                             td.lead { span.who { "per " (limit.per) } }
                             td data-l="Allows" { (rate(limit)) }
                             td data-l="At once" { @match limit.concurrency { Some(most) => (count(most)), None => span.faint { "any" } } }
-                            td.line { @match limit.only.as_ref().filter(|only| !only.is_null() && only.as_array().is_none_or(|all| !all.is_empty())) { Some(only) => code { (plain(only)) }, None => span.faint { "all" } } }
+                            td.line data-l="Only" { @match limit.only.as_ref().filter(|only| !only.is_null() && only.as_array().is_none_or(|all| !all.is_empty())) { Some(only) => code { (plain(only)) }, None => span.faint { "all" } } }
                             td.num data-l="Counted now" { (count(limit.counted)) }
                         }
                     } }
