@@ -94,7 +94,7 @@ impl Explanation {
                 // Its first sentence is the message.
                 (_, Some(advice)) => {
                     let (message, rest) = advice.split_once(". ").unwrap_or((advice, ""));
-                    html! { strong { (message.trim_end_matches('.')) "." } " " (rest) }
+                    html! { strong { (coded(message.trim_end_matches('.'))) "." } " " (coded(rest)) }
                 }
                 (_, None) => {
                     html! { strong { "No mistake was found." } }
@@ -115,7 +115,7 @@ impl Explanation {
                     }
                     "."
                 }
-                @if let Some(advice) = &self.advice { p { (advice) } }
+                @if let Some(advice) = &self.advice { p { (coded(advice)) } }
                 @for finding in more { p { (finding.sentence) " " span.faint { (finding.id) } } (finding.more()) }
             }
         }
@@ -197,6 +197,13 @@ fn parameters(parameters: &[Parameter]) -> Markup {
                 } }
             } }
         }
+    }
+}
+
+/// What stands between back-ticks is code.
+fn coded(text: &str) -> Markup {
+    html! {
+        @for (place, part) in text.split('`').enumerate() { @if place % 2 == 1 { code { (part) } } @else { (part) } }
     }
 }
 
@@ -298,6 +305,18 @@ mod tests {
             finding("295827328")
         );
         assert!(!finding("60").contains("That is"));
+    }
+
+    #[test]
+    fn a_command_in_an_advice_is_code() {
+        let advice = "Nothing was tried. Give it to `countersign explain` instead.";
+
+        let said = shown(serde_json::json!({ "result": "unknown", "advice": advice }));
+
+        assert!(
+            said.contains("Give it to <code>countersign explain</code> instead."),
+            "{said}"
+        );
     }
 
     #[test]
