@@ -54,6 +54,12 @@ test('an operator pastes a request and reads what the client signed, with the se
   for (const key of [keys.consumer, keys.token]) assert.ok(!report.includes(key));
 });
 
+test('a name of a parameter is not broken where there is room for it', async () => {
+  const lines = await page.locator('td.name code').evaluateAll((all) => all.map((one) => one.getClientRects().length));
+
+  assert.ok(lines.length > 0 && lines.every((number) => number === 1), lines.join());
+});
+
 test('the request stays at hand, to be changed and explained again', async () => {
   await page.getByText('Change it and explain again').click();
   const kept = await page.getByLabel('Raw request').inputValue();

@@ -190,7 +190,7 @@ fn parameters(parameters: &[Parameter]) -> Markup {
                 thead { tr { th scope="col" { "Name" } th scope="col" { "Value, decoded" } th scope="col" { "Came from" } } }
                 tbody { @for one in parameters {
                     tr {
-                        td.lead { code { (one.name) } }
+                        td.lead.name { code { (one.name) } }
                         td.line { code { (one.value) } }
                         td { span.tag.sq { (one.origin) } @if !one.signed { " " span.faint { "not signed" } } }
                     }
