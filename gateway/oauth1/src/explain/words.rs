@@ -26,7 +26,7 @@ impl Finding {
             id,
             sentence: fill(row.sentence, details),
             also: Vec::new(),
-            usual_cause: Some(row.cause).filter(|cause| !cause.is_empty()),
+            usual_cause: Some(row.cause).filter(|cause| !cause.is_empty() && is_cause(id, details)),
             operator: (!row.operator.is_empty()).then(|| fill(row.operator, details)),
         }
     }
@@ -49,6 +49,11 @@ impl Finding {
         }
         finding
     }
+}
+
+/// E91 has one of SHA1 alone: a library whose default that is did not compute anything else.
+fn is_cause(id: Id, details: &[String]) -> bool {
+    id != Id::Mistake(91) || details.iter().any(|detail| detail.ends_with("-SHA1"))
 }
 
 /// What may be said of rows that can't be told apart, and of no single one of them.

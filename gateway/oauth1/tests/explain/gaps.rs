@@ -96,7 +96,29 @@ fn the_url_that_a_pair_of_mistakes_signed_is_the_one_that_both_make() {
 }
 
 #[test]
-fn a_clock_outside_the_window_is_named_before_all_else_that_is_wrong() {
+fn sha1_is_called_the_default_only_where_it_was_used() {
+    let base = format!("POST&https%3A%2F%2Fshop.example%2Fa&{OAUTH}");
+    let explained = |method: &str, digest: &dyn Fn(&str) -> String| {
+        let base = base.replace("HMAC-SHA1", method);
+        let signature = digest(&base).replace('+', "%2B").replace('/', "%2F");
+        let head = format!(
+            "POST /a HTTP/1.1\r\nHost: shop.example\r\nAuthorization: OAuth oauth_consumer_key=\"ck\", oauth_token=\"tk\", \
+             oauth_signature_method=\"{method}\", oauth_nonce=\"n\", oauth_timestamp=\"1700000000\", \
+             oauth_signature=\"{signature}\"\r\n\r\n"
+        );
+        let explanation = explained(&RawRequest::parse(head.as_bytes()).expect("a request"));
+        assert_eq!(names(&explanation), ["E91"]);
+        explanation.diagnosis[0].usual_cause
+    };
+
+    let by_sha1 = explained("HMAC-SHA256", &|base| mac::<Hmac<sha1::Sha1>>(KEY, base));
+    let by_sha256 = explained("HMAC-MD5", &|base| mac::<Hmac<sha2::Sha256>>(KEY, base));
+
+    assert_eq!((by_sha1, by_sha256), (Some("a library whose default is SHA1"), None));
+}
+
+#[test]
+fn a_clock_outside_the_window_is_named_before_the_mistakes_that_make_the_signature() {
     let base = format!("POST&https%3A%2F%2Fshop.example%2Fa&{OAUTH}");
     let explained = |key: &str| {
         let options = Options {
