@@ -85,7 +85,7 @@ impl Signing {
                         span { strong { "Two-legged" } span.hint { "It may sign with its consumer alone, without a token." } }
                     }
                     (area(("callback_urls", "Where its users are sent back to"), &self.callback_urls, "Callback URLs of the three-legged flow: one a line, at most 20, matched exactly. None: they copy a code.", refused))
-                    (boxes(("flags", "For clients that sign in a way of their own"), FLAGS, &self.flags, "Each accepts more than the standard does: tick one where an explanation proposes it.", refused))
+                    (boxes(("flags", "For clients that sign in a way of their own"), FLAGS, &self.flags, "All but require_body_hash accept more than the standard does: tick one where an explanation proposes it.", refused))
                 }
             }
         }
