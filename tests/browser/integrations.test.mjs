@@ -138,6 +138,7 @@ test('what a refused form held comes back with the error beside its field, and n
   assert.equal((await attempt({ 'Callback URL optional': 'partner.example/callback' }))[0], 'endpoint');
   assert.deepEqual(await attempt({}, 'wrong horse 1'), ['current_password', 'The password entered for the current user is invalid. Verify the password and try again.']);
   assert.equal(await page.getByLabel('Name', { exact: true }).inputValue(), 'Kept name');
+  assert.match(await page.locator('.rail .where').innerText(), /needs? you/);
 });
 
 test('an edit changes what is in the form and nothing else', async () => {

@@ -4,7 +4,7 @@ use axum::body::{Body, Bytes};
 use axum::extract::{Extension, FromRequest, FromRequestParts, Request};
 use axum::http::header::{HOST, LOCATION, ORIGIN, SET_COOKIE};
 use axum::http::request::Parts;
-use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, Uri};
+use axum::http::{HeaderMap, HeaderValue, StatusCode, Uri};
 use axum::response::{IntoResponse as _, Response};
 use token_store::{Account, Role};
 
@@ -125,7 +125,7 @@ impl FromRequestParts<Console> for Visitor {
             Ok(Some(session)) => {
                 let api = Client::new(console.api.clone(), std::sync::Arc::clone(&session.account), origin);
                 // For the rail, which parts of pages have not.
-                let has_rail = parts.method == Method::GET && !view.is_fragment && !parts.uri.path().ends_with("/live");
+                let has_rail = !view.is_fragment && !parts.uri.path().ends_with("/live");
                 let needs = if has_rail {
                     Needs::load(&api, console.now()).await.ok().map(|needs| needs.count())
                 } else {
