@@ -182,6 +182,13 @@ test('a debug token makes refusals carry their explanation', async () => {
   assert.ok((await answer.json()).explanation);
 });
 
+test('a refusal that is not kept is said to be so, with the way to those that are', async () => {
+  assert.equal((await page.goto('/rejections/long-ago')).status(), 404);
+
+  assert.match(await page.getByRole('main').innerText(), /This refusal is not kept here[^]*long-ago[^]*the latest of the last minutes/);
+  assert.equal(await page.getByRole('link', { name: 'Open Rejections' }).getAttribute('href'), '/rejections');
+});
+
 test('where the explanation must wait the page says so and shows the request all the same', async () => {
   const refused = await call({ ...keys, tokenSecret: 'wrong' });
   const request = refused.headers.get('x-request-id');

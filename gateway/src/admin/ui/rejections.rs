@@ -175,6 +175,7 @@ pub(super) async fn show(visitor: Visitor, Path(id): Path<String>) -> Response {
             Err(problem) if problem.status == StatusCode::TOO_MANY_REQUESTS => {
                 return waiting(&visitor, &id, problem).await;
             }
+            Err(problem) if problem.status == StatusCode::NOT_FOUND => return Ok(not_kept(&visitor, &problem)),
             explained => explained?,
         };
         let rejection = &explained.rejection;
@@ -206,6 +207,19 @@ fn denied(needs: &Needs, integration: u64) -> Markup {
             " was not granted. " a href={ "/integrations/" (integration) "#api" } { "Change its grants" }
         }
     }
+}
+
+/// It was never here, or too long ago.
+fn not_kept(visitor: &Visitor, problem: &Problem) -> Response {
+    let body = html! {
+        section.card { div.empty { h2 { "This refusal is not kept here" } p { (problem.message) } a.b href="/rejections" { "Open Rejections" } } }
+    };
+    let page = Page {
+        crumb: Some(("/rejections", "Rejections")),
+        status: problem.status,
+        ..Page::new(Place::Rejections, "Why a call was refused", body)
+    };
+    visitor.frame().page(&page)
 }
 
 /// What is known without an explanation, where that must wait.
