@@ -49,7 +49,7 @@ const OPERATOR: [(&str, &str); 13] = [
     ("POST", "/explain"),
 ];
 
-const ADMIN: [(&str, &str); 23] = [
+const ADMIN: [(&str, &str); 24] = [
     ("POST", "/integrations"),
     ("PUT", "/integrations/{id}"),
     ("DELETE", "/integrations/{id}"),
@@ -73,6 +73,7 @@ const ADMIN: [(&str, &str); 23] = [
     ("POST", "/customers"),
     ("DELETE", "/customers/{id}"),
     ("POST", "/reload"),
+    ("POST", "/store/reseal"),
 ];
 
 #[tokio::test]
