@@ -89,11 +89,13 @@ impl Tree {
     }
 
     /// What a form grants. Nobody who touches no tick may widen a grant: only what is newly ticked takes those above it
-    /// along, which a form without script can't know. What is gone from the tree can't be granted again.
+    /// along, which a form without script can't know. What is gone from the tree stays until the last tick goes: a
+    /// configuration may bring it back.
     pub(super) fn grant(&self, granted: &BTreeSet<String>, ticked: &BTreeSet<String>) -> BTreeSet<String> {
         let is_untouched = granted.intersection(&self.members).eq(ticked);
-        let stays = |id: &&String| is_untouched || is_frame(id) && !ticked.is_empty();
-        let standing = granted.intersection(&self.known).filter(stays);
+        let is_beside = |id: &String| is_frame(id) || !self.known.contains(id);
+        let stays = |id: &&String| is_untouched || is_beside(id) && !ticked.is_empty();
+        let standing = granted.iter().filter(stays);
         let newly = ticked.difference(granted).cloned().collect();
         let mut all = self.with_ancestors(&newly);
         all.extend(ticked.iter().chain(standing).cloned());
@@ -259,10 +261,9 @@ mod tests {
             let ticked = granted.intersection(&tree.members).cloned().collect();
             assert_eq!(tree.grant(&granted, &ticked), granted);
         }
-        assert_eq!(
-            tree.grant(&set(&["A::b1", "Gone::x"]), &set(&["A::b1"])),
-            set(&["A::b1"])
-        );
+        let with_gone = set(&["A::b1", "Gone::x"]);
+        assert_eq!(tree.grant(&with_gone, &set(&["A::b1"])), with_gone);
+        assert_eq!(tree.grant(&with_gone, &set(&[])), set(&[]));
         let more = tree.grant(&set(&["A::b1"]), &set(&["A::b1", "Own::root"]));
         assert_eq!(more, set(&["A::b1", "Own::root"]));
         let less = tree.grant(&set(&["Magento_Backend::admin", "A::a", "A::b1"]), &set(&["A::a"]));
