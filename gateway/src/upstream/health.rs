@@ -17,18 +17,19 @@ use super::{authority, certificate_name};
 use crate::config;
 use crate::live::{self, Live};
 
-/// Which targets of an upstream fail their health check; for each target, in the configuration's order. None before they are
-/// known to.
+/// Which targets of an upstream fail their health check: a flag a target, in the configuration's order. Where there is no check
+/// there are no flags.
 #[derive(Debug)]
 pub struct Health(Vec<Arc<AtomicBool>>);
 
 impl Health {
     /// All are well.
     pub fn of(config: &config::Upstream) -> Self {
-        Self(config.targets.iter().map(|_| Arc::default()).collect())
+        let checked = config.health_check.iter().flat_map(|_| &config.targets);
+        Self(checked.map(|_| Arc::default()).collect())
     }
 
-    /// The flag of one target: set while it fails.
+    /// The flag of one target, if it is checked: set while it fails.
     pub(super) fn of_target(&self, number: usize) -> Option<Arc<AtomicBool>> {
         self.0.get(number).cloned()
     }

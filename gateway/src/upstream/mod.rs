@@ -99,10 +99,7 @@ where
                     active: Rc::default(),
                     down_until: Cell::new(None),
                     breaker: Breaker::new(config.circuit_breaker),
-                    fails: config
-                        .health_check
-                        .as_ref()
-                        .and_then(|_| upstream.health.of_target(number)),
+                    fails: upstream.health.of_target(number),
                 })
             })
             .collect();
