@@ -409,17 +409,7 @@ impl Store for Embedded {
     }
 
     async fn reseal(&self, _webhooks: &[String]) -> Result<u64, StoreError> {
-        let rows = self.read(reseal::found)?;
-        let mut count = 0;
-        for some in rows.chunks(AT_ONCE) {
-            let some = some.to_vec();
-            let sealed =
-                self.write(move |transaction, sealer| Ok((reseal::some(transaction, sealer, &some)?, Vec::new())));
-            count += sealed.await?;
-        }
-        self.write(|transaction, sealer| Ok((reseal::forget_other_keys(transaction, sealer)?, Vec::new())))
-            .await?;
-        Ok(count)
+        reseal::all(self).await
     }
 
     fn record_events(&self, recorder: Recorder) {
@@ -505,8 +495,6 @@ impl Store for Embedded {
 }
 
 /// Written by [`Store::check`]: shows that the disk takes writes.
-/// Rows that are sealed anew in one transaction.
-const AT_ONCE: usize = 500;
 const CHECKED: &str = "checked";
 
 #[cfg(test)]

@@ -2,10 +2,10 @@
 
 use redb::{ReadTransaction, ReadableTable as _, WriteTransaction};
 
-use super::Fault;
 use super::audit::LAST;
 use super::open::CANARY;
 use super::tables::{ACCOUNTS, AUDIT, CONSUMERS, DEAD, DELEGATED, EVENTS, META, OUTBOX, SECRETS, USER_TOKENS};
+use super::{Embedded, Fault};
 use super::{accounts, audit, consumers, delegated, events, users};
 use crate::codec::reseal;
 use crate::seal::{MARK, Sealer};
@@ -13,7 +13,7 @@ use crate::{StoreError, UserKind};
 
 /// A sealed row: its table, and its key there.
 #[derive(Clone, Debug)]
-pub(super) enum Row {
+enum Row {
     Consumer(u64),
     Delegated(u64, String),
     UserToken(String),
@@ -26,8 +26,23 @@ pub(super) enum Row {
     Meta(&'static str),
 }
 
+/// All rows, some in a transaction; answers how many were sealed anew.
+pub(super) async fn all(store: &Embedded) -> Result<u64, StoreError> {
+    let rows = store.read(found)?;
+    let mut count = 0;
+    for part in rows.chunks(AT_ONCE) {
+        let part = part.to_vec();
+        let sealed = store.write(move |transaction, sealer| Ok((some(transaction, sealer, &part)?, Vec::new())));
+        count += sealed.await?;
+    }
+    store
+        .write(|transaction, sealer| Ok((forget_other_keys(transaction, sealer)?, Vec::new())))
+        .await?;
+    Ok(count)
+}
+
 /// All rows that another key than the first sealed.
-pub(super) fn found(transaction: &ReadTransaction, sealer: &Sealer) -> Result<Vec<Row>, StoreError> {
+fn found(transaction: &ReadTransaction, sealer: &Sealer) -> Result<Vec<Row>, StoreError> {
     let mut rows = Vec::new();
     macro_rules! collect {
         ($table:expr, $key:pat => $row:expr) => {
@@ -66,7 +81,7 @@ pub(super) fn found(transaction: &ReadTransaction, sealer: &Sealer) -> Result<Ve
 }
 
 /// Seals some of them anew, in one transaction; answers how many. One that is gone meanwhile, or that no key opens, is left.
-pub(super) fn some(transaction: &WriteTransaction, sealer: &Sealer, rows: &[Row]) -> Result<u64, StoreError> {
+fn some(transaction: &WriteTransaction, sealer: &Sealer, rows: &[Row]) -> Result<u64, StoreError> {
     let mut count = 0;
     macro_rules! again {
         ($table:expr, $key:expr, $name:expr) => {{
@@ -114,9 +129,12 @@ pub(super) fn some(transaction: &WriteTransaction, sealer: &Sealer, rows: &[Row]
 }
 
 /// From now on only the first key is needed.
-pub(super) fn forget_other_keys(transaction: &WriteTransaction, sealer: &Sealer) -> Result<(), StoreError> {
+fn forget_other_keys(transaction: &WriteTransaction, sealer: &Sealer) -> Result<(), StoreError> {
     let own = sealer.mark();
     let mut meta = transaction.open_table(META).fault()?;
     let is_other = |name: &str| name.starts_with(MARK) && Some(name) != own.as_deref();
     meta.retain(|name, _| !is_other(name)).fault()
 }
+
+/// Rows of one transaction.
+const AT_ONCE: usize = 500;
