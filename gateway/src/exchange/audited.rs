@@ -5,7 +5,7 @@ use token_store::audit::noted;
 use token_store::event::Happening;
 use token_store::{ConsumerRecord, NewAuditEntry, OwnToken, User};
 
-use crate::observe::audit::{self, Told, of_consumer};
+use crate::observe::audit::{self, Told, named, of_consumer};
 use crate::proxy::Exchange;
 
 /// An integration takes its access token, and becomes active by that.
@@ -44,11 +44,4 @@ fn told(happening: &Happening<'_>) -> Option<Told> {
             },
         })
     })
-}
-
-fn named(record: &ConsumerRecord) -> String {
-    match &record.integration {
-        Some(integration) => format!("integration/{}", integration.id.0),
-        None => format!("consumer/{}", record.consumer.id.0),
-    }
 }

@@ -67,6 +67,14 @@ pub fn of_tokens(happening: &Happening<'_>) -> Option<Told> {
     Some((user(who), (Value::Null, json!({ "revoked": count }))))
 }
 
+/// What the audit log calls a consumer: by its integration, if it has one.
+pub fn named(record: &ConsumerRecord) -> String {
+    match &record.integration {
+        Some(integration) => format!("integration/{}", integration.id.0),
+        None => format!("consumer/{}", record.consumer.id.0),
+    }
+}
+
 /// What the audit log calls a user.
 pub fn user(user: &User) -> String {
     match user.kind {

@@ -11,6 +11,7 @@ use token_store::{
 
 use super::live::{Wanted, definition_differences};
 use super::{Note, Weight};
+use crate::observe::audit::named;
 
 /// What an import would do to a store.
 #[derive(Debug, Default)]
@@ -386,10 +387,7 @@ fn audited(record: &ConsumerRecord, now: UnixSeconds) -> NewAuditEntry {
             "consumer.imported"
         }
         .to_owned(),
-        subject: match &record.integration {
-            Some(integration) => format!("integration/{}", integration.id.0),
-            None => format!("consumer/{}", record.consumer.id.0),
-        },
+        subject: named(record),
         before: serde_json::Value::Null,
         after,
     }
