@@ -76,11 +76,12 @@ def peers(bed, binaries, given, upstream):
     for_lua = servers.Redis(bed, "redis-lua")
     up = upstream.port
     cases = [Case("nginx", servers.nginx(bed, "plain", bed.cores.server, upstream=up))]
-    if any(wants(given, name) for name in ("nginx-lua-sha1", "nginx-lua-sha256")):
+    if any(wants(given, name) for name in servers.NAMES if "lua" in name):
         for_lua.fill_for_lua(bed, binaries["generator"])
-        lua = servers.nginx(bed, "lua", bed.cores.server, upstream=up, redis=for_lua.port)
+        lua, remembering = (servers.nginx_lua(bed, up, for_lua, seconds) for seconds in (0, 60))
         cases.append(Case("nginx-lua-sha1", lua, redis=for_lua))
         cases.append(Case("nginx-lua-sha256", lua, "HMAC-SHA256", for_lua))
+        cases.append(Case("nginx-lua-remembering", remembering, redis=for_lua))
     if any(wants(given, f"countersign-{name}") for name in ("sha1", "sha256", "bearer")):
         servers.fill(bed, binaries, redis.url, TOKENS, TOKENS)
         one = servers.Countersign(bed, binaries, "countersign", redis.url, up)

@@ -13,6 +13,7 @@ NAMES = [
     "nginx",
     "nginx-lua-sha1",
     "nginx-lua-sha256",
+    "nginx-lua-remembering",
     "countersign-sha1",
     "countersign-sha256",
     "countersign-bearer",
@@ -45,6 +46,12 @@ def nginx(bed, kind, cores, called=None, **words):
     conf = folder / "nginx.conf"
     conf.write_text(text)
     return bed.start(folder.name, ["nginx", "-e", "stderr", "-p", folder, "-c", conf], port, cores)
+
+
+def nginx_lua(bed, upstream, redis, remembered):
+    """The check in Lua. `remembered`: for how many seconds credentials and grant are believed without asking Redis."""
+    words = {"upstream": upstream, "redis": redis.port, "resource": RESOURCE, "remembered": remembered}
+    return nginx(bed, "lua", bed.cores.server, called=f"lua-{remembered}", **words)
 
 
 class Redis:
@@ -85,7 +92,7 @@ class Redis:
             file = connection.makefile("rb")
             for line in listed.stdout.splitlines()[:TOKENS]:
                 key, secret, token, token_secret = line.split()
-                connection.sendall(f"SET lua:{key} \"{token} {secret}&{token_secret}\"\r\n".encode())
+                connection.sendall(f"SET lua:{key} \"{token} {secret}&{token_secret} {RESOURCE},\"\r\n".encode())
                 if file.readline() != b"+OK\r\n":
                     raise RuntimeError("Redis did not keep a credential")
 

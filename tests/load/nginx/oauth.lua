@@ -1,6 +1,10 @@
 -- The check that Countersign makes, in Lua: parse, timestamp, credentials, base string, HMAC, constant-time comparison,
--- and the nonce as one SET NX EX on a kept Redis connection. Credentials come from Redis once a minute and stay in a
--- shared dictionary meanwhile. Written to be fast, so that what is compared is a fair opponent.
+-- the nonce as one SET NX EX, and the grant of what the route needs. Written to be fast, so that what is compared is a
+-- fair opponent.
+--
+-- Credentials and grant come from Redis with each request, on kept connections, as the nonce goes there: nothing tells
+-- nginx of a token that is revoked, and Countersign refuses one within a second. With M.remembered they stay in a
+-- shared dictionary for that many seconds, and what is revoked opens for as long: less of a check, measured beside it.
 
 local bit = require "bit"
 local ffi = require "ffi"
@@ -19,7 +23,7 @@ local concat, sort = table.concat, table.sort
 local char, format = string.char, string.format
 local digest, digest_length = ffi.new "unsigned char[64]", ffi.new "unsigned int[1]"
 
-local M = { redis_port = 0, window = 600, kept = 1920 }
+local M = { redis_port = 0, window = 600, kept = 1920, remembered = 0 }
 
 local function encoded(octet)
   return format("%%%02X", byte(octet))
@@ -66,16 +70,19 @@ local function connect()
   if connection:connect("127.0.0.1", M.redis_port) then return connection end
 end
 
--- "TOKEN CONSUMER_SECRET&TOKEN_SECRET"; both secrets are letters and digits, so the key needs no encoding.
+-- "TOKEN CONSUMER_SECRET&TOKEN_SECRET RESOURCE,RESOURCE,"; both secrets are letters and digits, so the key needs no
+-- encoding.
 local function credentials(key)
-  local known = ngx.shared.credentials:get(key)
+  local known = M.remembered > 0 and ngx.shared.credentials:get(key)
   if known then return known end
-  local connection = connect()
+  local connection, fault = connect(), nil
   if not connection then return nil, "store_unavailable" end
-  known = connection:get("lua:" .. key)
+  known, fault = connection:get("lua:" .. key)
+  -- A connection that failed may still get this answer: it is nobody's next.
+  if fault then return nil, "store_unavailable" end
   connection:set_keepalive(60000, 128)
   if not known or known == ngx.null then return nil, "consumer_key_unknown" end
-  ngx.shared.credentials:set(key, known, 60)
+  if M.remembered > 0 then ngx.shared.credentials:set(key, known, M.remembered) end
   return known
 end
 
@@ -127,14 +134,18 @@ function M.check()
   if mark then path = sub(path, 1, mark - 1) end
   local url = variables.scheme .. "://" .. variables.http_host .. path
   local base = variables.request_method .. "&" .. encode(url) .. "&" .. encode(concat(pairs, "&"))
-  if not equal(ngx.encode_base64(hmac(method, sub(known, 34), base)), signature) then
+  local secrets_end = find(known, " ", 34, true)
+  if not equal(ngx.encode_base64(hmac(method, sub(known, 34, secrets_end - 1), base)), signature) then
     return refuse(401, "signature_invalid")
   end
 
   local fresh, unfresh = claim(key, token, timestamp, nonce)
   if not fresh then return refuse(unfresh == "nonce_used" and 401 or 503, unfresh) end
-  ngx.req.set_header("X-Consumer-Key", key)
-  ngx.req.set_header("X-User-Type", "integration")
+  if not find(known, variables.resource .. ",", secrets_end + 1, true) then
+    return refuse(401, "resource_denied")
+  end
+  variables.consumer_key = key
+  variables.user_type = "integration"
 end
 
 return M
