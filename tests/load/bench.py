@@ -75,7 +75,7 @@ def peers(bed, binaries, given, upstream):
     redis = servers.Redis(bed, "redis")
     for_lua = servers.Redis(bed, "redis-lua")
     up = upstream.port
-    cases = [Case("nginx", servers.nginx(bed, "plain", bed.cores.server, upstream=up))]
+    cases = [Case("nginx", servers.nginx(bed, "plain", bed.cores.server, upstream=up, workers=1))]
     if any(wants(given, name) for name in servers.NAMES if "lua" in name):
         for_lua.fill_for_lua(bed, binaries["generator"])
         lua, remembering = (servers.nginx_lua(bed, up, for_lua, seconds) for seconds in (0, 60))
@@ -97,13 +97,15 @@ def peers(bed, binaries, given, upstream):
 
 def threads(bed, binaries):
     """One thread and two in the same surroundings: nothing has a core of its own, or two threads would be compared on a
-    core that they share to one on a core that it has."""
+    core that they share to one on a core that it has. What such surroundings cost of themselves nginx's workers tell."""
     cores = bed.cores.all
     upstream = servers.nginx(bed, "upstream", cores, called="upstream-free")
     redis = servers.Redis(bed, "redis-free", cores)
     servers.fill(bed, binaries, redis.url, TOKENS)
     cases = []
     for count in (1, 2):
+        name = f"nginx-{count}-worker{'s' * (count - 1)}"
+        cases.append(Case(name, servers.nginx(bed, "plain", cores, name, upstream=upstream.port, workers=count), cores=cores))
         server = servers.Countersign(
             bed, binaries, f"countersign-free-{count}", redis.url, upstream.port, threads=count, cores=cores
         )

@@ -77,9 +77,14 @@ def judge(figures, given):
         row("G11", "the same, HMAC-SHA256", of["HMAC-SHA256"]["micros"], None, 1.0, " µs")
         row("G11", "instructions of one, HMAC-SHA1", [of["HMAC-SHA1"]["instructions"]], None, 20_000)
     if "threads" in figures:
-        pairs = zip(figures["threads"]["countersign-2-threads"], figures["threads"]["countersign-1-thread"])
-        ratios = [two["cpu_micros"]["server"] / one["cpu_micros"]["server"] for two, one in pairs]
-        row("G12", "CPU a request on two threads / on one", ratios, 1.0, 1.0)
+        free = figures["threads"]
+        for what, many, single, mark in [
+            ("CPU a request on two threads / on one", "countersign-2-threads", "countersign-1-thread", 1.0),
+            ("the same surroundings: nginx, two workers / one", "nginx-2-workers", "nginx-1-worker", None),
+        ]:
+            pairs = zip(free[many], free[single])
+            ratios = [two["cpu_micros"]["server"] / one["cpu_micros"]["server"] for two, one in pairs]
+            row("G12", what, ratios, mark, mark)
     grown(figures["growth"], given, row)
     return rows
 
