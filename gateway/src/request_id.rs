@@ -79,6 +79,11 @@ pub struct RequestId {
     pub traceparent: HeaderValue,
 }
 
+/// The trace that a valid `traceparent` names.
+pub fn trace(traceparent: &HeaderValue) -> Option<&str> {
+    traceparent.to_str().ok()?.get(ID)
+}
+
 fn value(text: Bytes) -> HeaderValue {
     HeaderValue::from_maybe_shared(text).unwrap_or_else(|_| HeaderValue::from_static("0"))
 }

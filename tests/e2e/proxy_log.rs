@@ -7,7 +7,7 @@ use harness::{Call, Connection, Placement, Shop, Signing, binary, eventually};
 use serde_json::Value;
 
 use crate::hostile_corpus::ANONYMOUS;
-use crate::proxy_double::shop_before;
+use crate::proxy_double::{Double, answer, read_head, shop_before};
 
 fn lines(shop: &Shop) -> Vec<String> {
     let log = std::fs::read_to_string(shop.gateway.folder().join("stdout")).unwrap();
@@ -75,6 +75,50 @@ async fn every_request_is_one_line_of_json_whatever_it_holds() {
             .iter()
             .all(|line| line.len() <= 8 * 1024 && !line.contains("needle"))
     );
+}
+
+#[tokio::test]
+async fn a_line_says_which_target_was_asked_how_long_it_took_and_in_which_trace() {
+    let upstream = Double::start(|mut stream, _| async move {
+        while !read_head(&mut stream).await.is_empty() {
+            tokio::time::sleep(Duration::from_millis(80)).await;
+            drop(answer(&mut stream, "late").await);
+        }
+    })
+    .await;
+    let shop = shop_before(&upstream.targets()).start().await;
+    let trace = "4bf92f3577b34da6a3ce929d0e0e4736";
+    let call = Call::get("/double/asked").header("traceparent", &format!("00-{trace}-00f067aa0ba902b7-01"));
+
+    let asked = call.send(&shop.gateway).await;
+    let (asked, own) = (shop.gateway.access_line(&asked).await, "/rest/V1/nowhere");
+    let refused = Call::get(own).send(&shop.gateway).await;
+    let refused = shop.gateway.access_line(&refused).await;
+
+    assert_eq!(asked["upstream"], upstream.address.to_string());
+    let (whole, of_upstream) = (asked["t"].as_u64().unwrap(), asked["t_upstream"].as_u64().unwrap());
+    assert!((80_000..=whole).contains(&of_upstream), "{asked}");
+    assert_eq!(asked["trace_id"], trace);
+    for member in ["upstream", "t_upstream", "trace_id"] {
+        assert!(refused.get(member).is_none(), "{refused}");
+    }
+    let metrics = shop.gateway.admin_call(Call::get("/metrics")).await.text();
+    let all = metrics
+        .lines()
+        .find_map(|line| line.strip_prefix("countersign_upstream_seconds_total "));
+    assert!(all.unwrap().parse::<f64>().unwrap() >= 0.08);
+}
+
+#[tokio::test]
+async fn a_target_that_was_away_is_named() {
+    let away = harness::free_port();
+    let shop = shop_before(&format!("[\"http://127.0.0.1:{away}\"]")).start().await;
+
+    let failed = Call::get("/double/x").send(&shop.gateway).await;
+
+    let line = shop.gateway.access_line(&failed).await;
+    assert_eq!(line["cause"], "upstream_connect");
+    assert_eq!(line["upstream"], format!("127.0.0.1:{away}"));
 }
 
 #[tokio::test]

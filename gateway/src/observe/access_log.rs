@@ -46,6 +46,12 @@ pub struct Line<'a> {
     pub took: Duration,
     /// Until the caller was known.
     pub authenticated_after: Option<Duration>,
+    /// The target that was asked last.
+    pub upstream: Option<&'a str>,
+    /// Until upstream's answer began, from when it had been sent what came before.
+    pub upstream_took: Option<Duration>,
+    /// The trace that the client named; without one the request's id is the trace's.
+    pub trace_id: Option<&'a str>,
 }
 
 /// A worker's end.
@@ -188,8 +194,21 @@ fn push_line(out: &mut Vec<u8>, line: &Line<'_>) {
     if line.cut {
         out.extend_from_slice(b",\"cut\":true");
     }
+    if let Some(trace_id) = line.trace_id {
+        out.extend_from_slice(b",\"trace_id\":\"");
+        push_escaped(out, trace_id);
+        out.push(b'"');
+    }
+    if let Some(upstream) = line.upstream {
+        out.extend_from_slice(b",\"upstream\":\"");
+        push_escaped(out, upstream);
+        out.push(b'"');
+    }
     if let Some(after) = line.authenticated_after {
         push_field(out, b",\"t_auth\":", micros(after));
+    }
+    if let Some(took) = line.upstream_took {
+        push_field(out, b",\"t_upstream\":", micros(took));
     }
     push_field(out, b",\"octets\":", line.octets);
     push_field(out, b",\"t\":", micros(line.took));
@@ -292,6 +311,9 @@ mod tests {
             octets: 12,
             took: Duration::from_micros(34),
             authenticated_after: Some(Duration::from_micros(5)),
+            upstream: Some("192.0.2.9:80"),
+            upstream_took: Some(Duration::from_micros(21)),
+            trace_id: Some("0af7651916cd43dd8448eb211c80319c"),
         }
     }
 

@@ -60,6 +60,7 @@ pub struct Shard {
     latency: [AtomicU64; BUCKETS.len() + 1],
     latency_sum_micros: AtomicU64,
     authentication_sum_micros: AtomicU64,
+    upstream_sum_micros: AtomicU64,
     connections_refused: AtomicU64,
     host_mismatch: AtomicU64,
     panics: AtomicU64,
@@ -75,6 +76,7 @@ impl Default for Shard {
             latency: std::array::from_fn(|_| AtomicU64::new(0)),
             latency_sum_micros: AtomicU64::new(0),
             authentication_sum_micros: AtomicU64::new(0),
+            upstream_sum_micros: AtomicU64::new(0),
             connections_refused: AtomicU64::new(0),
             host_mismatch: AtomicU64::new(0),
             panics: AtomicU64::new(0),
@@ -84,7 +86,13 @@ impl Default for Shard {
 
 impl Shard {
     /// A response was sent whole (or cut).
-    pub fn answered(&self, status: u16, took: Duration, authenticated_after: Option<Duration>) {
+    pub fn answered(
+        &self,
+        status: u16,
+        took: Duration,
+        authenticated_after: Option<Duration>,
+        upstream_took: Option<Duration>,
+    ) {
         if let Some(class) = self.served.get(usize::from(status / 100)) {
             add(class, 1);
         }
@@ -94,9 +102,13 @@ impl Shard {
             add(bucket, 1);
         }
         add(&self.latency_sum_micros, micros);
-        if let Some(after) = authenticated_after {
-            let micros = u64::try_from(after.as_micros()).unwrap_or(u64::MAX);
-            add(&self.authentication_sum_micros, micros);
+        for (sum, part) in [
+            (&self.authentication_sum_micros, authenticated_after),
+            (&self.upstream_sum_micros, upstream_took),
+        ] {
+            if let Some(part) = part {
+                add(sum, u64::try_from(part.as_micros()).unwrap_or(u64::MAX));
+            }
         }
     }
 
@@ -269,6 +281,9 @@ impl Metrics {
             "Time until callers were known.",
             &seconds(micros),
         );
+        let micros = total(&shards, |one| one.upstream_sum_micros.load(Ordering::Relaxed));
+        let help = "Time until upstreams began to answer.";
+        text.single("upstream_seconds_total", "counter", help, &seconds(micros));
         let refused = total(&shards, |one| one.connections_refused.load(Ordering::Relaxed));
         text.single(
             "connections_refused_total",

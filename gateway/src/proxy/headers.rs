@@ -12,8 +12,14 @@ use crate::authenticate::{Authenticated, Caller};
 use crate::header;
 use crate::listen::head::folds_to;
 
-/// Makes a client's headers upstream's. hyper frames what is sent from the body's own length.
-pub fn rewrite(headers: &mut HeaderMap, caller: &Authenticated, hop: Hop, keep_authorization: bool) {
+/// Makes a client's headers upstream's. hyper frames what is sent from the body's own length. Answers the `traceparent`
+/// that the client named, which goes on.
+pub fn rewrite(
+    headers: &mut HeaderMap,
+    caller: &Authenticated,
+    hop: Hop,
+    keep_authorization: bool,
+) -> Option<HeaderValue> {
     let traceparent = header::first(headers, &TRACEPARENT)
         .filter(|value| is_traceparent(value.as_bytes()))
         .cloned();
@@ -50,7 +56,8 @@ pub fn rewrite(headers: &mut HeaderMap, caller: &Authenticated, hop: Hop, keep_a
     headers.insert(X_FORWARDED_PROTO, HeaderValue::from_static(hop.proto));
     headers.insert(X_FORWARDED_HOST, hop.host);
     headers.insert(FORWARDED, hop.forwarded);
-    headers.insert(TRACEPARENT, traceparent.unwrap_or(hop.traceparent));
+    headers.insert(TRACEPARENT, traceparent.clone().unwrap_or(hop.traceparent));
+    traceparent
 }
 
 /// The names that [`rewrite`] gives a request: those of every one, and those that also tell an integration.

@@ -346,12 +346,14 @@ async fn forward(
     let consumer = permitted.caller().credential().map(|one| one.id().0);
     let is_private = !permitted.caller().is_guest();
     let hash = consumer.unwrap_or_else(|| hash_of(served.client));
-    let sent = upstream.send(&mut sending, hash, &upload.upstream_since).await;
-    let answer = sent.map_err(|cause| upload.broken().unwrap_or(cause))?;
+    let asks = |target: &Rc<str>| served.facts.borrow_mut().upstream = Some(Rc::clone(target));
+    let sent = upstream.send(&mut sending, hash, &upload.upstream_since, asks).await;
     // Upstream's time began when it had the request.
-    let whole = upstream.config().request_timeout;
     let since = upload.upstream_since.get().unwrap_or(now);
     let spent = served.worker.clock.instant().duration_since(since);
+    served.facts.borrow_mut().upstream_took = Some(spent);
+    let answer = sent.map_err(|cause| upload.broken().unwrap_or(cause))?;
+    let whole = upstream.config().request_timeout;
     let mut response = downstream(served, answer, &upload, whole.saturating_sub(spent))?;
     if is_private {
         keep_private(response.headers_mut());
@@ -405,7 +407,9 @@ fn toward_upstream(
     let proto = exchange.origin.scheme.as_str();
     let memory = &served.peer.hop_memory;
     let hop = memory.hop(served.client, proto, &exchange.seen.authority, &served.request_id);
-    rewrite(headers, permitted.caller(), hop, route.config.keep_oauth);
+    if let Some(traceparent) = rewrite(headers, permitted.caller(), hop, route.config.keep_oauth) {
+        served.facts.borrow_mut().traceparent = Some(traceparent);
+    }
     trailers.restore(headers);
     if exchange.served.peer.http2 {
         join_cookies(headers);

@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
-use http::Method;
+use http::{HeaderValue, Method};
 
 use super::in_flight::Turn;
 use super::store_time::StoreTime;
@@ -16,7 +16,7 @@ use crate::listen::activity::Activity;
 use crate::observe::Line;
 use crate::proxy::hop::HopMemory;
 use crate::refusal::{Cause, Refusal};
-use crate::request_id::RequestId;
+use crate::request_id::{self, RequestId};
 
 /// The other end of a connection.
 pub struct Peer {
@@ -76,6 +76,12 @@ pub struct Facts {
     pub cut: bool,
     /// Until the caller was known.
     pub authenticated_after: Option<Duration>,
+    /// The target that was asked last.
+    pub upstream: Option<Rc<str>>,
+    /// Until upstream's answer began, from when it had been sent what came before.
+    pub upstream_took: Option<Duration>,
+    /// The `traceparent` that the client named its trace in.
+    pub traceparent: Option<HeaderValue>,
 }
 
 impl Served {
@@ -119,7 +125,9 @@ impl Served {
         if let Some(cause) = facts.cause {
             self.worker.metrics.refused(cause, facts.observed);
         }
-        self.worker.metrics.answered(status, took, facts.authenticated_after);
+        self.worker
+            .metrics
+            .answered(status, took, facts.authenticated_after, facts.upstream_took);
         self.worker.log.write(&Line {
             at: self.started.wall + took,
             request_id: self.request_id.id.to_str().unwrap_or_default(),
@@ -136,6 +144,9 @@ impl Served {
             octets,
             took,
             authenticated_after: facts.authenticated_after,
+            upstream: facts.upstream.as_deref(),
+            upstream_took: facts.upstream_took,
+            trace_id: facts.traceparent.as_ref().and_then(request_id::trace),
         });
         self.peer.activity.end(now);
     }

@@ -37,6 +37,8 @@ pub struct Upstream<B> {
 }
 
 struct Target<B> {
+    /// As the log calls it.
+    name: Rc<str>,
     pool: Rc<Pool<B>>,
     /// What `Host` says: the configured name, or the target's own authority.
     host: http::HeaderValue,
@@ -94,6 +96,7 @@ where
             .filter_map(|(number, target)| {
                 let host = config.host.clone().unwrap_or_else(|| authority(target));
                 Some(Target {
+                    name: authority(target).into(),
                     pool: Rc::new(Pool::new(target.clone(), config, Arc::clone(tls), clock)),
                     host: http::HeaderValue::from_str(&host).ok()?,
                     active: Rc::default(),
@@ -119,12 +122,13 @@ where
 
     /// Forwards the request that stands in `request`, its URI in origin form; `Host` is set here. `hash` picks the target
     /// where the balance is by consumer. A target that can't be reached is passed over for another, where the request may
-    /// be sent to either.
+    /// be sent to either; `asks` hears of each before it is asked.
     pub async fn send(
         &self,
         request: &mut Option<Request<B>>,
         hash: u64,
         upstream_since: &Cell<Option<Instant>>,
+        asks: impl Fn(&Rc<str>),
     ) -> Result<Answer<B>, Cause> {
         self.tries.set((self.tries.get() + 1).min(MOST_TRIES));
         let is_idempotent = request.as_ref().is_some_and(|one| one.method().is_idempotent());
@@ -140,6 +144,7 @@ where
             if let Some(request) = request {
                 request.headers_mut().insert(http::header::HOST, target.host.clone());
             }
+            asks(&target.name);
             let active = Active::begin(target);
             let failed = match target.pool.send(request, upstream_since).await {
                 Ok((response, lease)) => {
