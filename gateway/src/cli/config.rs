@@ -13,7 +13,11 @@ use crate::random;
 #[derive(Debug, clap::Subcommand)]
 pub(super) enum Command {
     /// Print the JSON Schema of the configuration, for editors
-    #[command(after_help = "Example:\n  countersign config schema > countersign.schema.json")]
+    #[command(after_help = "\
+Keys that need a restart carry \"x-needs-restart\": true; all others are swapped by a reload.
+
+Example:
+  countersign config schema > countersign.schema.json")]
     Schema,
     /// Print what is in force, where each value comes from, secrets masked
     #[command(after_help = "\

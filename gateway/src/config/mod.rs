@@ -100,33 +100,33 @@ pub struct Config {
 
 /// Static keys that differ: a reload can't change them.
 pub fn needs_restart(running: &Config, loaded: &Config) -> Vec<String> {
-    let (was, is) = (running, loaded);
-    let changed = [
-        ("public.listen", was.public.listen != is.public.listen),
-        ("public.threads", was.public.threads != is.public.threads),
-        ("admin.listen", was.admin.listen != is.admin.listen),
-        ("store.url", was.store.url != is.store.url),
-        (
-            "store.encryption_keys",
-            was.store.encryption_keys != is.store.encryption_keys,
-        ),
-        ("store.timeout", was.store.timeout != is.store.timeout),
-        (
-            "store.request_timeout",
-            was.store.request_timeout != is.store.request_timeout,
-        ),
-        (
-            "store.connect_timeout",
-            was.store.connect_timeout != is.store.connect_timeout,
-        ),
-        ("store.cache", was.store.cache != is.store.cache),
-        ("log.access", was.log.access != is.log.access),
-        ("log.format", was.log.format != is.log.format),
-        ("log.level", was.log.level != is.log.level),
-    ];
-    let differing = changed.into_iter().filter(|(_, differs)| *differs);
-    differing.map(|(key, _)| key.to_owned()).collect()
+    let differing = STATIC_KEYS.iter().filter(|(_, differs)| differs(running, loaded));
+    differing.map(|(key, _)| (*key).to_owned()).collect()
 }
+
+/// A key that is read at the start only, and whether it differs between two configurations.
+type StaticKey = (&'static str, fn(&Config, &Config) -> bool);
+
+const STATIC_KEYS: [StaticKey; 12] = [
+    ("public.listen", |was, is| was.public.listen != is.public.listen),
+    ("public.threads", |was, is| was.public.threads != is.public.threads),
+    ("admin.listen", |was, is| was.admin.listen != is.admin.listen),
+    ("store.url", |was, is| was.store.url != is.store.url),
+    ("store.encryption_keys", |was, is| {
+        was.store.encryption_keys != is.store.encryption_keys
+    }),
+    ("store.timeout", |was, is| was.store.timeout != is.store.timeout),
+    ("store.request_timeout", |was, is| {
+        was.store.request_timeout != is.store.request_timeout
+    }),
+    ("store.connect_timeout", |was, is| {
+        was.store.connect_timeout != is.store.connect_timeout
+    }),
+    ("store.cache", |was, is| was.store.cache != is.store.cache),
+    ("log.access", |was, is| was.log.access != is.log.access),
+    ("log.format", |was, is| was.log.format != is.log.format),
+    ("log.level", |was, is| was.log.level != is.log.level),
+];
 
 /// A duration as the configuration writes it: `250ms`, `10s`, `5m`, `4h`, `1d`.
 pub fn parse_duration(text: &str) -> Result<Duration, String> {

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Map, Value, json};
 
+use super::STATIC_KEYS;
 use super::key::{Key, Takes, joined};
 use super::node;
 use super::reader::{Reading, Section};
@@ -25,7 +26,7 @@ pub fn known() -> Vec<Key> {
     known.into_values().collect()
 }
 
-/// JSON Schema (draft 2020-12) of the file.
+/// JSON Schema (draft 2020-12) of the file. Keys that are read at the start only carry `x-needs-restart`.
 pub fn schema() -> Value {
     let known = known();
     let mut schema = table("", &known);
@@ -107,8 +108,13 @@ fn value(key: &Key) -> Value {
         .default
         .as_ref()
         .and_then(|literal| literal.parse::<toml::Value>().ok());
-    if let (Some(schema), Some(default)) = (schema.as_object_mut(), default) {
-        schema.insert("default".to_owned(), json!(default));
+    if let Some(schema) = schema.as_object_mut() {
+        if let Some(default) = default {
+            schema.insert("default".to_owned(), json!(default));
+        }
+        if STATIC_KEYS.iter().any(|(name, _)| *name == key.pattern()) {
+            schema.insert("x-needs-restart".to_owned(), json!(true));
+        }
     }
     schema
 }

@@ -94,6 +94,24 @@ fn the_schema_knows_every_key_of_the_files_that_are_shipped() {
 }
 
 #[test]
+fn the_schema_marks_the_keys_that_are_read_at_the_start_only() {
+    fn marked(schema: &serde_json::Value, path: &str, into: &mut BTreeSet<String>) {
+        if schema["x-needs-restart"] == true {
+            into.insert(path.to_owned());
+        }
+        for (name, inner) in schema["properties"].as_object().into_iter().flatten() {
+            marked(inner, format!("{path}.{name}").trim_start_matches('.'), into);
+        }
+    }
+    let mut found = BTreeSet::new();
+
+    marked(&schema::schema(), "", &mut found);
+
+    let keys = STATIC_KEYS.map(|(key, _)| key.to_owned());
+    assert_eq!(found, BTreeSet::from(keys));
+}
+
+#[test]
 fn what_the_default_file_comments_out_is_the_default() {
     let mut in_file = BTreeMap::new();
     let commented: String = DEFAULT_FILE
