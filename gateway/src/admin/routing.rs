@@ -145,7 +145,10 @@ async fn judged(
         _ if integration.status != Status::Active => Some((Cause::IntegrationInactive, "it isn't active".to_owned())),
         Verdict::Granted => None,
         Verdict::Lacks(ids) => Some((Cause::ResourceDenied, format!("it lacks {}", ids.join(", ")))),
-        Verdict::Nobody => Some((Cause::ResourceDenied, "no integration may".to_owned())),
+        Verdict::Nobody => Some((
+            Cause::ResourceDenied,
+            "no integration may with its own token".to_owned(),
+        )),
     };
     Ok((shown, denied))
 }

@@ -100,7 +100,7 @@ fn needs(route: &Route) -> String {
     let needed = match &route.requirement {
         Requirement::Nothing => "none listed: every request is 401 resource_denied".to_owned(),
         Requirement::Anonymous => "anonymous: anybody".to_owned(),
-        Requirement::Own => "self: a customer with a bearer token".to_owned(),
+        Requirement::Own => "self: a customer, by bearer token or a token that they delegated".to_owned(),
         Requirement::Resources(ids) => ids.iter().cloned().collect::<Vec<_>>().join(", "),
     };
     let mut told = format!("resources   {needed}");
@@ -191,12 +191,14 @@ fn decision(config: &Config, route: &Route, place: &Place, caller: Option<&NewIn
     let verdict = caller.map(|one| Verdict::of(route, &one.grant, &tree));
     let denied = match (&verdict, &route.requirement) {
         (Some(Verdict::Lacks(ids)), _) => format!("401 resource_denied: lacks {}", ids.join(", ")),
-        (Some(Verdict::Nobody), _) => "401 resource_denied: no integration may".to_owned(),
+        (Some(Verdict::Nobody), _) => "401 resource_denied: no integration may with its own token".to_owned(),
         (Some(Verdict::Granted), _) => return "granted: a request with a valid signature is forwarded".to_owned(),
         (None, Requirement::Nothing) => "401 resource_denied: the route names no resource".to_owned(),
         (None, Requirement::Anonymous) => return "forwarded, whoever calls".to_owned(),
         (None, _) if route.observe => return "forwarded, whoever calls; who may not is recorded (observe)".to_owned(),
-        (None, Requirement::Own) => return "forwarded for a customer with a bearer token; 401 for others".to_owned(),
+        (None, Requirement::Own) => {
+            return "forwarded for a customer, by bearer token or signed with a token that they delegated; 401 for others".to_owned();
+        }
         (None, Requirement::Resources(_)) => {
             return "forwarded for who is granted the resources; 401 for others".to_owned();
         }
