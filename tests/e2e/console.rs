@@ -271,7 +271,7 @@ async fn usage_says_who_uses_what_and_when_last() {
     }
     call("/rest/V1/orders/1", &one).await;
     call("/rest/V1/store/open", &other).await;
-    // A refusal is no use.
+    // A refusal is no use, and told apart.
     let path = format!("/integrations/{}/resources", other.id);
     shop.admin.delete(&path).await;
     Call::get("/rest/V1/products/used")
@@ -283,7 +283,7 @@ async fn usage_says_who_uses_what_and_when_last() {
         let usage = shop.admin.get("/usage").await.json();
         let counts = usage["items"].as_array()?.iter().map(|item| item["count"].as_u64());
         let all: Option<u64> = counts.sum();
-        (usage["total"] == 4 && all == Some(6)).then_some(usage)
+        (usage["total"] == 5 && all == Some(6)).then_some(usage)
     })
     .await;
 
@@ -298,7 +298,23 @@ async fn usage_says_who_uses_what_and_when_last() {
     assert_eq!(row(0), (Some(one.id), json!("Magento_Catalog::products"), json!(3)));
     assert_eq!(row(1), (Some(one.id), json!("Magento_Sales::actions_view"), json!(1)));
     assert_eq!(row(2), (Some(one.id), json!("Magento_Sales::sales"), json!(1)));
-    assert_eq!(row(3), (Some(other.id), json!("anonymous"), json!(1)));
+    assert_eq!(row(3), (Some(other.id), json!("Magento_Catalog::products"), json!(0)));
+    let refused = |at: usize| {
+        (
+            usage["items"][at]["refused"].clone(),
+            usage["items"][at]["last_seen"].clone(),
+        )
+    };
+    assert_eq!(refused(3), (json!(1), json!(null)));
+    assert!(
+        usage["items"][3]["last_refused"]
+            .as_u64()
+            .unwrap()
+            .abs_diff(harness::now())
+            < 60
+    );
+    assert_eq!(row(4), (Some(other.id), json!("anonymous"), json!(1)));
+    assert_eq!(refused(4).0, json!(0));
     assert_eq!(usage["items"][0]["integration"], "Busy one");
     let last = usage["items"][0]["last_seen"].as_u64().unwrap();
     assert!(last.abs_diff(harness::now()) < 60 && usage["since"].as_u64().unwrap() <= last);

@@ -1,4 +1,5 @@
-//! `/api/v1/usage`: which integration uses which resource, how often since this gateway started, and when last.
+//! `/api/v1/usage`: which integration uses which resource, how often since this gateway started, and when last; and what it
+//! asked for without being granted it.
 
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
@@ -39,8 +40,16 @@ pub async fn list(
         listing.integration_id.is_none_or(|wanted| wanted == *id)
             && listing.resource.as_ref().is_none_or(|wanted| wanted == resource)
     });
+    let time = |at: u64| (at > 0).then_some(at);
     let items = all.map(|((id, resource), seen)| {
-        json!({ "integration_id": id, "resource": resource, "count": seen.count, "last_seen": seen.last })
+        json!({
+            "integration_id": id,
+            "resource": resource,
+            "count": seen.count,
+            "last_seen": time(seen.last),
+            "refused": seen.refused,
+            "last_refused": time(seen.last_refused),
+        })
     });
     let mut body = page(items.collect(), listing.after, listing.limit);
     name(&context, &mut body).await?;

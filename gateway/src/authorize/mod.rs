@@ -5,7 +5,7 @@ pub mod resources;
 
 use std::collections::BTreeSet;
 
-use token_store::{Account, Grant, Role, UserKind};
+use token_store::{Account, Grant, IntegrationId, Role, UserKind};
 
 use self::opened_routes::RoutePlace;
 use self::resources::ResourceTree;
@@ -41,13 +41,27 @@ impl Permitted {
     }
 }
 
+/// A caller that may not use the route.
+pub struct Denied {
+    /// What it is told.
+    pub refusal: Refusal,
+    /// The integration that asked, and which of the resources it is not granted itself.
+    pub asked: Option<(IntegrationId, Vec<String>)>,
+}
+
 /// Checks the route's resources: all of them are needed; what is not listed in a grant is denied.
 pub fn permit(
     caller: Authenticated,
     requirement: &Requirement,
     tree: &ResourceTree,
     place: RoutePlace,
-) -> Result<Permitted, Refusal> {
+) -> Result<Permitted, Box<Denied>> {
+    let denied = |caller: &Authenticated, resources: &str| {
+        Box::new(Denied {
+            refusal: denied(caller, resources),
+            asked: asked(caller, requirement, tree),
+        })
+    };
     match requirement {
         Requirement::Anonymous => Ok(Permitted { caller }),
         Requirement::Nothing => Err(denied(&caller, "")),
@@ -93,6 +107,21 @@ fn account_opens(account: &Account, required: &BTreeSet<String>, tree: &Resource
         (None, Role::Viewer | Role::Operator) => Grant::Listed(BTreeSet::new()),
     };
     tree.permits(&grant, required)
+}
+
+fn asked(
+    caller: &Authenticated,
+    requirement: &Requirement,
+    tree: &ResourceTree,
+) -> Option<(IntegrationId, Vec<String>)> {
+    let credential = caller.credential()?;
+    let grant = &credential.record().integration.as_ref()?.definition.grant;
+    let lacking = match requirement {
+        Requirement::Anonymous | Requirement::Nothing => Vec::new(),
+        Requirement::Own => vec!["self".to_owned()],
+        Requirement::Resources(required) => tree.lacking(grant, required),
+    };
+    Some((credential.integration()?, lacking))
 }
 
 fn denied(caller: &Authenticated, resources: &str) -> Refusal {

@@ -38,6 +38,14 @@ impl ResourceTree {
         }
     }
 
+    /// Those of `required` that `grant` doesn't open.
+    pub fn lacking(&self, grant: &Grant, required: &BTreeSet<String>) -> Vec<String> {
+        match grant {
+            Grant::Listed(listed) if !self.permits(grant, required) => required.difference(listed).cloned().collect(),
+            Grant::All | Grant::Listed(_) => Vec::new(),
+        }
+    }
+
     /// Checks that every id exists.
     pub fn check<'a>(&self, ids: impl IntoIterator<Item = &'a String>) -> Result<(), UnknownResource> {
         match ids.into_iter().find(|id| !self.by_id.contains_key(*id) && *id != ALL) {

@@ -1,7 +1,8 @@
-//! Who uses which resource: how often since the start, and when last.
+//! Who uses which resource: how often since the start, and when last; and who asked for one that was not granted.
 //!
 //! A worker tallies in a small table of its own, without a lock or a look at the clock; what it gathered goes into the one
-//! map that all share a few times a second. So `last_seen` is exact to that, and a request pays some nanoseconds.
+//! map that all share a few times a second. So `last_seen` is exact to that, and a request pays some nanoseconds. What was
+//! not granted goes into the map at once.
 
 use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, HashMap};
@@ -29,8 +30,18 @@ struct Known {
 pub struct Seen {
     /// Requests that were allowed.
     pub count: u64,
-    /// When the last of them came, UNIX seconds.
+    /// When the last of them came, UNIX seconds; 0: none did.
     pub last: u64,
+    /// Requests that were refused, for it was not granted.
+    pub refused: u64,
+    /// When the last of those came.
+    pub last_refused: u64,
+}
+
+impl Seen {
+    fn last_of_all(&self) -> u64 {
+        self.last.max(self.last_refused)
+    }
 }
 
 impl Usage {
@@ -69,7 +80,11 @@ impl Usage {
         let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
         for (integration, route, count) in counted {
             let route = usize::try_from(*route).ok().and_then(|at| live.routes.get(at));
-            let mut saw = |resource: &str| known.saw(*integration, resource, *count, now);
+            let mut saw = |resource: &str| {
+                let seen = known.seen(*integration, resource);
+                seen.count += u64::from(*count);
+                seen.last = now;
+            };
             match route.map(|route| &route.config.requirement) {
                 Some(Requirement::Resources(ids)) => ids.iter().for_each(|id| saw(id)),
                 Some(Requirement::Anonymous) => saw("anonymous"),
@@ -77,39 +92,43 @@ impl Usage {
                 Some(Requirement::Nothing) | None => {}
             }
         }
-        if known.pairs > MOST_PAIRS {
-            known.shrink();
+        known.keep_bound();
+    }
+
+    fn add_refused(&self, integration: u64, lacking: &[String], now: u64) {
+        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        for resource in lacking {
+            let seen = known.seen(integration, resource);
+            seen.refused += 1;
+            seen.last_refused = now;
         }
+        known.keep_bound();
     }
 }
 
 impl Known {
-    fn saw(&mut self, integration: u64, resource: &str, count: u32, now: u64) {
+    fn seen(&mut self, integration: u64, resource: &str) -> &mut Seen {
         let of = self.by_integration.entry(integration).or_default();
-        if let Some(seen) = of.get_mut(resource) {
-            seen.count += u64::from(count);
-            seen.last = now;
-            return;
+        if !of.contains_key(resource) {
+            self.pairs += 1;
         }
-        let seen = Seen {
-            count: u64::from(count),
-            last: now,
-        };
-        of.insert(resource.to_owned(), seen);
-        self.pairs += 1;
+        of.entry(resource.to_owned()).or_default()
     }
 
     /// What was seen longest ago goes, so much that it is not soon to be done again.
-    fn shrink(&mut self) {
+    fn keep_bound(&mut self) {
+        if self.pairs <= MOST_PAIRS {
+            return;
+        }
         let times = self.by_integration.values().flat_map(HashMap::values);
-        let mut times: Vec<u64> = times.map(|seen| seen.last).collect();
+        let mut times: Vec<u64> = times.map(Seen::last_of_all).collect();
         let surplus = self.pairs.saturating_sub(MOST_PAIRS - MOST_PAIRS / 10);
         let (_, newest_gone, _) = times.select_nth_unstable(surplus);
         let newest_gone = *newest_gone;
         let mut left = surplus;
         for of in self.by_integration.values_mut() {
             of.retain(|_, seen| {
-                let goes = seen.last <= newest_gone && left > 0;
+                let goes = seen.last_of_all() <= newest_gone && left > 0;
                 left -= usize::from(goes);
                 !goes
             });
@@ -170,6 +189,11 @@ impl Tally {
         // So many at once: the table is emptied before its time.
         self.hand_over();
         self.used(integration, route);
+    }
+
+    /// An integration asked for what it is not granted.
+    pub fn refused(&self, integration: u64, lacking: &[String]) {
+        self.usage.add_refused(integration, lacking, self.clock.now());
     }
 
     /// What was gathered goes to the map that all share.
@@ -283,6 +307,24 @@ mod tests {
         );
         assert!(!all.contains_key(&(1, "A_A::r0".to_owned())));
         assert!(all.contains_key(&(most + 10, "A_A::r0".to_owned())));
+    }
+
+    #[test]
+    fn what_was_not_granted_is_counted_apart_and_within_the_same_bound() {
+        let (usage, tally) = tally(&live(1));
+        let most = u64::try_from(MOST_PAIRS).unwrap();
+
+        tally.used(3, 0);
+        tally.hand_over();
+        tally.refused(3, &["A_A::r0".to_owned(), "A_A::other".to_owned()]);
+
+        let of = |resource: &str| usage.all()[&(3, resource.to_owned())];
+        assert_eq!((of("A_A::r0").count, of("A_A::r0").refused), (1, 1));
+        assert_eq!((of("A_A::other").count, of("A_A::other").last), (0, 0));
+        for integration in 1..=most + 10 {
+            usage.add_refused(integration, &["A_A::r0".to_owned()], integration);
+        }
+        assert!(usage.all().len() <= MOST_PAIRS);
     }
 
     #[test]

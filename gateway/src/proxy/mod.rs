@@ -219,7 +219,12 @@ async fn judge(
         configuration: exchange.local.number,
         route: route.number,
     };
-    permit(caller, &route.config.requirement, &live.tree, place)
+    permit(caller, &route.config.requirement, &live.tree, place).map_err(|denied| {
+        if let Some((integration, lacking)) = &denied.asked {
+            exchange.local.tally.refused(integration.0, lacking);
+        }
+        denied.refusal
+    })
 }
 
 /// What a browser sends before a request of another origin's page, and nobody signs.

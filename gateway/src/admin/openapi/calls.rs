@@ -222,7 +222,7 @@ pub(super) const CALLS: &[Call] = &[
     // What happened.
     Call::get(
         "/usage",
-        "Which integration uses which resource, since this gateway started.",
+        "Which integration uses which resource, or asks for it without a grant, since this gateway started.",
     )
     .listing("Use")
     .asks(&["integration_id", "resource", "after", "limit"]),

@@ -434,7 +434,9 @@ fn happenings() -> Group {
         ("integration", maybe_text()),
         ("resource", text()),
         ("count", number()),
-        ("last_seen", number()),
+        ("last_seen", maybe_number()),
+        ("refused", number()),
+        ("last_refused", maybe_number()),
     ];
     let error = [
         ("message", text()),

@@ -140,7 +140,7 @@ fn list(needs: &Needs) -> Markup {
 /// By the resources that they used.
 fn busiest(usage: &Usage, now: u64) -> Markup {
     let mut counts: BTreeMap<u64, (u64, &str)> = BTreeMap::new();
-    for used in &usage.items {
+    for used in usage.items.iter().filter(|used| used.count > 0) {
         let Some(name) = &used.integration else { continue };
         counts.entry(used.integration_id).or_insert((0, name)).0 += used.count;
     }

@@ -26,7 +26,11 @@ struct Seen {
     integration_id: u64,
     resource: String,
     count: u64,
+    refused: u64,
 }
+
+/// By integration and resource: calls, and refusals for want of a grant.
+type Matrix = BTreeMap<(u64, String), (u64, u64)>;
 
 #[derive(Deserialize)]
 struct Rows {
@@ -91,7 +95,7 @@ async fn render(visitor: &Visitor, wanted: &Form) -> Result<Response, Problem> {
         }
     };
     let page = Page {
-        lead: html! { p.lead { "Calls since this gateway started, " (full_time(since)) " UTC, by integration and resource. A dashed zero is a grant that nobody needed." } },
+        lead: html! { p.lead { "Calls since this gateway started, " (full_time(since)) " UTC, by integration and resource. A dashed zero is a grant that nobody needed; a cross, a resource that was asked for and not granted." } },
         ..Page::new(Place::Usage, "Who uses what", body)
     };
     Ok(visitor.frame().page(&page))
@@ -129,14 +133,14 @@ fn columns<'a>(tree: &'a Tree, branch: &str, resource: &str, at_work: &BTreeSet<
 }
 
 /// How often each of these used which resource.
-async fn seen(visitor: &Visitor, rows: &[Integration]) -> Result<(BTreeMap<(u64, String), u64>, u64), Problem> {
+async fn seen(visitor: &Visitor, rows: &[Integration]) -> Result<(Matrix, u64), Problem> {
     let ids: BTreeSet<u64> = rows.iter().map(|row| row.id).collect();
     let (mut seen, mut after) = (BTreeMap::new(), String::new());
     loop {
         let paging = query([("after", after.as_str()), ("limit", "1000")]);
         let page: Usage = visitor.api.get(&format!("/usage?{paging}")).await?;
         let known = page.items.into_iter().filter(|one| ids.contains(&one.integration_id));
-        seen.extend(known.map(|one| ((one.integration_id, one.resource), one.count)));
+        seen.extend(known.map(|one| ((one.integration_id, one.resource), (one.count, one.refused))));
         match page.next {
             Some(next) => after = next,
             None => return Ok((seen, page.since)),
@@ -144,8 +148,8 @@ async fn seen(visitor: &Visitor, rows: &[Integration]) -> Result<(BTreeMap<(u64,
     }
 }
 
-fn matrix(rows: &[Integration], tree: &Tree, columns: &[&Resource], seen: &BTreeMap<(u64, String), u64>) -> Markup {
-    let most = seen.values().copied().max().unwrap_or(1).max(1);
+fn matrix(rows: &[Integration], tree: &Tree, columns: &[&Resource], seen: &Matrix) -> Markup {
+    let most = seen.values().map(|(calls, _)| *calls).max().unwrap_or(1).max(1);
     html! {
         div.card { div.scroll tabindex="0" role="region" aria-label="Calls by integration and resource, scrolls sideways" {
             table.grid-m {
@@ -166,8 +170,8 @@ fn matrix(rows: &[Integration], tree: &Tree, columns: &[&Resource], seen: &BTree
     }
 }
 
-fn cell(row: &Integration, one: &Resource, seen: &BTreeMap<(u64, String), u64>, most: u64) -> Markup {
-    let calls = seen.get(&(row.id, one.id.clone())).copied().unwrap_or(0);
+fn cell(row: &Integration, one: &Resource, seen: &Matrix, most: u64) -> Markup {
+    let (calls, refused) = seen.get(&(row.id, one.id.clone())).copied().unwrap_or_default();
     let is_granted = row.all_resources || row.resources.contains(&one.id);
     let heat = match calls.saturating_mul(1000) / most {
         0..=9 => "cell h1",
@@ -176,7 +180,12 @@ fn cell(row: &Integration, one: &Resource, seen: &BTreeMap<(u64, String), u64>, 
         _ => "cell h4",
     };
     html! {
-        @if calls > 0 { span class=(heat) { span { (count(calls)) span.vh { " calls" @if !is_granted { ", no longer granted" } } } } }
+        @if refused > 0 && !is_granted {
+            a.cell.hx href={ "/rejections?" (query([("cause", "resource_denied"), ("key", row.consumer_key.as_str())])) } title={ "Asked for " (count(refused)) @if refused == 1 { " time" } @else { " times" } ", refused" } {
+                span aria-hidden="true" { "\u{2715}" } span.vh { "asked for, refused" }
+            }
+        }
+        @else if calls > 0 { span class=(heat) { span { (count(calls)) span.vh { " calls" @if !is_granted { ", no longer granted" } } } } }
         @else if is_granted { span.cell.h0 title="Granted, not used" { span { "0" span.vh { " calls, granted but not used" } } } }
         @else { span.cell.hn { span aria-hidden="true" { "·" } span.vh { "not granted" } } }
     }
@@ -187,6 +196,7 @@ fn key() -> Markup {
         p.key.dim.sm {
             span.lbl { span.cell.h1 {} span.cell.h4 {} " few to many calls" }
             span.lbl { span.cell.h0 { "0" } " granted, not used" }
+            span.lbl { span.cell.hx { "\u{2715}" } " asked for, refused" }
         }
     }
 }

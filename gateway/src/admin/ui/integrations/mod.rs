@@ -65,7 +65,7 @@ pub(super) struct Integration {
     status: Status,
     setup: Setup,
     consumer_id: u64,
-    consumer_key: String,
+    pub(super) consumer_key: String,
     pub(super) all_resources: bool,
     pub(super) resources: Vec<String>,
     signature_methods: Option<Vec<String>>,
@@ -213,7 +213,7 @@ async fn last_call(visitor: &Visitor, integration: &Integration) -> Markup {
     }
     #[derive(Deserialize)]
     struct Seen {
-        last_seen: u64,
+        last_seen: Option<u64>,
     }
     let path = format!("/usage?integration_id={}&limit=1000", integration.id);
     let Ok(usage) = visitor.api.get::<Usage>(&path).await else {
@@ -221,7 +221,7 @@ async fn last_call(visitor: &Visitor, integration: &Integration) -> Markup {
     };
     let now = visitor.console.now();
     html! {
-        @match usage.items.iter().map(|seen| seen.last_seen).max() {
+        @match usage.items.iter().filter_map(|seen| seen.last_seen).max() {
             Some(at) => { "It last called through this gateway " (time(at, now)) " UTC." },
             None => { "It has called for no resource through this gateway since " (time(usage.since, now)) " UTC." },
         }
