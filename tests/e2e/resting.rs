@@ -6,6 +6,7 @@ use harness::{Call, Message, Shop};
 use tokio::time::Instant;
 
 use crate::hostile_corpus::ANONYMOUS;
+use crate::proxy_double::{Double, answer, read_head, shop_before};
 
 const UNTIL_IT_RESTS: Duration = Duration::from_secs(1);
 
@@ -46,6 +47,49 @@ async fn a_head_that_comes_in_pieces_wakes_a_resting_connection_and_is_served_on
 
     assert_eq!(served.status, 200);
     assert_eq!(shop.upstream.count("pieces"), 2);
+}
+
+#[tokio::test]
+async fn the_rest_of_a_body_that_was_answered_early_is_never_taken_for_a_request() {
+    let upstream = Double::start(|mut stream, _| async move {
+        read_head(&mut stream).await;
+        drop(answer(&mut stream, "early").await);
+        tokio::time::sleep(Duration::from_secs(10)).await;
+    })
+    .await;
+    let shop = shop_before(&upstream.targets()).start().await;
+    let hidden = call(&shop, "hidden").octets();
+    let framings = [
+        (format!("Content-Length: {}", hidden.len() + 4), "0123", ""),
+        (
+            "Transfer-Encoding: chunked".to_owned(),
+            "4\r\n0123\r\n",
+            "\r\n0\r\n\r\n",
+        ),
+    ];
+
+    for (framing, begun, end) in framings {
+        let mut sender = call(&shop, "unused").connect().await.unwrap();
+        let head = format!(
+            "POST /double/early HTTP/1.1\r\nHost: {}\r\n{framing}\r\n\r\n{begun}",
+            shop.gateway.public()
+        );
+        sender.write(head.as_bytes()).await.unwrap();
+        assert_eq!(sender.response("POST").await.unwrap().status, 200);
+        tokio::time::sleep(UNTIL_IT_RESTS).await;
+
+        let mut rest = if end.is_empty() {
+            Vec::new()
+        } else {
+            format!("{:x}\r\n", hidden.len()).into_bytes()
+        };
+        rest.extend_from_slice(&hidden);
+        rest.extend_from_slice(end.as_bytes());
+        let _refused_or_not_read = sender.write(&rest).await;
+        tokio::time::sleep(UNTIL_IT_RESTS).await;
+
+        assert_eq!(shop.upstream.count("hidden"), 0, "{framing}");
+    }
 }
 
 #[tokio::test]

@@ -292,7 +292,7 @@ impl Accept {
             return;
         }
         let parts = http.into_parts();
-        // Quiet: whatever came was served.
+        // Quiet: whatever came was served, to the end of its body.
         if parts.read_buf.is_empty() {
             *place = Some(parts.io.into_inner());
         }

@@ -227,9 +227,14 @@ impl Connection {
         self.activity.is_serving() || handed_over > self.activity.begun()
     }
 
-    /// Whether all that came was served, and all of that was taken.
+    /// Whether all that came was served, and all of that was taken. Not amid a body, though its request may be answered:
+    /// whoever reads next would take the rest of it for a head.
     fn is_quiet(&self) -> bool {
-        self.partial_since.is_none() && self.stalled_since.is_none() && self.sniffed.is_empty() && !self.is_serving()
+        let is_between_messages = match &self.inbound {
+            Inbound::Http1(messages) => !messages.is_unfinished() && !messages.has_good(),
+            Inbound::Http2(_) => false,
+        };
+        is_between_messages && self.stalled_since.is_none() && self.sniffed.is_empty() && !self.is_serving()
     }
 
     /// Ready once the deadline has passed; otherwise the task will be woken when it may have.
