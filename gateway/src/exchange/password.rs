@@ -32,23 +32,33 @@ impl Passwords {
 
     /// The PHC string of a password.
     pub async fn hash(&self, password: &Secret) -> Result<Secret, HashFailed> {
-        let _turn = self.turns.acquire().await.map_err(|_| HashFailed)?;
         let password = password.clone();
-        let hashed = tokio::task::spawn_blocking(move || hash(password.expose().as_bytes()));
-        Ok(Secret::new(hashed.await.map_err(|_| HashFailed)??))
+        let hashed = self.in_turn(move || hash(password.expose().as_bytes())).await?;
+        Ok(Secret::new(hashed?))
     }
 
     /// Whether it is the password. `None`: there is no such user; the same work, and `false`.
     pub async fn verify(&self, password: &Secret, hash: Option<&Secret>) -> Result<bool, HashFailed> {
-        let _turn = self.turns.acquire().await.map_err(|_| HashFailed)?;
         let (password, known) = (password.clone(), hash.is_some());
         let expected = hash.map_or_else(|| self.dummy.as_str().to_owned(), |hash| hash.expose().to_owned());
-        let verified = tokio::task::spawn_blocking(move || {
+        let verifies = move || {
             Argon2::default()
                 .verify_password(password.expose().as_bytes(), expected.as_str())
                 .is_ok()
+        };
+        Ok(self.in_turn(verifies).await? && known)
+    }
+
+    /// The turn is the work's, not the asker's: a client that goes away leaves the work behind, and the next one waits for
+    /// it.
+    async fn in_turn<T: Send + 'static>(&self, work: impl FnOnce() -> T + Send + 'static) -> Result<T, HashFailed> {
+        let turn = Arc::clone(&self.turns).acquire_owned().await.map_err(|_| HashFailed)?;
+        let working = tokio::task::spawn_blocking(move || {
+            let done = work();
+            drop(turn);
+            done
         });
-        Ok(verified.await.map_err(|_| HashFailed)? && known)
+        working.await.map_err(|_| HashFailed)
     }
 }
 
@@ -84,5 +94,24 @@ mod tests {
                 .unwrap()
         );
         assert!(!passwords.verify(&Secret::new("nobody's password"), None).await.unwrap());
+    }
+
+    #[tokio::test]
+    async fn work_that_nobody_waits_for_any_more_keeps_its_turn_until_it_is_done() {
+        let passwords = Passwords::new().unwrap();
+        let all = passwords.turns.available_permits();
+        let (may_end, ends) = std::sync::mpsc::channel::<()>();
+
+        let abandoned = passwords.in_turn(move || ends.recv());
+        assert!(
+            tokio::time::timeout(std::time::Duration::from_millis(20), abandoned)
+                .await
+                .is_err()
+        );
+        let during = passwords.turns.available_permits();
+        may_end.send(()).unwrap();
+
+        assert_eq!(during, all - 1);
+        drop(passwords.turns.acquire_many(u32::try_from(all).unwrap()).await.unwrap());
     }
 }
