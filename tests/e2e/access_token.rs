@@ -46,6 +46,26 @@ async fn the_whole_handshake_ends_with_an_active_integration() {
 }
 
 #[tokio::test]
+async fn a_request_token_that_was_exchanged_opens_nothing_and_spends_no_grace() {
+    let shop = Shop::shared().await;
+    let granted = shop.integration().granted(&["Magento_Catalog::products"]);
+    let (_, handshake) = granted.posted(&shop.partner, &shop.gateway).await;
+    let request_token = handshake.request_token().await;
+    let pair = handshake.access_token(&request_token).await;
+
+    let spent = products(shop, &request_token).await;
+
+    assert_eq!(spent.refusal(), (401, "token_rejected"));
+    let again = handshake.access_token(&request_token).await;
+    assert_eq!(
+        (again.token(), again.token_secret()),
+        (pair.token(), pair.token_secret())
+    );
+    assert_eq!(products(shop, &pair).await.status, 200);
+    assert_eq!(products(shop, &request_token).await.refusal(), (401, "token_rejected"));
+}
+
+#[tokio::test]
 async fn an_unsigned_call_is_told_all_that_it_lacks() {
     let shop = Shop::shared().await;
 

@@ -135,7 +135,7 @@ pub fn signed<'a>(proven: &'a Proven<'_>, verifier: &'a Verifier<'_>) -> Lookup<
     let integration = |credential| Ok(Authenticated::integration(credential));
     match &proven.token {
         TokenUse::None => Lookup::Known(integration(credential)),
-        TokenUse::Own => match own_token(&credential) {
+        TokenUse::Own => match own_token(&credential, proven.signed().token()) {
             Err(refusal) => Lookup::Known(Err(refusal)),
             Ok(Use::Later) => Lookup::Known(integration(credential)),
             Ok(Use::First) => Lookup::Asking(Box::pin(async move {
@@ -154,15 +154,18 @@ enum Use {
     Later,
 }
 
-fn own_token(credential: &Credential) -> Result<Use, Refusal> {
+/// `presented`: the access token, or the request token that it was exchanged for, which opens nothing.
+fn own_token(credential: &Credential, presented: Option<&str>) -> Result<Use, Refusal> {
     if credential.has_settled_token() {
         return Ok(Use::Later);
     }
     match &credential.record().token {
         Some(OwnToken::Access { revoked: true, .. }) => Err(Cause::TokenRevoked.into()),
         Some(OwnToken::Access { exchanged: None, .. }) => Ok(Use::Later),
-        Some(OwnToken::Access { exchanged: Some(_), .. }) => Ok(Use::First),
-        Some(OwnToken::Verifier { .. } | OwnToken::Request { .. }) | None => Err(not_an_access_token()),
+        Some(own @ OwnToken::Access { exchanged: Some(_), .. }) if own.token() == presented => Ok(Use::First),
+        Some(OwnToken::Access { .. } | OwnToken::Verifier { .. } | OwnToken::Request { .. }) | None => {
+            Err(not_an_access_token())
+        }
     }
 }
 
