@@ -339,6 +339,25 @@ async fn unknown_foreign_and_forged_share_one_answer_where_errors_are_uniform() 
 }
 
 #[tokio::test]
+async fn a_stale_request_is_told_of_its_time_whoever_signs_where_errors_are_uniform() {
+    let shop = Shop::new().set("oauth", "uniform_errors", "true").start().await;
+    let one = shop.reader().await;
+    let unknown = Credentials::consumer(&"x".repeat(32), "wrong").with_token(one.token(), "wrong");
+    let mut told = Vec::new();
+
+    for credentials in [one.with_token(one.token(), "wrong"), unknown] {
+        let answer = call()
+            .signed(Signing::with(&credentials).at(-3600))
+            .send(&shop.gateway)
+            .await;
+        told.push((answer.status, answer.cause(), answer.text()));
+    }
+
+    assert_eq!(told[0].1, "timestamp_refused");
+    assert_eq!(told[0], told[1]);
+}
+
+#[tokio::test]
 async fn an_access_token_is_no_bearer_token_unless_that_is_wanted() {
     let shop = Shop::shared().await;
     let reader = shop.reader().await;

@@ -272,6 +272,10 @@ impl Verifier<'_> {
         }
         check_method(self.oauth.signature_methods, parts, signed)?;
         self.verify_nothing(parts, signed);
+        if self.oauth.uniform_errors {
+            // As of who is known, or a stale request would tell the two apart.
+            self.check_clock(signed).map_err(|_| Cause::TimestampRefused)?;
+        }
         Err(Cause::ConsumerKeyUnknown.into())
     }
 
