@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{ConsumerId, ConsumerRecord, UnixSeconds};
+use crate::{ConsumerId, ConsumerRecord, OwnToken, UnixSeconds};
 
 /// An integration's number: positive, never reused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -109,6 +109,8 @@ pub struct IntegrationQuery {
     pub status: Option<Status>,
     /// Only those that are sent something in clear: a URL of theirs starts with `http:`.
     pub in_clear: bool,
+    /// Only those whose activation by exchange is under way: keys were posted, and the access token was not fetched.
+    pub exchanging: bool,
     /// The order.
     pub sort: IntegrationSort,
     /// Whether the order is reversed.
@@ -160,6 +162,7 @@ impl IntegrationQuery {
         self.name_contains.as_ref().is_none_or(has_part)
             && self.status.is_none_or(|status| integration.status == status)
             && (!self.in_clear || integration.definition.is_in_clear())
+            && (!self.exchanging || matches!(record.token, Some(OwnToken::Verifier { .. } | OwnToken::Request { .. })))
     }
 
     /// Takes what matches out of `all`, and cuts the page out of it. The cursor names the last row by its sort key, so that

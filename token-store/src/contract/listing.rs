@@ -1,8 +1,8 @@
 //! Lists of integrations.
 
 use super::Stores;
-use super::make::{THEN, consumer, lone_consumer, renamed};
-use crate::{ConsumerRecord, IntegrationQuery, IntegrationSort, Put, Status};
+use super::make::{THEN, access, consumer, lone_consumer, renamed};
+use crate::{ConsumerRecord, IntegrationQuery, IntegrationSort, OwnToken, Put, Secret, Status};
 
 const SORTS: [IntegrationSort; 4] = [
     IntegrationSort::Id,
@@ -193,6 +193,40 @@ pub(crate) async fn a_list_of_those_in_clear_has_each_with_a_url_of_http(stores:
 
     assert_eq!(listed.total, 2);
     assert_eq!(listed.items.iter().map(name).collect::<Vec<_>>(), ["endpoint", "link"]);
+}
+
+pub(crate) async fn a_list_of_exchanges_under_way_has_those_without_access_token(stores: &Stores) {
+    let verifier = || Secret::new("v".repeat(32));
+    let posted = OwnToken::Verifier {
+        verifier: verifier(),
+        created_at: THEN,
+    };
+    let fetched = OwnToken::Request {
+        token: "r".repeat(32),
+        secret: Secret::new("s".repeat(32)),
+        verifier: verifier(),
+        created_at: THEN,
+        expires_at: THEN + 60,
+    };
+    for (name, token) in [
+        ("none", None),
+        ("posted", Some(posted)),
+        ("fetched", Some(fetched)),
+        ("done", Some(access("d"))),
+    ] {
+        let mut record = stores.one.create_consumer(consumer(name), THEN).await.unwrap().unwrap();
+        record.token = token;
+        assert_eq!(stores.one.update_consumer(&record).await.unwrap(), Put::Done(2));
+    }
+    let under_way = IntegrationQuery {
+        exchanging: true,
+        ..query(IntegrationSort::Id, false, 10)
+    };
+
+    let listed = stores.one.list_integrations(&under_way).await.unwrap();
+
+    assert_eq!(listed.total, 2);
+    assert_eq!(listed.items.iter().map(name).collect::<Vec<_>>(), ["posted", "fetched"]);
 }
 
 pub(crate) async fn consumers_without_integration_are_not_listed(stores: &Stores) {

@@ -145,6 +145,7 @@ macro_rules! whole_contract {
                 rows_that_come_and_go_between_pages_shift_nothing
                 a_list_is_filtered_by_part_of_the_name_and_by_state
                 a_list_of_those_in_clear_has_each_with_a_url_of_http
+                a_list_of_exchanges_under_way_has_those_without_access_token
                 consumers_without_integration_are_not_listed
                 a_list_shows_an_update_at_once
                 a_page_has_at_least_one_row_whatever_is_asked

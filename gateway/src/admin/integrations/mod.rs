@@ -108,6 +108,8 @@ pub struct Listing {
     consumer_id: Option<u64>,
     /// `false`: only those with a URL that starts with `http:`.
     secure: Option<bool>,
+    /// `true`: only those whose exchange is under way.
+    exchanging: Option<bool>,
     sort: Option<String>,
     after: Option<String>,
     limit: Option<NonZeroUsize>,
@@ -138,6 +140,7 @@ pub async fn list(
         name_contains: listing.name,
         status: listing.status,
         in_clear: listing.secure == Some(false),
+        exchanging: listing.exchanging == Some(true),
         sort,
         descending,
         after: listing.after,

@@ -18,7 +18,16 @@ pub(super) const CALLS: &[Call] = &[
     // Integrations.
     Call::get("/integrations", "List integrations.")
         .listing("Integration")
-        .asks(&["name", "status", "consumer_id", "secure", "sort", "after", "limit"]),
+        .asks(&[
+        "name",
+        "status",
+        "consumer_id",
+        "secure",
+        "exchanging",
+        "sort",
+        "after",
+        "limit",
+    ]),
     Call::post("/integrations", "Create an integration, inactive.")
         .admin()
         .takes("IntegrationInput")

@@ -155,6 +155,9 @@ fn asked(name: &str) -> Value {
         "secure" => {
             json!({ "type": "boolean", "description": "false: only those with a URL that starts with http:" })
         }
+        "exchanging" => {
+            json!({ "type": "boolean", "description": "true: only those whose activation by exchange is under way" })
+        }
         "sort" => {
             json!({ "type": "string", "default": "id", "description": "id, name, status or updated_at; - before it: the other way round" })
         }

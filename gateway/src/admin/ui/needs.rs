@@ -1,6 +1,7 @@
 //! What needs somebody: the list of the overview, and the line of the rail on every page.
 
 use serde::Deserialize;
+use token_store::Status;
 
 use super::client::{Client, Problem, query};
 use super::integrations::Integration;
@@ -10,6 +11,8 @@ use super::integrations::handshake::{self, Waiting};
 pub(super) struct Needs {
     pub(super) reset: Integrations,
     pub(super) waiting: Vec<(Integration, Waiting)>,
+    /// More exchanges that are under way.
+    unread: u64,
     pub(super) upstreams: Upstreams,
 }
 
@@ -44,13 +47,17 @@ impl Upstream {
 
 impl Needs {
     pub(super) async fn load(api: &Client, now: u64) -> Result<Self, Problem> {
-        let listed = async |status: &str, sort: &str, limit: &str| -> Result<Integrations, Problem> {
-            let listing = query([("status", status), ("sort", sort), ("limit", limit)]);
+        let listed = async |kind, sort, limit| -> Result<Integrations, Problem> {
+            let listing = query([kind, ("sort", sort), ("limit", limit)]);
             api.get(&format!("/integrations?{listing}")).await
         };
-        let reset = listed("recreated", "id", FEW).await?;
+        let reset = listed(("status", "recreated"), "id", FEW).await?;
+        let under_way = listed(("exchanging", "true"), "-updated_at", LATEST).await?;
+        let unread = under_way
+            .total
+            .saturating_sub(u64::try_from(under_way.items.len()).unwrap_or_default());
         let mut waiting = Vec::new();
-        for one in listed("inactive", "-updated_at", LATEST).await?.items {
+        for one in under_way.items.into_iter().filter(|one| one.status == Status::Inactive) {
             if let Some(at) = handshake::waiting(api, &one, now).await? {
                 waiting.push((one, at));
             }
@@ -58,6 +65,7 @@ impl Needs {
         Ok(Self {
             reset,
             waiting,
+            unread,
             upstreams: api.get("/upstreams?limit=1000").await?,
         })
     }
@@ -70,10 +78,10 @@ impl Needs {
 
     pub(super) fn count(&self) -> u64 {
         let rest = self.waiting.len() + self.down().count();
-        self.reset.total + u64::try_from(rest).unwrap_or_default()
+        self.reset.total + self.unread + u64::try_from(rest).unwrap_or_default()
     }
 }
 
 const FEW: &str = "5";
-/// Of those not active, the ones that changed last: an activation that waits is among them.
+/// Of the exchanges under way, those that changed last are looked at; the others are counted.
 const LATEST: &str = "10";

@@ -62,7 +62,7 @@ pub(super) struct Integration {
     email: String,
     endpoint: Option<String>,
     identity_link_url: Option<String>,
-    status: Status,
+    pub(super) status: Status,
     setup: Setup,
     consumer_id: u64,
     pub(super) consumer_key: String,
