@@ -77,6 +77,7 @@ on('click', 'a[data-dialog]', async (a, e) => {
     d.replaceChildren(part);
     d.setAttribute('aria-labelledby', part.getAttribute('aria-labelledby'));
     mask(d);
+    settleFixed(d);
     if (!d.open) {
       back = a;
       d.showModal();
@@ -115,6 +116,11 @@ function settle(li) {
     if (t) t.textContent = `${n} of ${own.length}`;
   }
 }
+// One that is only shown: branches that are granted in part say so, too.
+function settleFixed(part) {
+  for (const tree of part.querySelectorAll('.tree.fixed')) [...tree.children].forEach(settle);
+}
+settleFixed(document);
 for (const tree of document.querySelectorAll('.tree[data-live]')) {
   const roots = [...tree.children];
   const sum = () => {
