@@ -50,6 +50,8 @@ pub(super) enum CallError {
     Late,
     #[error("{message} ({status})")]
     Refused { status: u16, message: String },
+    #[error("what answers there is not Countersign's admin API")]
+    Foreign,
     #[error("there is no integration with the name {0:?}")]
     NoSuchName(String),
     #[error("there is no consumer with the key {0:?}")]
@@ -216,6 +218,14 @@ impl Api {
             status,
             message: sentence(&answer),
         })
+    }
+}
+
+/// The rows of a list's page.
+pub(super) fn items(page: &mut Value) -> Result<Vec<Value>, CallError> {
+    match page.get_mut("items").map(Value::take) {
+        Some(Value::Array(items)) => Ok(items),
+        Some(_) | None => Err(CallError::Foreign),
     }
 }
 

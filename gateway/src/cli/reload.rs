@@ -5,8 +5,8 @@ use std::process::ExitCode;
 use http::Method;
 use serde_json::Value;
 
-use super::api::AdminApi;
-use super::{exit_code, say};
+use super::api::{AdminApi, CallError};
+use super::{exit_code, fail, say};
 
 /// Swap routes, resources, certificates and limits in the running gateway
 #[derive(Debug, clap::Args)]
@@ -32,7 +32,8 @@ fn reload(arguments: &Arguments) -> Result<(), ExitCode> {
         .api
         .calls(async |api| api.call(Method::POST, "/api/v1/reload", None).await)?;
     let keys = answer.get("needs_restart").and_then(Value::as_array);
-    let keys = keys.into_iter().flatten().filter_map(Value::as_str);
+    let keys = keys.ok_or_else(|| fail(&CallError::Foreign))?;
+    let keys = keys.iter().filter_map(Value::as_str);
     let keys = keys.map(|key| format!("\nneeds a restart: {key}"));
     say(&format!("reloaded{}", keys.collect::<String>()))
 }

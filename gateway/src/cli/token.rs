@@ -6,7 +6,7 @@ use http::Method;
 use serde_json::Value;
 
 use super::admin::ended;
-use super::api::{AdminApi, Api, CallError};
+use super::api::{self, AdminApi, Api, CallError};
 use super::table::{Format, of_rows, text};
 use super::{exit_code, say};
 
@@ -92,13 +92,11 @@ async fn list(api: &Api, filters: &[(&str, Option<String>)]) -> Result<Vec<Value
         }
         let path = format!("{TOKENS}?{}", query.finish());
         let mut page = api.call(Method::GET, &path, None).await?;
-        if let Some(Value::Array(more)) = page.get_mut("items").map(Value::take) {
-            let new = more.into_iter().filter(|item| {
-                let id = item.get("id").map(Value::to_string).unwrap_or_default();
-                met.insert(id)
-            });
-            items.extend(new);
-        }
+        let new = api::items(&mut page)?.into_iter().filter(|item| {
+            let id = item.get("id").map(Value::to_string).unwrap_or_default();
+            met.insert(id)
+        });
+        items.extend(new);
         match page.get("next").and_then(Value::as_str) {
             Some(next) => after = Some(next.to_owned()),
             None => return Ok(items),

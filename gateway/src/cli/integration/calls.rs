@@ -4,7 +4,7 @@ use http::Method;
 use serde_json::{Value, json};
 
 use super::{Command, One, Update};
-use crate::cli::api::{Api, CallError};
+use crate::cli::api::{self, Api, CallError};
 
 /// Signs in, and makes the command's calls.
 pub(super) async fn call(url: &str, command: &Command) -> Result<Value, CallError> {
@@ -122,9 +122,7 @@ async fn list(api: &Api, name: Option<&str>, status: Option<&str>) -> Result<Val
         }
         let path = format!("{INTEGRATIONS}?{}", query.finish());
         let mut page = api.call(Method::GET, &path, None).await?;
-        if let Some(Value::Array(more)) = page.get_mut("items").map(Value::take) {
-            items.extend(more);
-        }
+        items.extend(api::items(&mut page)?);
         match page.get("next").and_then(Value::as_str) {
             Some(next) => after = Some(next.to_owned()),
             None => return Ok(Value::Array(items)),
