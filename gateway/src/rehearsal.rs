@@ -1,5 +1,6 @@
 //! What the configuration does with a request that nobody sent: for `countersign route test` and the admin API.
 
+use http::{Method, StatusCode};
 use oauth1::{Scheme, Target};
 use token_store::Grant;
 
@@ -9,6 +10,7 @@ use crate::config::{Public, Requirement, Route};
 use crate::exchange::Endpoint;
 use crate::proxy::route::{Found, Routes};
 use crate::refusal::Cause;
+use crate::service::head::check_method;
 
 /// Host and path, as a route is looked up by them.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -28,8 +30,8 @@ pub enum Outcome {
     Endpoint,
     /// The route of that place in the configuration.
     Route(usize),
-    /// None.
-    Refused(Cause, String),
+    /// None: the cause, its status, and what is wrong.
+    Refused(Cause, StatusCode, String),
 }
 
 /// Whether a grant opens a route.
@@ -82,17 +84,26 @@ impl Place {
 
     /// What becomes of a request there.
     pub fn outcome(&self, method: &str, public: &Public, table: &Routes) -> Outcome {
+        let refused = |cause: Cause, what: String| Outcome::Refused(cause, cause.status(), what);
+        let method = Method::from_bytes(method.as_bytes());
+        let Ok(method) = method else {
+            return refused(Cause::RequestMalformed, "that is no method".to_owned());
+        };
+        if let Err(refusal) = check_method(&method, &self.path) {
+            let what = "GET, HEAD, POST, PUT, PATCH, DELETE and OPTIONS are served";
+            return Outcome::Refused(refusal.cause(), refusal.status(), what.to_owned());
+        }
         if Endpoint::of(&public.paths, &self.path).is_some() {
             return Outcome::Endpoint;
         }
-        match table.find(&self.host, method, &self.path) {
+        match table.find(&self.host, method.as_str(), &self.path) {
             Found::Route(index) => Outcome::Route(index),
-            Found::OtherMethods(allow) => Outcome::Refused(Cause::MethodRefused, format!("this path takes {allow}")),
-            Found::Unknown => Outcome::Refused(Cause::RouteUnknown, "no route has this path".to_owned()),
+            Found::OtherMethods(allow) => refused(Cause::MethodRefused, format!("this path takes {allow}")),
+            Found::Unknown => refused(Cause::RouteUnknown, "no route has this path".to_owned()),
             Found::Refused => {
                 let what = "dot or empty segments, controls, backslashes, broken escapes, or %2F where the route doesn't say \
                             encoded_slash = \"allow\"";
-                Outcome::Refused(Cause::TargetRefused, what.to_owned())
+                refused(Cause::TargetRefused, what.to_owned())
             }
         }
     }

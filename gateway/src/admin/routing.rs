@@ -86,7 +86,10 @@ pub async fn test(
     };
     match place.outcome(&method.to_ascii_uppercase(), &live.public, &live.table) {
         Outcome::Endpoint => say("decision", json!("endpoint")),
-        Outcome::Refused(cause, why) => say("refusal", refused(cause, &why)),
+        Outcome::Refused(cause, status, why) => say(
+            "refusal",
+            json!({ "cause": cause.as_str(), "status": status.as_u16(), "why": why }),
+        ),
         Outcome::Route(index) => {
             let route = live.routes.get(index).map(|route| &route.config);
             let route = route.ok_or_else(|| ApiError::new(StatusCode::INTERNAL_SERVER_ERROR, "Internal Error."))?;

@@ -63,9 +63,8 @@ fn tell(test: &Test) -> Result<(), ExitCode> {
                 decision(&config, route, &place, caller)
             ))
         }
-        Outcome::Refused(cause, what) => {
-            let status = cause.status().as_u16();
-            say(&format!("decision    {status} {}: {what}", cause.as_str()))?;
+        Outcome::Refused(cause, status, what) => {
+            say(&format!("decision    {} {}: {what}", status.as_u16(), cause.as_str()))?;
             Err(ExitCode::FAILURE)
         }
     }

@@ -18,9 +18,14 @@ pub(super) fn check(parts: &Parts, limits: &config::Limits) -> Result<(), Refusa
     if parts.version == Version::HTTP_2 {
         check_size(parts, limits)?;
     }
-    match parts.method {
+    check_method(&parts.method, parts.uri.path())
+}
+
+/// The method, whatever the route.
+pub fn check_method(method: &Method, path: &str) -> Result<(), Refusal> {
+    match *method {
         Method::GET | Method::HEAD | Method::POST | Method::PUT | Method::PATCH | Method::DELETE => Ok(()),
-        Method::OPTIONS if parts.uri.path() != "*" => Ok(()),
+        Method::OPTIONS if path != "*" => Ok(()),
         Method::OPTIONS => Err(Cause::TargetRefused.into()),
         Method::CONNECT | Method::TRACE => Err(Refusal::method_not_allowed(METHODS.to_owned())),
         _ => Err(Refusal::method_unknown()),

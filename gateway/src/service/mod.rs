@@ -1,7 +1,7 @@
 //! A downstream request in, a response out: our own endpoint, a route, or not found. Every response leaves here, with its
 //! request id, its line in the access log and its place in the metrics.
 
-mod head;
+pub mod head;
 pub mod in_flight;
 mod served;
 pub mod store_time;
