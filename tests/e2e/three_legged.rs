@@ -160,6 +160,21 @@ async fn an_unknown_or_decided_request_is_a_page_and_sends_nobody_anywhere() {
 }
 
 #[tokio::test]
+async fn the_form_is_sent_to_where_the_page_came_from_below_a_prefix_that_a_proxy_strips() {
+    let shop = Shop::new().signed_as("https://shop.example/base").start().await;
+    let app = shop
+        .integration()
+        .with("callback_urls", json!([CALLBACK]))
+        .active()
+        .await;
+    let asked = shop.gateway.initiate(&app.credentials).await;
+
+    let page = page(&shop, &asked.form("oauth_token")).await.text();
+
+    assert!(page.contains("action=\"/base/oauth/authorize\""), "{page}");
+}
+
+#[tokio::test]
 async fn a_callback_on_the_page_is_ignored() {
     let (shop, app) = app().await;
     let asked = shop.gateway.initiate(&app).await;

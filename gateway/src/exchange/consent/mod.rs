@@ -122,13 +122,15 @@ fn show(
         Some((Fault::Undecided | Fault::Incomplete, _)) => StatusCode::BAD_REQUEST,
     };
     let integration = request.record.integration.as_ref().ok_or(Cause::Internal)?;
+    // With the prefix that a proxy strips: the browser sends the form, and the password, to where the page came from.
+    let action = exchange.origin.path(&exchange.local.live.public.paths.authorize);
     let asked = Asked {
         name: &integration.definition.name,
         store: &exchange.origin.authority,
         callback: (request.callback != OUT_OF_BAND).then_some(request.callback.as_str()),
         token: &request.row.token,
         csrf: &csrf,
-        action: &exchange.local.live.public.paths.authorize,
+        action: &action,
         username: fault.map_or("", |(_, username)| username),
         fault: fault.map(|(fault, _)| fault),
     };
@@ -273,7 +275,10 @@ fn is_same_origin(exchange: &Exchange<'_>, headers: &HeaderMap) -> bool {
             .and_then(|origin| origin.split_once("://"))
             .map(|(_, authority)| authority);
         // Under a strict referrer policy the origin is opaque.
-        origin == "null" || authority.is_some_and(|authority| authority.eq_ignore_ascii_case(exchange.host))
+        let is_ours = |authority: &str| {
+            authority.eq_ignore_ascii_case(exchange.host) || authority.eq_ignore_ascii_case(&exchange.origin.authority)
+        };
+        origin == "null" || authority.is_some_and(is_ours)
     });
     site && origin
 }
