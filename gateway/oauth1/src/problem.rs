@@ -85,8 +85,10 @@ pub enum Problem {
     TooLarge,
     /// `oauth_*` in two placements (C2).
     TwoPlacements,
-    /// Placed where it may not be (C1, C13).
+    /// Placed where it may not be (C1).
     PlacementRefused(Placement),
+    /// A GET or HEAD carries a form (C13).
+    FormRefused,
     /// An `oauth_*` parameter twice (C9), or one that must never be sent (`oauth_consumer_secret`, P31).
     Rejected(String),
     /// Required parameters that are absent, in the order in which Magento lists them.

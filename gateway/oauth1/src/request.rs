@@ -439,7 +439,7 @@ fn check_placement(placement: Placement, parts: &RequestParts<'_>, rules: &Rules
         .iter()
         .any(|method| parts.method.eq_ignore_ascii_case(method));
     if is_bodyless && parts.form.is_some_and(|form| !form.is_empty()) {
-        return Err(Problem::PlacementRefused(Placement::Form));
+        return Err(Problem::FormRefused);
     }
     Ok(())
 }

@@ -212,6 +212,10 @@ impl From<Problem> for Refusal {
                     placement.as_str().to_owned(),
                 ),
             ),
+            Problem::FormRefused => Self::saying(
+                Cause::ParameterRejected,
+                Message::Plain("A signed GET or HEAD request can't carry a form."),
+            ),
             Problem::Rejected(name) => Self::saying(
                 Cause::ParameterRejected,
                 Message::Positional("The \"%1\" parameter is not accepted.", name),

@@ -298,7 +298,10 @@ fn describe(problem: &Problem) -> String {
     match problem {
         Problem::TooLarge => "it holds too many parameters".to_owned(),
         Problem::TwoPlacements => "oauth_ parameters stand in two places".to_owned(),
-        Problem::PlacementRefused(_) => "a GET or HEAD carries a form".to_owned(),
+        Problem::PlacementRefused(placement) => {
+            format!("oauth_ parameters in the {} are not accepted", placement.as_str())
+        }
+        Problem::FormRefused => "a GET or HEAD carries a form".to_owned(),
         Problem::Rejected(name) => format!("the parameter {name} stands twice or may not be sent"),
         Problem::Malformed
         | Problem::Absent(_)

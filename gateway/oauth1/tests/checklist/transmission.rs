@@ -333,7 +333,7 @@ fn a_form_on_get_or_head_is_refused() {
     let form = form(&usual());
     let header = header(&usual());
     for method in ["GET", "HEAD", "get"] {
-        let refusal = Problem::PlacementRefused(Placement::Form);
+        let refusal = Problem::FormRefused;
         assert_eq!(problem(&with_form(method, URL, &form)), refusal, "{method}");
         let beside = RequestParts {
             authorization: Some(header.as_bytes()),
