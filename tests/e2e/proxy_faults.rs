@@ -61,6 +61,8 @@ async fn an_answer_that_is_none_is_a_bad_gateway() {
         raw("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n"),
         raw("HTTP/1.0 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n"),
         raw("HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\nframes"),
+        raw("HTTP/1.1 600 Beyond\r\nContent-Length: 0\r\n\r\n"),
+        raw("HTTP/1.1 999 Beyond\r\nContent-Length: 0\r\n\r\n"),
         raw(&format!("HTTP/1.1 200 OK\r\nA: {}\r\n\r\n", "b".repeat(300_000))),
         raw(&format!("HTTP/1.1 200 OK\r\n{}\r\n", "A: b\r\n".repeat(500))),
     ];
@@ -73,6 +75,31 @@ async fn an_answer_that_is_none_is_a_bad_gateway() {
 
         assert_eq!(refused.refusal(), (502, "upstream_broken"), "{answer:?}");
         assert_eq!(refused.header("set-cookie"), None, "{answer:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_length_that_is_told_twice_goes_on_once() {
+    let shop = Shop::attacked().await;
+    for (mark, head) in [
+        ("twice-in-one.", "Content-Length: 5, 5"),
+        ("twice-in-two.", "Content-Length: 5\r\nContent-Length: 5"),
+    ] {
+        shop.upstream
+            .answers(mark, raw(&format!("HTTP/1.1 200 OK\r\n{head}\r\n\r\nhello")));
+
+        let answer = call(mark).send(&shop.gateway).await;
+
+        assert_eq!((answer.status, answer.text().as_str()), (200, "hello"), "{head}");
+        let lengths = answer
+            .headers
+            .iter()
+            .filter(|(name, _)| name.eq_ignore_ascii_case("content-length"));
+        assert_eq!(
+            lengths.map(|(_, value)| value.as_str()).collect::<Vec<_>>(),
+            ["5"],
+            "{head}"
+        );
     }
 }
 

@@ -442,12 +442,13 @@ fn downstream(
 ) -> Result<Response<ResponseBody>, Refusal> {
     let status = answer.response.status();
     let mut headers = std::mem::take(answer.response.headers_mut());
-    // Without an upgrade asked for, an upgrade answered is nonsense.
-    if status == StatusCode::SWITCHING_PROTOCOLS || is_framed_twice(&headers) {
+    // Without an upgrade asked for, an upgrade answered is nonsense; and there are five classes of status (RFC 9110
+    // section 15).
+    if status == StatusCode::SWITCHING_PROTOCOLS || status.as_u16() > 599 || is_framed_twice(&headers) {
         tracing::warn!(%status, "upstream's answer is not one that can be passed on");
         return Err(Cause::UpstreamBroken.into());
     }
-    response_head::rewrite(status, &mut headers);
+    response_head::rewrite(status, &mut headers, answer.response.body().size_hint().exact());
     let reason = answer.response.extensions_mut().remove::<hyper::ext::ReasonPhrase>();
     let body = UpstreamBody::new(answer, Rc::clone(upload), Rc::clone(served), left);
     let mut response = Response::new(ResponseBody::Upstream(Box::new(body)));

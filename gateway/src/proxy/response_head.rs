@@ -7,9 +7,15 @@ use http::header::{CONTENT_LENGTH, DATE, HeaderMap};
 use super::headers::remove_hop_by_hop;
 use crate::header;
 
-/// Takes the head of what upstream answered.
-pub(super) fn rewrite(status: StatusCode, headers: &mut HeaderMap) {
+/// Takes the head of what upstream answered, with a body of `length` octets where that is known.
+pub(super) fn rewrite(status: StatusCode, headers: &mut HeaderMap, length: Option<u64>) {
     remove_hop_by_hop(headers);
+    // The same length told twice is told once (RFC 9110 section 8.6).
+    if let Some(length) = length
+        && is_told_twice(headers)
+    {
+        headers.insert(CONTENT_LENGTH, length.into());
+    }
     // Over HTTP/2 a length that no body has is a malformed response (RFC 9113 section 8.1.1).
     if status == StatusCode::NO_CONTENT {
         headers.remove(CONTENT_LENGTH);
@@ -17,6 +23,14 @@ pub(super) fn rewrite(status: StatusCode, headers: &mut HeaderMap) {
     // hyper says the time where nobody else did.
     if !has_one_date(headers) {
         headers.remove(DATE);
+    }
+}
+
+fn is_told_twice(headers: &HeaderMap) -> bool {
+    let mut lengths = header::all(headers, &CONTENT_LENGTH);
+    match (lengths.next(), lengths.next()) {
+        (Some(only), None) => only.as_bytes().contains(&b','),
+        (_, second) => second.is_some(),
     }
 }
 
