@@ -82,12 +82,13 @@ async fn beside_a_running_gateway_its_ports_and_its_store_are_its_own() {
 
 #[tokio::test]
 async fn a_port_of_another_process_fails_with_its_cure() {
-    let (upstream, url) = upstream().await;
+    let (_upstream, url) = upstream().await;
+    let other = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     // Not the usual one: where another gateway answers there, it is taken for the one that has the port.
     let admin = free_port();
     let taken = format!(
         "[public]\nlisten = [\"{}\"]\n[admin]\nlisten = \"127.0.0.1:{admin}\"\n[upstreams.s]\ntargets = [\"{url}\"]\n",
-        upstream.address()
+        other.local_addr().unwrap()
     );
 
     let told = doctor(&taken);

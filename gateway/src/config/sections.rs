@@ -1,7 +1,7 @@
 //! All sections of the file, and what must hold between them.
 
 use std::collections::BTreeMap;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 
 use oauth1::{Scheme, SignatureMethod};
 
@@ -66,6 +66,17 @@ pub(super) fn config(root: Section<'_, '_>) -> Config {
     config
 }
 
+/// Whether a target is this machine's own listener, as far as that shows without asking for names.
+fn is_at(target: &super::UpstreamTarget, own: SocketAddr) -> bool {
+    let ip = match target.host.as_str() {
+        "localhost" => Some(IpAddr::from([127, 0, 0, 1])),
+        host => host.trim_matches(['[', ']']).parse().ok(),
+    };
+    let is_same =
+        |ip: IpAddr| ip == own.ip() || (own.ip().is_unspecified() && (ip.is_loopback() || ip.is_unspecified()));
+    own.port() != 0 && target.port == own.port() && ip.is_some_and(is_same)
+}
+
 /// What must hold between sections.
 fn between(root: &Section<'_, '_>, config: &Config) {
     let overlaps = |public: &&SocketAddr| {
@@ -76,6 +87,16 @@ fn between(root: &Section<'_, '_>, config: &Config) {
     if let Some(taken) = config.public.listen.iter().find(overlaps) {
         let what = format!("{taken} is admin.listen's too: the admin API is never public");
         root.fault("public.listen", &what);
+    }
+    for (name, upstream) in &config.upstreams {
+        let is_own = |target: &&super::UpstreamTarget| config.public.listen.iter().any(|own| is_at(target, *own));
+        if let Some(target) = upstream.targets.iter().find(is_own) {
+            let what = format!(
+                "{}:{} is public.listen's: each request would come back as another, without end",
+                target.host, target.port
+            );
+            root.fault(&format!("upstreams.{name}.targets"), &what);
+        }
     }
     let is_plain = |url: &super::BaseUrl| url.scheme == Scheme::Http;
     // With no base URL a trusted proxy's X-Forwarded-Proto says what the client used.

@@ -336,6 +336,29 @@ fn secrets_are_in_no_fault_and_not_in_what_is_shown() {
 }
 
 #[test]
+fn an_upstream_that_is_the_gateway_itself_is_a_fault() {
+    let with = |listen: &str, target: &str| {
+        faults(&format!(
+            "[public]\nlisten = [\"{listen}\"]\n[upstreams.a]\ntargets = [\"http://{target}\"]\n"
+        ))
+    };
+
+    for (listen, target) in [
+        ("127.0.0.1:8123", "127.0.0.1:8123"),
+        ("127.0.0.1:8123", "localhost:8123"),
+        ("0.0.0.0:8123", "127.0.0.9:8123"),
+        ("[::]:8123", "[::1]:8123"),
+    ] {
+        let told = with(listen, target);
+        assert!(
+            told.concat().contains("t.toml:4: upstreams.a.targets"),
+            "{target}: {told:?}"
+        );
+    }
+    assert!(read("[public]\nlisten = [\"127.0.0.1:8123\"]\n[upstreams.a]\ntargets = [\"http://127.0.0.1:8124\", \"http://192.0.2.1:8123\"]\n").is_ok());
+}
+
+#[test]
 fn a_reload_says_which_keys_need_a_restart() {
     let running = read("").unwrap().config;
     let loaded = read("[public]\nlisten = [\"127.0.0.1:1\"]\n[public.limits]\nconnections = 5\nbody = \"1MiB\"\n[store]\ncache = 1000\n[log]\naccess = false\n").unwrap().config;
