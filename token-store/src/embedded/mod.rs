@@ -11,6 +11,7 @@ mod events;
 mod file;
 mod guard;
 pub mod inspect;
+mod leases;
 mod nonces;
 mod open;
 mod reseal;
@@ -21,11 +22,10 @@ mod writer;
 
 pub use self::file::NAME as FILE;
 
-use std::collections::HashMap;
 use std::path::Path;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use async_trait::async_trait;
 use redb::{ReadTransaction, ReadableTable as _, WriteTransaction};
@@ -33,6 +33,7 @@ use redb::{ReadTransaction, ReadableTable as _, WriteTransaction};
 use self::ahead::Ahead;
 use self::events::Pen;
 use self::file::{Fault, StoreFile};
+use self::leases::Leases;
 use self::nonces::Nonces;
 use self::tables::{META, SECRETS, next_number};
 use self::writer::{Writer, unavailable};
@@ -56,7 +57,7 @@ pub struct Embedded {
     sealer: Arc<Sealer>,
     nonces: Nonces,
     ahead: Ahead,
-    leases: Mutex<HashMap<String, (String, Instant)>>,
+    leases: Leases,
     listeners: Arc<Listeners>,
     freshness: Arc<Freshness>,
     recorder: Arc<RecorderSlot>,
@@ -79,7 +80,7 @@ impl Embedded {
             sealer: Arc::new(sealer),
             nonces,
             ahead: Ahead::default(),
-            leases: Mutex::default(),
+            leases: Leases::default(),
             listeners,
             freshness,
             recorder: Arc::default(),
@@ -417,16 +418,7 @@ impl Store for Embedded {
     }
 
     async fn lease(&self, name: &str, holder: &str, ttl_secs: u64) -> Result<bool, StoreError> {
-        let now = started();
-        let until = now.checked_add(Duration::from_secs(ttl_secs)).unwrap_or(now);
-        let mut leases = self.leases.lock().unwrap_or_else(PoisonError::into_inner);
-        let free = leases
-            .get(name)
-            .is_none_or(|(held_by, held_until)| held_by == holder || *held_until <= now);
-        if free {
-            leases.insert(name.to_owned(), (holder.to_owned(), until));
-        }
-        Ok(free)
+        Ok(self.leases.take(name, holder, ttl_secs, started()))
     }
 
     async fn shared_secret(&self, name: &str, fresh: &Secret) -> Result<Secret, StoreError> {

@@ -1,5 +1,7 @@
 //! What only the store itself can do to its file.
 
+use std::time::Duration;
+
 use super::*;
 use crate::contract::keys;
 use crate::contract::make::{THEN, consumer};
