@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::cached::Cached;
-use crate::embedded::Embedded;
+use crate::embedded::{Embedded, REACH_SECS};
 use crate::{Store, StoreError};
 
 /// How a store is opened.
@@ -68,7 +68,8 @@ pub async fn open(options: &OpenOptions) -> Result<Arc<dyn Store>, OpenError> {
     let backend: Arc<dyn Store> = match options.url.split_once(':') {
         Some(("embedded", path)) if !path.is_empty() => {
             let store = Embedded::open(path.as_ref(), &options.encryption_keys, options.now)?;
-            // Nothing of the second in which nonces were lost is served: the start waits it out, so that no client has to.
+            // Nothing is served of the second in which nonces were lost, nor of those that claims may have counted in: the
+            // start waits them out, so that no client has to.
             let unsure = store.floor().saturating_add(1).saturating_sub(options.now);
             if options.serves {
                 tokio::time::sleep(Duration::from_secs(unsure.min(LONGEST_START))).await;
@@ -88,4 +89,4 @@ pub async fn open(options: &OpenOptions) -> Result<Arc<dyn Store>, OpenError> {
 }
 
 /// Seconds that a start waits at most; a clock that was turned back further is what the refusals are for.
-const LONGEST_START: u64 = 2;
+const LONGEST_START: u64 = REACH_SECS + 1;

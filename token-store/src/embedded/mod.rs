@@ -10,6 +10,7 @@ mod delegated;
 mod events;
 mod file;
 mod guard;
+mod high_water;
 pub mod inspect;
 mod leases;
 mod nonces;
@@ -21,6 +22,7 @@ mod users;
 mod writer;
 
 pub use self::file::NAME as FILE;
+pub(crate) use self::high_water::REACH_SECS;
 
 use std::path::Path;
 use std::sync::Arc;
@@ -33,6 +35,7 @@ use redb::{ReadTransaction, ReadableTable as _, WriteTransaction};
 use self::ahead::Ahead;
 use self::events::Pen;
 use self::file::{Fault, StoreFile};
+use self::high_water::HighWater;
 use self::leases::Leases;
 use self::nonces::Nonces;
 use self::tables::{META, SECRETS, next_number};
@@ -56,6 +59,7 @@ pub struct Embedded {
     writer: Writer,
     sealer: Arc<Sealer>,
     nonces: Nonces,
+    high_water: HighWater,
     ahead: Ahead,
     leases: Leases,
     listeners: Arc<Listeners>,
@@ -79,6 +83,7 @@ impl Embedded {
             writer,
             sealer: Arc::new(sealer),
             nonces,
+            high_water: HighWater::default(),
             ahead: Ahead::default(),
             leases: Leases::default(),
             listeners,
@@ -242,9 +247,12 @@ impl Store for Embedded {
         if self.closing.load(Ordering::SeqCst) {
             return Err(unavailable("the store is closing"));
         }
-        if found == Claim::Fresh && claim.timestamp > claim.now {
-            let token = (claim.consumer.0, digest);
-            self.ahead.remember(&self.writer, token, claim.timestamp).await?;
+        if found == Claim::Fresh {
+            self.high_water.cover(&self.writer, claim.now).await?;
+            if claim.timestamp > claim.now {
+                let token = (claim.consumer.0, digest);
+                self.ahead.remember(&self.writer, token, claim.timestamp).await?;
+            }
         }
         Ok(found)
     }

@@ -1,8 +1,9 @@
 //! From a folder to a store that may serve: the key, the tables, and what is known of nonces.
 //!
 //! Nonces are in memory. A clean end writes them down; after any other end they are lost, and a request counts only if its
-//! timestamp is later than the start and than what its token was served with ahead of our clock. That stands in the file
-//! until the window has passed: a clean restart soon after a crash knows no more of what was served before the crash.
+//! timestamp is later than the start, than our clock was when claims counted, and than what its token was served with ahead
+//! of our clock. That stands in the file until the window has passed: a clean restart soon after a crash knows no more of
+//! what was served before the crash.
 //! A store that never had a consumer served nobody: it has nothing to lose.
 
 use std::collections::HashMap;
@@ -18,8 +19,9 @@ use redb::{ReadableTable, Table, WriteTransaction};
 
 use super::consumers;
 use super::file::{NAME, StoreFile, sync_folder};
+use super::high_water::HIGH_WATER;
 use super::nonces::{Kept, Lost, Nonces};
-use super::tables::{self, AHEAD, AHEAD_BEFORE, COUNTERS, META, NONCES};
+use super::tables::{self, AHEAD, AHEAD_BEFORE, COUNTERS, META, NONCES, second, set_second};
 use super::writer::unavailable;
 use super::{Fault, started};
 use crate::codec::{decode, encode};
@@ -127,10 +129,11 @@ fn lost(
     let still_matters = |timestamp: u64| timestamp.saturating_add(KEPT_FOR) > now;
     ahead.retain(|_, timestamp| still_matters(timestamp)).fault()?;
     before.retain(|_, timestamp| still_matters(timestamp)).fault()?;
-    let mut floor = floor(meta)?;
+    let mut floor = second(meta, FLOOR)?.unwrap_or_default();
     if is_loss {
-        floor = floor.max(now);
-        meta.insert(FLOOR, floor.to_le_bytes().as_slice()).fault()?;
+        // The clock may stand before what was served: a machine without one of its own starts anywhere.
+        floor = floor.max(now).max(second(meta, HIGH_WATER)?.unwrap_or_default());
+        set_second(meta, FLOOR, floor)?;
         for row in ahead.iter().fault()? {
             let (name, timestamp) = row.fault()?;
             before.insert(name.value(), timestamp.value()).fault()?;
@@ -147,17 +150,11 @@ fn lost(
     })
 }
 
-fn floor(meta: &Table<'_, &'static str, &'static [u8]>) -> Result<UnixSeconds, StoreError> {
-    let known = meta.get(FLOOR).fault()?.and_then(|row| row.value().try_into().ok());
-    Ok(known.map_or(0, u64::from_le_bytes))
-}
-
 /// Writes down that requests up to this second may have been served elsewhere.
 pub(super) fn raise_floor(transaction: &WriteTransaction, to: UnixSeconds) -> Result<(), StoreError> {
     let mut meta = transaction.open_table(META).fault()?;
-    let floor = floor(&meta)?.max(to);
-    meta.insert(FLOOR, floor.to_le_bytes().as_slice()).fault()?;
-    Ok(())
+    let floor = second(&meta, FLOOR)?.unwrap_or_default().max(to);
+    set_second(&mut meta, FLOOR, floor)
 }
 
 fn written_down(transaction: &WriteTransaction) -> Result<Kept, StoreError> {
@@ -262,5 +259,5 @@ const KEY_FILE: &str = "encryption.key";
 pub(super) const CANARY: &str = "canary";
 /// There only between a clean end and the next start.
 const CLEAN: &str = "clean";
-/// Requests up to this second may have been served before the last loss; Unix seconds, eight octets.
+/// Requests up to this second may have been served before the last loss.
 const FLOOR: &str = "floor";

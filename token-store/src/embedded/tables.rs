@@ -1,9 +1,9 @@
 //! The layout of the file: every table on one page.
 
-use redb::{ReadableTable as _, TableDefinition, WriteTransaction};
+use redb::{ReadableTable, Table, TableDefinition, WriteTransaction};
 
 use super::file::Fault as _;
-use crate::StoreError;
+use crate::{StoreError, UnixSeconds};
 
 /// Consumer number → sealed record.
 pub(super) const CONSUMERS: TableDefinition<'_, u64, &[u8]> = TableDefinition::new("consumers");
@@ -53,7 +53,8 @@ pub(super) const OUTBOX_DUE: TableDefinition<'_, (&str, u64, &str), ()> = TableD
 pub(super) const DEAD: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("dead");
 /// Counters: the last number given, by what is numbered.
 pub(super) const COUNTERS: TableDefinition<'_, &str, u64> = TableDefinition::new("counters");
-/// Rows that stand alone: the canary, a mark of each key that was ever the first, the mark of a clean end, the last audit entry's number and hash.
+/// Rows that stand alone: the canary, a mark of each key that was ever the first, the mark of a clean end, the last audit entry's
+/// number and hash, the floor, and how far our clock was when claims counted.
 pub(super) const META: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("meta");
 /// (consumer number, token digest) → the latest timestamp ahead of our clock that was served.
 pub(super) const AHEAD: TableDefinition<'_, (u64, &str), u64> = TableDefinition::new("ahead");
@@ -71,4 +72,23 @@ pub(super) fn next_number(transaction: &WriteTransaction, of: &str) -> Result<u6
     let next = counters.get(of).fault()?.map_or(0, |last| last.value()) + 1;
     counters.insert(of, next).fault()?;
     Ok(next)
+}
+
+/// A row of [`META`] that holds a second, as eight octets.
+pub(super) fn second(
+    meta: &impl ReadableTable<&'static str, &'static [u8]>,
+    row: &str,
+) -> Result<Option<UnixSeconds>, StoreError> {
+    let known = meta.get(row).fault()?.and_then(|row| row.value().try_into().ok());
+    Ok(known.map(u64::from_le_bytes))
+}
+
+/// Writes such a row.
+pub(super) fn set_second(
+    meta: &mut Table<'_, &'static str, &'static [u8]>,
+    row: &str,
+    to: UnixSeconds,
+) -> Result<(), StoreError> {
+    meta.insert(row, to.to_le_bytes().as_slice()).fault()?;
+    Ok(())
 }

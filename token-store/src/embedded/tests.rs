@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::high_water::HIGH_WATER;
 use super::*;
 use crate::contract::keys;
 use crate::contract::make::{THEN, consumer};
@@ -47,4 +48,52 @@ async fn sealed_anew_it_needs_its_first_key_alone() {
     };
 
     keys::sealed_anew_it_needs_its_first_key_alone(open).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn while_claims_go_on_none_of_them_waits_for_the_disk() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = Arc::new(Embedded::open(folder.path(), &[], THEN).unwrap());
+    let claim = async |now: UnixSeconds, nonce: &'static [u8]| {
+        let claim = NonceClaim {
+            consumer: ConsumerId(1),
+            token: None,
+            timestamp: now,
+            nonce,
+            now,
+        };
+        tokio::time::timeout(Duration::from_millis(300), store.claim_nonce(claim)).await
+    };
+    let first = claim(THEN, b"a").await;
+    // From here on the disk is busy.
+    let (begun, begins) = tokio::sync::oneshot::channel();
+    let (release, released) = std::sync::mpsc::channel::<()>();
+    let busy = tokio::spawn({
+        let store = Arc::clone(&store);
+        async move {
+            let job = move |_: &WriteTransaction, _: &Sealer| {
+                begun.send(()).unwrap();
+                released.recv().unwrap();
+                Ok(((), Vec::new()))
+            };
+            store.write(job).await.unwrap();
+        }
+    });
+    begins.await.unwrap();
+
+    let within = [(0, b"b"), (1, b"c"), (2, b"d"), (2, b"e")];
+    for (later, nonce) in within {
+        let claimed = claim(THEN + later, nonce).await;
+        assert!(matches!(claimed, Ok(Ok(Claim::Fresh))), "{later} s later: {claimed:?}");
+    }
+    let beyond = claim(THEN + 3, b"f").await;
+    release.send(()).unwrap();
+    busy.await.unwrap();
+    // Behind all that was handed over before.
+    store.check().await.unwrap();
+    let on_disk = store.read(|transaction, _| tables::second(&transaction.open_table(META).fault()?, HIGH_WATER));
+
+    assert!(matches!(first, Ok(Ok(Claim::Fresh))), "{first:?}");
+    assert!(beyond.is_err(), "it waits until its second is on the disk: {beyond:?}");
+    assert_eq!(on_disk.unwrap(), Some(THEN + 5));
 }

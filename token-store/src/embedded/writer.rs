@@ -73,12 +73,37 @@ impl Writer {
                 drop(sender.send(Err(error)));
             }
         });
-        match self.jobs.try_send(Work::Job(job, failed)) {
-            Ok(()) => {}
-            Err(TrySendError::Full(_)) => return Err(unavailable("too many changes wait for the disk")),
-            Err(TrySendError::Disconnected(_)) => return Err(unavailable("the store is closed")),
-        }
+        self.hand_over(job, failed)?;
         receiver.await.map_err(|_| unavailable("the store is closed"))?
+    }
+
+    /// Hands over a change that nobody waits for: `then` is called once it is on disk, and never if it is lost.
+    pub(super) fn post(
+        &self,
+        job: impl FnOnce(&WriteTransaction) -> Result<(), StoreError> + Send + 'static,
+        then: impl FnOnce() + Send + 'static,
+    ) {
+        let job: Job = Box::new(move |transaction| {
+            job(transaction)?;
+            let answer: Answer = Box::new(move |committed| {
+                if committed.is_ok() {
+                    then();
+                }
+            });
+            Ok((Changes::new(), answer))
+        });
+        let lost = |error: StoreError| tracing::debug!(%error, "a change that nobody waits for was lost");
+        if let Err(error) = self.hand_over(job, Box::new(lost)) {
+            lost(error);
+        }
+    }
+
+    fn hand_over(&self, job: Job, failed: Box<dyn FnOnce(StoreError) + Send>) -> Result<(), StoreError> {
+        match self.jobs.try_send(Work::Job(job, failed)) {
+            Ok(()) => Ok(()),
+            Err(TrySendError::Full(_)) => Err(unavailable("too many changes wait for the disk")),
+            Err(TrySendError::Disconnected(_)) => Err(unavailable("the store is closed")),
+        }
     }
 
     /// Returns when everything handed in before is on disk and the thread has ended.

@@ -167,6 +167,30 @@ async fn after_an_unclean_end_nothing_signed_before_the_restart_is_served_again(
 }
 
 #[tokio::test]
+async fn what_was_served_is_not_served_again_by_a_clock_that_starts_behind_after_an_unclean_end() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = opened_with_a_consumer(folder.path()).await;
+    let served = NOW + 300;
+    let first = store.claim_nonce(claim(served, b"n", served)).await.unwrap();
+    drop(store);
+
+    let store = reopened(folder.path(), NOW).await;
+
+    assert_eq!(first, Claim::Fresh);
+    let again = store.claim_nonce(claim(served, b"n", NOW)).await.unwrap();
+    assert_eq!(again, Claim::Unsure);
+    // Also by the right clock, over a clean restart and another crash.
+    store.close().await.unwrap();
+    drop(store);
+    drop(reopened(folder.path(), NOW).await);
+    let store = reopened(folder.path(), NOW).await;
+    let again = store.claim_nonce(claim(served, b"n", served)).await.unwrap();
+    assert_eq!(again, Claim::Unsure);
+    let later = store.claim_nonce(claim(served + 3, b"o", served + 3)).await.unwrap();
+    assert_eq!(later, Claim::Fresh);
+}
+
+#[tokio::test]
 async fn a_store_that_never_had_a_consumer_has_lost_nothing_with_an_unclean_end() {
     let folder = tempfile::tempdir().unwrap();
     drop(opened(folder.path(), NOW).await.unwrap());
