@@ -3,6 +3,7 @@
 use redb::{ReadTransaction, ReadableTable as _, WriteTransaction};
 
 use super::events::Pen;
+use super::listed::listed;
 use super::tables::{ACCOUNT_NAMES, ACCOUNTS, COUNTERS};
 use super::users::kind_number;
 use super::writer::Changes;
@@ -130,12 +131,16 @@ pub(super) fn all(transaction: &ReadTransaction, sealer: &Sealer, kind: UserKind
     let table = transaction.open_table(ACCOUNTS).fault()?;
     let number = kind_number(kind);
     let range = table.range((number, 0)..(number + 1, 0)).fault()?;
-    range
-        .map(|row| {
-            let (key, row) = row.fault()?;
-            decode(sealer, &account_row(kind, key.value().1), row.value())
-        })
-        .collect()
+    let mut all = Vec::new();
+    for row in range {
+        let (key, row) = row.fault()?;
+        all.extend(listed::<Account>(
+            sealer,
+            &account_row(kind, key.value().1),
+            row.value(),
+        ));
+    }
+    Ok(all)
 }
 
 pub(super) fn update(pen: Pen<'_>, mut account: Account) -> Result<(Put, Changes), StoreError> {

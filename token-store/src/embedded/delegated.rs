@@ -7,6 +7,7 @@ use redb::{ReadTransaction, ReadableTable, WriteTransaction};
 use super::Fault;
 use super::consumers::{owner, row_name, taken};
 use super::events::Pen;
+use super::listed::listed;
 use super::tables::{AFTER_ALL_DIGESTS, CONSUMERS, DELEGATED, DELEGATED_BY, REVOKED_BEFORE, TOKENS};
 use super::users::kind_number;
 use super::writer::Changes;
@@ -86,13 +87,13 @@ pub(super) fn one(
 
 pub(super) fn of(transaction: &ReadTransaction, sealer: &Sealer, consumer: u64) -> Result<Vec<Delegated>, StoreError> {
     let table = transaction.open_table(DELEGATED).fault()?;
-    let range = table.range(of_consumer(consumer)).fault()?;
-    range
-        .map(|row| {
-            let (key, row) = row.fault()?;
-            decode(sealer, &delegated_name(consumer, key.value().1), row.value())
-        })
-        .collect()
+    let mut all = Vec::new();
+    for row in table.range(of_consumer(consumer)).fault()? {
+        let (key, row) = row.fault()?;
+        let name = delegated_name(consumer, key.value().1);
+        all.extend(listed::<Delegated>(sealer, &name, row.value()));
+    }
+    Ok(all)
 }
 
 /// The access tokens that a user delegated and that have not ended.

@@ -2,6 +2,7 @@
 
 use redb::{ReadTransaction, ReadableTable as _, WriteTransaction};
 
+use super::listed::{SaidOnce, listed};
 use super::tables::{COUNTERS, DEAD, EVENTS, OUTBOX, OUTBOX_DUE};
 use super::writer::Changes;
 use super::{Fault, audit, next_number};
@@ -131,6 +132,7 @@ fn dequeue(transaction: &WriteTransaction, webhook: &str, id: &str) -> Result<bo
 pub(super) fn due(
     transaction: &ReadTransaction,
     sealer: &Sealer,
+    said: &SaidOnce,
     webhook: &str,
     (now, limit): (UnixSeconds, usize),
 ) -> Result<Vec<Delivery>, StoreError> {
@@ -139,12 +141,15 @@ pub(super) fn due(
     let range = index
         .range((webhook, 0, "")..(webhook, now.saturating_add(1), ""))
         .fault()?;
-    let mut found = Vec::new();
-    for entry in range.take(limit) {
+    let mut found: Vec<Delivery> = Vec::new();
+    for entry in range {
+        if found.len() >= limit {
+            break;
+        }
         let (key, _) = entry.fault()?;
         let id = key.value().2;
         if let Some(row) = outbox.get((webhook, id)).fault()? {
-            found.push(decode(sealer, &outbox_row(webhook, id), row.value().1)?);
+            found.extend(said.listed::<Delivery>(sealer, &outbox_row(webhook, id), row.value().1));
         }
     }
     Ok(found)
@@ -194,14 +199,15 @@ pub(super) fn dead(
 ) -> Result<Vec<Delivery>, StoreError> {
     use std::ops::Bound::{Excluded, Unbounded};
     let table = transaction.open_table(DEAD).fault()?;
-    let range = table.range::<&str>((Excluded(after), Unbounded)).fault()?;
-    range
-        .take(limit)
-        .map(|row| {
-            let (name, row) = row.fault()?;
-            decode(sealer, &dead_row(name.value()), row.value())
-        })
-        .collect()
+    let mut found: Vec<Delivery> = Vec::new();
+    for row in table.range::<&str>((Excluded(after), Unbounded)).fault()? {
+        if found.len() >= limit {
+            break;
+        }
+        let (name, row) = row.fault()?;
+        found.extend(listed::<Delivery>(sealer, &dead_row(name.value()), row.value()));
+    }
+    Ok(found)
 }
 
 pub(super) fn replay(
@@ -249,26 +255,26 @@ pub(super) fn last(transaction: &ReadTransaction) -> Result<Cursor, StoreError> 
 pub(super) fn after(
     transaction: &ReadTransaction,
     sealer: &Sealer,
+    said: &SaidOnce,
     cursor: Cursor,
     limit: usize,
 ) -> Result<Vec<(Cursor, Event)>, StoreError> {
     let log = transaction.open_table(EVENTS).fault()?;
-    let range = log.range(cursor.minor.saturating_add(1)..).fault()?;
-    range
-        .take(limit)
-        .map(|row| {
-            let (number, row) = row.fault()?;
-            let number = number.value();
-            let event = decode(sealer, &event_row(number), row.value())?;
-            Ok((
-                Cursor {
-                    major: 0,
-                    minor: number,
-                },
-                event,
-            ))
-        })
-        .collect()
+    let mut found: Vec<(Cursor, Event)> = Vec::new();
+    for row in log.range(cursor.minor.saturating_add(1)..).fault()? {
+        if found.len() >= limit {
+            break;
+        }
+        let (number, row) = row.fault()?;
+        let number = number.value();
+        let at = Cursor {
+            major: 0,
+            minor: number,
+        };
+        let event = said.listed::<Event>(sealer, &event_row(number), row.value());
+        found.extend(event.map(|event| (at, event)));
+    }
+    Ok(found)
 }
 
 const DROPPED: &str = "events_dropped";

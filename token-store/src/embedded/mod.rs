@@ -13,6 +13,7 @@ mod guard;
 mod high_water;
 pub mod inspect;
 mod leases;
+mod listed;
 mod nonces;
 mod open;
 mod reseal;
@@ -37,6 +38,7 @@ use self::events::Pen;
 use self::file::{Fault, StoreFile};
 use self::high_water::HighWater;
 use self::leases::Leases;
+use self::listed::SaidOnce;
 use self::nonces::Nonces;
 use self::tables::{META, SECRETS, next_number};
 use self::writer::{Writer, unavailable};
@@ -62,6 +64,7 @@ pub struct Embedded {
     high_water: HighWater,
     ahead: Ahead,
     leases: Leases,
+    said: SaidOnce,
     listeners: Arc<Listeners>,
     freshness: Arc<Freshness>,
     recorder: Arc<RecorderSlot>,
@@ -86,6 +89,7 @@ impl Embedded {
             high_water: HighWater::default(),
             ahead: Ahead::default(),
             leases: Leases::default(),
+            said: SaidOnce::default(),
             listeners,
             freshness,
             recorder: Arc::default(),
@@ -390,11 +394,11 @@ impl Store for Embedded {
     }
 
     async fn events(&self, after: Cursor, limit: usize) -> Result<Vec<(Cursor, Event)>, StoreError> {
-        self.read(|transaction, sealer| events::after(transaction, sealer, after, limit))
+        self.read(|transaction, sealer| events::after(transaction, sealer, &self.said, after, limit))
     }
 
     async fn due_deliveries(&self, webhook: &str, now: UnixSeconds, limit: usize) -> Result<Vec<Delivery>, StoreError> {
-        self.read(|transaction, sealer| events::due(transaction, sealer, webhook, (now, limit)))
+        self.read(|transaction, sealer| events::due(transaction, sealer, &self.said, webhook, (now, limit)))
     }
 
     async fn settle_delivery(&self, delivery: &Delivery, settled: Settled) -> Result<bool, StoreError> {

@@ -5,7 +5,8 @@ use std::time::Duration;
 use super::high_water::HIGH_WATER;
 use super::*;
 use crate::contract::keys;
-use crate::contract::make::{THEN, consumer};
+use crate::contract::make::{self, ALICE, THEN, consumer, delegated, user_token};
+use crate::event::{Bounds, Recording};
 
 #[tokio::test]
 async fn a_row_that_nobody_can_read_hides_no_other_and_can_be_deleted() {
@@ -31,6 +32,94 @@ async fn a_row_that_nobody_can_read_hides_no_other_and_can_be_deleted() {
     assert!(store.consumer_by_integration(of(&first)).await.unwrap().is_none());
     // Its name is free again.
     assert!(store.create_consumer(consumer("First"), THEN).await.unwrap().is_some());
+}
+
+/// Whatever is sealed is damaged in its first row.
+async fn damage_the_first<K: redb::Key + Send + 'static>(
+    store: &Embedded,
+    table: redb::TableDefinition<'static, K, &'static [u8]>,
+) {
+    let damage = move |transaction: &WriteTransaction, _: &Sealer| {
+        let mut table = transaction.open_table(table).fault()?;
+        let first = table.first().fault()?.unwrap().0;
+        let key = K::as_bytes(&first.value()).as_ref().to_vec();
+        drop(first);
+        table.insert(K::from_bytes(&key), b"junk".as_slice()).fault()?;
+        Ok(((), Vec::new()))
+    };
+    store.write(damage).await.unwrap();
+}
+
+#[tokio::test]
+async fn an_account_or_a_token_that_nobody_can_read_hides_no_other() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = Embedded::open(folder.path(), &[], THEN).unwrap();
+    let consumer = store.create_consumer(consumer("One"), THEN).await.unwrap().unwrap();
+    let consumer = consumer.consumer.id;
+    for name in ["one", "two", "three"] {
+        let account = make::account(UserKind::Admin, name);
+        store.create_account(account, THEN).await.unwrap();
+        let token = user_token(name, ALICE, None);
+        store.put_user_token(&token).await.unwrap();
+        store.put_delegated(&delegated(consumer, name)).await.unwrap();
+    }
+
+    damage_the_first(&store, tables::ACCOUNTS).await;
+    damage_the_first(&store, tables::USER_TOKENS).await;
+    damage_the_first(&store, tables::DELEGATED).await;
+
+    assert_eq!(store.accounts(UserKind::Admin).await.unwrap().len(), 2);
+    assert_eq!(store.user_tokens_of(ALICE).await.unwrap().len(), 2);
+    assert_eq!(store.delegated_of(consumer).await.unwrap().len(), 2);
+    let (page, next) = store.list_user_tokens(None, 2).await.unwrap();
+    assert_eq!((page.len(), next.as_deref()), (2, Some(page[1].digest.as_str())));
+    let (page, next) = store.list_user_tokens(next.as_deref(), 2).await.unwrap();
+    assert_eq!((page.len(), next), (0, None));
+}
+
+#[tokio::test]
+async fn an_event_that_nobody_can_read_keeps_no_other_from_its_webhook() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = Embedded::open(folder.path(), &[], THEN).unwrap();
+    let number = std::sync::atomic::AtomicU64::new(0);
+    store.record_events(Box::new(move |_| {
+        let event = Event {
+            id: format!("evt_{}", number.fetch_add(1, Ordering::Relaxed)),
+            kind: "signed in".to_owned(),
+            at: THEN,
+            data: serde_json::Value::Null,
+        };
+        Recording {
+            events: vec![(event, vec!["hook".to_owned()])],
+            bounds: Bounds { log: 10, outbox: 10 },
+        }
+    }));
+    for name in ["one", "two", "three"] {
+        store.put_user_token(&user_token(name, ALICE, None)).await.unwrap();
+    }
+    damage_the_first(&store, tables::EVENTS).await;
+    let damage = |transaction: &WriteTransaction, _: &Sealer| {
+        let mut outbox = transaction.open_table(tables::OUTBOX).fault()?;
+        outbox.insert(("hook", "evt_0"), (THEN, b"junk".as_slice())).fault()?;
+        Ok(((), Vec::new()))
+    };
+    store.write(damage).await.unwrap();
+
+    let events = store.events(Cursor::default(), 10).await.unwrap();
+    let due = store.due_deliveries("hook", THEN, 1).await.unwrap();
+    for delivery in store.due_deliveries("hook", THEN, 10).await.unwrap() {
+        let settled = store.settle_delivery(&delivery, Settled::Dead { most: 10 }).await;
+        assert!(settled.unwrap());
+    }
+    damage_the_first(&store, tables::DEAD).await;
+    let dead = store.dead_deliveries("", 1).await.unwrap();
+
+    assert_eq!(events.len(), 2);
+    let ids = |deliveries: &[Delivery]| deliveries.iter().map(|one| one.event.id.clone()).collect::<Vec<_>>();
+    assert_eq!(
+        (ids(&due), ids(&dead)),
+        (vec!["evt_1".to_owned()], vec!["evt_2".to_owned()])
+    );
 }
 
 #[tokio::test]

@@ -7,6 +7,7 @@ use redb::{ReadTransaction, ReadableTable as _, Table, WriteTransaction};
 use super::Fault;
 use super::delegated;
 use super::events::Pen;
+use super::listed::listed;
 use super::tables::{
     AFTER_ALL_DIGESTS, LOCKOUTS, LOCKOUTS_UNTIL, REVOKED_BEFORE, USER_TOKENS, USER_TOKENS_OF, USER_TOKENS_UNTIL,
 };
@@ -97,9 +98,14 @@ pub(super) fn tokens_of(
     sealer: &Sealer,
     user: User,
 ) -> Result<Vec<UserToken>, StoreError> {
-    let found = ends_of(&transaction.open_table(USER_TOKENS_OF).fault()?, user)?;
-    let found = found.iter().map(|(digest, _)| token(transaction, sealer, digest));
-    found.filter_map(Result::transpose).collect()
+    let table = transaction.open_table(USER_TOKENS).fault()?;
+    let mut found = Vec::new();
+    for (digest, _) in ends_of(&transaction.open_table(USER_TOKENS_OF).fault()?, user)? {
+        if let Some(row) = table.get(digest.as_str()).fault()? {
+            found.extend(listed::<UserToken>(sealer, &token_row(&digest), row.value()));
+        }
+    }
+    Ok(found)
 }
 
 /// A user's tokens: digest and end.
@@ -126,14 +132,14 @@ pub(super) fn list_tokens(
     limit: usize,
 ) -> Result<(Vec<UserToken>, Option<String>), StoreError> {
     let table = transaction.open_table(USER_TOKENS).fault()?;
-    let range = table.range::<&str>((Excluded(after), Unbounded)).fault()?;
-    let page: Vec<UserToken> = range
-        .take(limit.max(1))
-        .map(|row| {
-            let (digest, row) = row.fault()?;
-            decode(sealer, &token_row(digest.value()), row.value())
-        })
-        .collect::<Result<_, StoreError>>()?;
+    let mut page: Vec<UserToken> = Vec::new();
+    for row in table.range::<&str>((Excluded(after), Unbounded)).fault()? {
+        if page.len() >= limit.max(1) {
+            break;
+        }
+        let (digest, row) = row.fault()?;
+        page.extend(listed::<UserToken>(sealer, &token_row(digest.value()), row.value()));
+    }
     let next = page.last().map(|last| last.digest.clone());
     Ok((page, next))
 }
