@@ -261,7 +261,8 @@ impl<'a> Parameters<'a> {
             });
         }
         if collapse {
-            pairs.dedup();
+            // One pair may be spelt in two ways, and only one of them without an escape.
+            pairs.dedup_by_key(|pair| (pair.name, pair.value));
         }
         pairs
     }

@@ -92,6 +92,14 @@ fn identical_pairs_are_collapsed() {
     assert_eq!(base_in(&query, COLLAPSE), "GET&http%3A%2F%2Fh%2F&a%3D1%26b%3D2%26b%3D3");
 }
 
+/// What is compared is what is signed, not how it was sent.
+#[test]
+fn identical_pairs_are_collapsed_however_they_are_spelt() {
+    let query = request("GET", "http://h/?a=~&a=%7E&%61=~&b=%7e&b=~");
+
+    assert_eq!(base_in(&query, COLLAPSE), "GET&http%3A%2F%2Fh%2F&a%3D~%26b%3D~");
+}
+
 /// Each form verifies only where it is tried, and the one that held is told.
 #[test]
 fn a_form_verifies_only_where_it_is_tried() {
