@@ -3,7 +3,7 @@
 //! What waits stands in the store, so it outlives a gateway. A try that fails is made again later, each time about twice as
 //! late; after the last one the delivery is a dead letter, which can be replayed.
 
-use std::collections::BTreeSet;
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -13,7 +13,7 @@ use bytes::Bytes;
 use http::{HeaderName, HeaderValue};
 use token_store::event::{Delivery, Settled};
 use token_store::{Store, StoreError};
-use tokio::task::JoinSet;
+use tokio::task::{Id, JoinSet};
 
 use super::{shown, sign};
 use crate::clock::Clock;
@@ -104,24 +104,15 @@ impl Deliveries {
 
     /// Delivers for ever: whoever spawns it ends it. Webhooks come and go with the configuration.
     pub async fn run(self) {
-        let (mut served, mut serving) = (BTreeSet::new(), JoinSet::new());
+        let mut serving = Serving::default();
         let mut counted = self.clock.instant();
         loop {
             for webhook in &self.live.load().webhooks {
-                if served.insert(webhook.name.clone()) {
-                    serving.spawn(self.clone().serve(webhook.name.clone()));
+                if !serving.has(&webhook.name) {
+                    serving.begin(&webhook.name, self.clone().serve(webhook.name.clone()));
                 }
             }
-            while let Some(ended) = serving.try_join_next() {
-                match ended {
-                    Ok(name) => drop(served.remove(&name)),
-                    Err(error) => {
-                        tracing::error!(%error, "deliveries to a webhook broke; they begin anew");
-                        serving.abort_all();
-                        served.clear();
-                    }
-                }
-            }
+            serving.forget_ended();
             let now = self.clock.instant();
             if now.duration_since(counted) >= COUNT {
                 counted = now;
@@ -131,13 +122,13 @@ impl Deliveries {
         }
     }
 
-    /// Delivers to one webhook while the configuration has it; answers its name.
-    async fn serve(self, name: String) -> String {
+    /// Delivers to one webhook while the configuration has it.
+    async fn serve(self, name: String) {
         let mut was_away = false;
         loop {
             let live = self.live.load_full();
             let Some(webhook) = live.webhooks.iter().find(|webhook| webhook.name == name) else {
-                return name;
+                return;
             };
             let more = match self.turn(webhook, &live).await {
                 Ok(more) => {
@@ -261,6 +252,39 @@ impl Deliveries {
     }
 }
 
+/// What delivers to each webhook, and ends with this.
+#[derive(Default)]
+struct Serving {
+    tasks: JoinSet<()>,
+    names: HashMap<Id, String>,
+}
+
+impl Serving {
+    fn has(&self, webhook: &str) -> bool {
+        self.names.values().any(|name| name == webhook)
+    }
+
+    fn begin(&mut self, webhook: &str, task: impl Future<Output = ()> + Send + 'static) {
+        let id = self.tasks.spawn(task).id();
+        self.names.insert(id, webhook.to_owned());
+    }
+
+    /// One that broke ends no other: it may be in the middle of a delivery.
+    fn forget_ended(&mut self) {
+        while let Some(ended) = self.tasks.try_join_next_with_id() {
+            let id = match ended {
+                Ok((id, ())) => id,
+                Err(error) => {
+                    let webhook = self.names.get(&error.id());
+                    tracing::error!(%error, webhook, "deliveries to a webhook broke; they begin anew");
+                    error.id()
+                }
+            };
+            self.names.remove(&id);
+        }
+    }
+}
+
 fn message(webhook: &Webhook, delivery: &Delivery, now: u64) -> Option<Message> {
     let body = Bytes::from(shown(&delivery.event).to_string());
     let signature = sign::signature(&webhook.secret, &delivery.event.id, now, &body);
@@ -302,7 +326,32 @@ const RENEW: Duration = Duration::from_secs(1);
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
     use super::*;
+
+    #[tokio::test]
+    async fn deliveries_that_broke_begin_anew_once_and_end_no_others() {
+        let mut serving = Serving::default();
+        let (held, mut holds) = tokio::sync::watch::channel(());
+        serving.begin("other", async move { drop(holds.changed().await) });
+        serving.begin("broken", async { panic!("as the test wants it") });
+        let mut begun = 0;
+
+        for _ in 0..50 {
+            tokio::task::yield_now().await;
+            serving.forget_ended();
+            for webhook in ["other", "broken"] {
+                if !serving.has(webhook) {
+                    begun += 1;
+                    serving.begin(webhook, std::future::pending());
+                }
+            }
+        }
+
+        assert_eq!((begun, serving.tasks.len()), (1, 2));
+        assert_eq!(held.receiver_count(), 1, "the other goes on as it was");
+    }
 
     #[test]
     fn pauses_double_up_to_the_longest_and_half_of_them_is_chance() {
