@@ -1,8 +1,12 @@
 //! `doctor`: what it finds in a deployment, and what it exits with.
 
+use std::process::{Command, Stdio};
+use std::time::Duration;
+
 use harness::redis::{Options, Server};
-use harness::{Answer, Shop, Upstream, free_port, now};
+use harness::{Answer, Call, Shop, Upstream, binary, eventually, free_port, now};
 use serde_json::Value;
+use token_store::{OpenOptions, open};
 use tokio::io::AsyncWriteExt as _;
 
 use crate::{Run, Told, folder};
@@ -78,6 +82,73 @@ async fn beside_a_running_gateway_its_ports_and_its_store_are_its_own() {
         assert!(line(&told, words).starts_with("ok "), "{words}: {}", told.out);
     }
     assert!(line(&told, "open in the running gateway").starts_with("ok store embedded"));
+}
+
+#[tokio::test]
+async fn a_clock_that_was_ahead_shows_in_the_doctor_and_in_readiness_until_the_store_forgets_it() {
+    let shop = Shop::new().start().await;
+    let reader = shop.reader().await;
+    let folder = shop.gateway.folder();
+    shop.gateway.kill();
+    shop.gateway.end().await;
+    // What a start by a clock that is a day ahead leaves.
+    let options = OpenOptions {
+        url: format!("embedded:{}", folder.join("store").display()),
+        encryption_keys: Vec::new(),
+        timeout: Duration::from_secs(1),
+        connect_timeout: Duration::from_secs(1),
+        cache: 10,
+        now: now() + 86_400,
+        serves: false,
+    };
+    let store = eventually("the store can be opened", async || open(&options).await.ok()).await;
+    store.close().await.unwrap();
+    drop(store);
+    let told = || Run::within(folder).told(&["doctor", "-c", "countersign.toml"]);
+
+    let before = told();
+    let mut serving = Command::new(binary())
+        .args(["serve", "-c", "countersign.toml"])
+        .current_dir(folder)
+        .env_clear()
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    let ready = eventually("the gateway answers", async || {
+        let ready = Call::get("/health/ready").to_address(shop.gateway.admin(), "http://health");
+        ready.try_send().await.ok()
+    })
+    .await;
+    let beside = told();
+    serving.kill().unwrap();
+    serving.wait().unwrap();
+    let init = Run::within(folder).told(&["store", "init", "-c", "countersign.toml"]);
+    let again = Run::within(folder).told(&["store", "init", "-c", "countersign.toml"]);
+
+    let status = ready.json()["components"]["store"]["status"].to_string();
+    assert_eq!(
+        (ready.status, status.contains("replay_unsure")),
+        (503, true),
+        "{status}"
+    );
+    for doctor in [before, beside] {
+        let found = line(&doctor, "is behind; correct");
+        assert!(found.starts_with("fail store embedded"), "{found}");
+        assert!(found.ends_with("run `countersign store init`"), "{found}");
+    }
+    assert_eq!(
+        (init.code, init.out.contains("count again")),
+        (Some(0), true),
+        "{}",
+        init.err
+    );
+    assert!(again.out.contains("needed no init"), "{}", again.out);
+    shop.gateway.start_again().await;
+    let served = Call::get("/rest/V1/products/clock")
+        .signed_by(&reader)
+        .send(&shop.gateway)
+        .await;
+    assert_eq!(served.status, 200, "{}", served.text());
 }
 
 #[tokio::test]
@@ -184,7 +255,7 @@ async fn snapshots_alone_and_replicas_that_are_not_waited_for_are_warned_of() {
         ..Options::default()
     })
     .await;
-    harness::eventually("the replica follows", async || {
+    eventually("the replica follows", async || {
         let followers = server.info("connected_slaves").await;
         (followers.as_deref() == Some("1")).then_some(())
     })
@@ -337,7 +408,7 @@ async fn an_upstream_with_a_wrong_clock_is_found_by_its_date() {
 
 /// As `date` of the system writes it.
 fn http_date(second: i64) -> String {
-    let written = std::process::Command::new("date")
+    let written = Command::new("date")
         .args(["-u", "-R", "-d", &format!("@{second}")])
         .env("LC_ALL", "C")
         .output()

@@ -13,6 +13,14 @@ pub const LONGEST_WINDOW: u64 = 15 * 60;
 /// How long a nonce is kept, in seconds by the store's clock: the longest window, past and future, and two minutes more.
 pub const KEPT_FOR: u64 = 2 * LONGEST_WINDOW + 120;
 
+/// Seconds that a floor lies ahead of the clock before it is worth a word: what a crash, a loss or an import leaves is less.
+const FAR_AHEAD: u64 = 60;
+
+/// A floor that no crash explains: a clock was ahead when it was written, or is behind now.
+pub fn far_ahead(floor: UnixSeconds, now: UnixSeconds) -> Option<UnixSeconds> {
+    (floor > now.saturating_add(FAR_AHEAD)).then_some(floor)
+}
+
 /// What is claimed: unique for consumer, token, timestamp and nonce.
 #[derive(Clone, Copy, Debug)]
 pub struct NonceClaim<'a> {

@@ -71,6 +71,12 @@ pub async fn open(options: &OpenOptions) -> Result<Arc<dyn Store>, OpenError> {
             // Nothing is served of the second in which nonces were lost, nor of those that claims may have counted in: the
             // start waits them out, so that no client has to.
             let unsure = store.floor().saturating_add(1).saturating_sub(options.now);
+            if let Some(until) = store.unsure_until(options.now) {
+                tracing::warn!(
+                    until,
+                    "every request is unsure up to then: a clock was ahead, or is behind now (`countersign store init --help`)"
+                );
+            }
             if options.serves {
                 tokio::time::sleep(Duration::from_secs(unsure.min(LONGEST_START))).await;
             }

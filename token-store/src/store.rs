@@ -331,7 +331,14 @@ pub trait Store: Send + Sync + 'static {
     /// that nobody knows here. Other gateways hear of it within a second.
     async fn raise_floor(&self, to: UnixSeconds) -> Result<(), StoreError>;
 
-    /// Says that a store which lost its identity is a new one (`countersign store init`).
+    /// Up to when every request is unsure, where that is further ahead than a loss or an import leaves it: a clock was ahead
+    /// when it was written, or is behind now.
+    fn unsure_until(&self, now: UnixSeconds) -> Option<UnixSeconds>;
+
+    /// Says that a store which lost its identity is a new one (`countersign store init`), and that the opener's clock is
+    /// right: where an embedded store's floor lies further ahead of it than any window, it is lowered. What was served by a
+    /// clock that was right, or ahead by no more than the longest window, counts no second time; what was served while it
+    /// was further ahead may, once that time comes.
     async fn init(&self) -> Result<(), StoreError>;
 
     /// How current cached reads are.

@@ -10,8 +10,8 @@ use super::Context;
 use super::access::{Act, Caller};
 use super::answer::{ApiError, json_of};
 use super::ask::{Asked, Nothing};
-use crate::app::Reloaded;
-use crate::observe::with_causes;
+use crate::app::{Parts, Reloaded};
+use crate::observe::{unsure_until, with_causes};
 
 /// The process runs.
 pub async fn live() -> Response {
@@ -20,10 +20,7 @@ pub async fn live() -> Response {
 
 /// Whether requests can be served: the store answers and no drain has begun.
 pub async fn ready(State(context): State<Context>) -> Response {
-    let store = match context.parts.store.check().await {
-        Ok(()) => "ok".to_owned(),
-        Err(error) => with_causes(&error),
-    };
+    let store = store_fault(&context.parts).await.unwrap_or_else(|| "ok".to_owned());
     let draining = context.parts.draining.is_cancelled();
     let ready = store == "ok" && !draining;
     let upstreams = upstreams(&context);
@@ -43,6 +40,14 @@ pub async fn ready(State(context): State<Context>) -> Response {
         },
         &body,
     )
+}
+
+/// Why the store lets no signed request pass; `None`: it does.
+pub(super) async fn store_fault(parts: &Parts) -> Option<String> {
+    match parts.store.check().await {
+        Ok(()) => parts.store.unsure_until(parts.clock.now()).map(unsure_until),
+        Err(error) => Some(with_causes(&error)),
+    }
 }
 
 /// Upstreams by name. One that is away makes no gateway unready: the others still serve, and none would serve it better.

@@ -8,6 +8,7 @@ use serde_json::Value;
 use super::api::AdminApi;
 use super::{ConfigFile, block_on, exit_code, fail, open, say, with_causes};
 use crate::clock::Clock;
+use crate::observe::unsure_until;
 
 /// The store: say that an emptied one is new, change its encryption key
 #[derive(Debug, clap::Subcommand)]
@@ -15,8 +16,12 @@ pub(super) enum Command {
     /// Say that a store which lost its identity is a new one
     #[command(after_help = "\
 A Redis that comes back empty under a running gateway answers 503 until it is restored, or until this command says that what
-was in it is gone for good: every integration, token, account and nonce. Gateways then go on by themselves. An embedded
-store needs it never.
+was in it is gone for good: every integration, token, account and nonce. Gateways then go on by themselves.
+
+An embedded store needs it where a clock was far ahead when the gateway started after a crash, or when it served: until that
+time comes every signed request is refused as replay_unsure. Correct the clock, stop the gateway, run this command, start the
+gateway. Only a time further ahead than 15 minutes is taken back. What was served by a clock that was right, or ahead by
+no more than that, counts no second time; what was served while it was further ahead may, once that time comes.
 
 Example:
   countersign store init --config /etc/countersign/countersign.toml")]
@@ -49,15 +54,25 @@ fn reseal(api: &AdminApi) -> Result<(), ExitCode> {
 
 fn init(file: &ConfigFile) -> Result<(), ExitCode> {
     let config = file.load()?;
-    if open::control_socket(&config).is_some() {
-        return say(&"an embedded store needs no init: its folder is its identity");
-    }
-    block_on(async {
-        let store = open::store(&config, Clock::system(), false)
+    let clock = Clock::system();
+    let (before, after) = block_on(async {
+        let store = open::existing(&config, clock)
             .await
             .map_err(|error| fail(&with_causes(&error)))?;
+        let before = store.unsure_until(clock.now());
         store.init().await.map_err(|error| fail(&with_causes(&error)))?;
-        store.close().await.map_err(|error| fail(&with_causes(&error)))
+        let after = store.unsure_until(clock.now());
+        store.close().await.map_err(|error| fail(&with_causes(&error)))?;
+        Ok((before, after))
     })?;
-    say(&"the store is ready, and new if it had no identity")
+    if open::control_socket(&config).is_none() {
+        return say(&"the store is ready, and new if it had no identity");
+    }
+    say(&match (before, after) {
+        (None, _) => {
+            "the store needed no init: its folder is its identity, and requests that are signed now count".to_owned()
+        }
+        (Some(_), None) => "requests that are signed now count again".to_owned(),
+        (Some(_), Some(until)) => format!("{}; that time is near, and passes by itself", unsure_until(until)),
+    })
 }

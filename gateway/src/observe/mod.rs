@@ -14,5 +14,5 @@ pub use access_log::{AccessLog, Line};
 pub use log::ApplicationLog;
 pub use metrics::{Metrics, Shard};
 pub use seldom::Seldom;
-pub use store_faults::{store_failed, with_causes};
+pub use store_faults::{store_failed, unsure_until, with_causes};
 pub use usage::Usage;

@@ -16,6 +16,16 @@ pub fn store_failed(error: &StoreError) {
     }
 }
 
+/// What is said of a floor that lies far ahead of the clock.
+pub fn unsure_until(second: u64) -> String {
+    let second = i64::try_from(second).unwrap_or(i64::MAX);
+    let time = jiff::Timestamp::from_second(second).unwrap_or(jiff::Timestamp::MAX);
+    format!(
+        "every request that is signed up to {} UTC is refused as replay_unsure: a clock was ahead then, or this machine's is behind",
+        time.strftime("%F %T")
+    )
+}
+
 /// An error with its causes, where its own words don't tell them.
 pub fn with_causes(error: &(dyn Error + 'static)) -> String {
     let mut told = error.to_string();

@@ -398,6 +398,10 @@ impl Store for Cached {
         self.inner.raise_floor(to).await
     }
 
+    fn unsure_until(&self, now: UnixSeconds) -> Option<UnixSeconds> {
+        self.inner.unsure_until(now)
+    }
+
     async fn init(&self) -> Result<(), StoreError> {
         self.inner.init().await
     }

@@ -48,6 +48,12 @@ impl HighWater {
         }
         Ok(())
     }
+
+    /// The mark was lowered: nothing is covered.
+    pub(super) fn forget(&self) {
+        self.reached.store(0, Ordering::Release);
+        self.asked.store(0, Ordering::Release);
+    }
 }
 
 fn raise(transaction: &WriteTransaction, to: UnixSeconds) -> Result<(), StoreError> {

@@ -5,9 +5,10 @@ use std::path::Path;
 use redb::{DatabaseError, ReadOnlyDatabase, ReadTransaction, ReadableDatabase as _, ReadableTable as _};
 
 use super::file::{NAME, of_opening};
-use super::open::{CANARY, check_keys, key_beside, refuse_emptied};
-use super::tables::{ACCOUNTS, AUDIT, CONSUMERS, META, SECRETS, USER_TOKENS};
+use super::open::{CANARY, FLOOR, check_keys, key_beside, refuse_emptied};
+use super::tables::{ACCOUNTS, AUDIT, CONSUMERS, META, SECRETS, USER_TOKENS, second};
 use super::{Fault, guard};
+use crate::UnixSeconds;
 use crate::codec::decode;
 use crate::open::OpenError;
 use crate::seal::Sealer;
@@ -18,7 +19,10 @@ pub enum Inspected {
     /// The first start makes it.
     Absent,
     /// All of it can be read.
-    Sound,
+    Sound {
+        /// Requests that are signed up to this second are unsure; 0: none are.
+        floor: UnixSeconds,
+    },
     /// Its process was killed; the next start repairs it, so that it can't be read before.
     Unclean,
 }
@@ -57,7 +61,9 @@ pub fn inspect(folder: &Path, keys: &[[u8; 32]]) -> Result<Inspected, OpenError>
         }
         check_keys(&meta, &sealer)?;
         walk(&transaction).map_err(|error| damaged(error.to_string()))?;
-        Ok(Inspected::Sound)
+        Ok(Inspected::Sound {
+            floor: second(&meta, FLOOR)?.unwrap_or_default(),
+        })
     });
     read.unwrap_or_else(|damage| Err(damaged(damage)))
 }

@@ -46,6 +46,7 @@ use crate::audit::Noting;
 use crate::change::Listeners;
 use crate::codec::{decode, encode, token_digest};
 use crate::event::{Cursor, Delivery, Event, Happening, OutboxCounts, Recorder, RecorderSlot, Settled};
+use crate::nonce::far_ahead;
 use crate::open::OpenError;
 use crate::seal::Sealer;
 use crate::secret_use::SecretUses;
@@ -58,6 +59,8 @@ use crate::{
 /// A store in a folder of this machine.
 pub struct Embedded {
     file: Arc<StoreFile>,
+    /// By the opener's clock.
+    opened_at: UnixSeconds,
     writer: Writer,
     sealer: Arc<Sealer>,
     nonces: Nonces,
@@ -83,6 +86,7 @@ impl Embedded {
             .map_err(|error| OpenError::File(folder.display().to_string(), Box::new(error)))?;
         Ok(Self {
             file,
+            opened_at: now,
             writer,
             sealer: Arc::new(sealer),
             nonces,
@@ -467,8 +471,18 @@ impl Store for Embedded {
         Ok(())
     }
 
+    fn unsure_until(&self, now: UnixSeconds) -> Option<UnixSeconds> {
+        far_ahead(self.nonces.floor(), now)
+    }
+
     async fn init(&self) -> Result<(), StoreError> {
-        // The file is the store: a new folder is a new one.
+        // The file is the store, a new folder a new one: what can be wrong in it is only what a clock said.
+        let now = self.opened_at;
+        let floor = self
+            .write(move |transaction, _| Ok((open::lower_floor(transaction, now)?, Vec::new())))
+            .await?;
+        self.nonces.set_floor(floor);
+        self.high_water.forget();
         Ok(())
     }
 

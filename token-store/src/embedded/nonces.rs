@@ -93,6 +93,11 @@ impl Nonces {
         self.floor.fetch_max(to, Ordering::AcqRel);
     }
 
+    /// Takes up what was lowered.
+    pub(super) fn set_floor(&self, to: UnixSeconds) {
+        self.floor.store(to, Ordering::Release);
+    }
+
     /// Claims a nonce at `now` of the process's clock. A timestamp ahead of `claim.now` must be remembered durably by the
     /// caller before [`Claim::Fresh`] is answered.
     pub(super) fn claim(&self, claim: &NonceClaim<'_>, token_digest: &str, now: Instant) -> Result<Claim, Full> {

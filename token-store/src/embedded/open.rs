@@ -25,7 +25,7 @@ use super::tables::{self, AHEAD, AHEAD_BEFORE, COUNTERS, META, NONCES, second, s
 use super::writer::unavailable;
 use super::{Fault, started};
 use crate::codec::{decode, encode};
-use crate::nonce::KEPT_FOR;
+use crate::nonce::{KEPT_FOR, LONGEST_WINDOW};
 use crate::open::OpenError;
 use crate::seal::{MARK, Sealer};
 use crate::{StoreError, UnixSeconds};
@@ -83,6 +83,8 @@ fn prepare(
         aws_lc_rs::rand::fill(&mut key).map_err(|_| unavailable("the system gave no random octets"))?;
         let row = encode(sealer, CANARY, &key)?;
         meta.insert(CANARY, row.as_slice()).fault()?;
+        // Nothing was served yet.
+        set_second(&mut meta, HIGH_WATER, 0)?;
         key
     };
     check_keys(&meta, sealer)?;
@@ -155,6 +157,27 @@ pub(super) fn raise_floor(transaction: &WriteTransaction, to: UnixSeconds) -> Re
     let mut meta = transaction.open_table(META).fault()?;
     let floor = second(&meta, FLOOR)?.unwrap_or_default().max(to);
     set_second(&mut meta, FLOOR, floor)
+}
+
+/// Takes back a floor, and marks of tokens, that lie further ahead of a clock that is right than any request can be. What was
+/// served is known from the high-water mark; where a clock that was ahead moved that too, the longest window is kept clear.
+pub(super) fn lower_floor(transaction: &WriteTransaction, now: UnixSeconds) -> Result<UnixSeconds, StoreError> {
+    let mut meta = transaction.open_table(META).fault()?;
+    let floor = second(&meta, FLOOR)?.unwrap_or_default();
+    let most = now.saturating_add(LONGEST_WINDOW);
+    if floor <= most {
+        return Ok(floor);
+    }
+    // An older version wrote no mark.
+    let served = second(&meta, HIGH_WATER)?.unwrap_or(floor);
+    let lowered = served.clamp(now, most);
+    set_second(&mut meta, FLOOR, lowered)?;
+    set_second(&mut meta, HIGH_WATER, served.min(lowered))?;
+    for table in [AHEAD, AHEAD_BEFORE] {
+        let mut marks = transaction.open_table(table).fault()?;
+        marks.retain(|_, timestamp| timestamp <= most).fault()?;
+    }
+    Ok(lowered)
 }
 
 fn written_down(transaction: &WriteTransaction) -> Result<Kept, StoreError> {
@@ -260,4 +283,4 @@ pub(super) const CANARY: &str = "canary";
 /// There only between a clean end and the next start.
 const CLEAN: &str = "clean";
 /// Requests up to this second may have been served before the last loss.
-const FLOOR: &str = "floor";
+pub(super) const FLOOR: &str = "floor";

@@ -45,6 +45,7 @@ use self::nodes::Dialer;
 use self::records::Records;
 use self::script::{BEAT, LEASE};
 use crate::event::{Cursor, Delivery, Event, Happening, OutboxCounts, Recorder, Settled};
+use crate::nonce::far_ahead;
 use crate::seal::Sealer;
 use crate::secret_use::SecretUses;
 use crate::{
@@ -414,6 +415,12 @@ impl Store for Redis {
 
     async fn raise_floor(&self, to: UnixSeconds) -> Result<(), StoreError> {
         nonces::raise_floor(&self.records, to).await
+    }
+
+    /// By the server's clock, which wrote it.
+    fn unsure_until(&self, _now: UnixSeconds) -> Option<UnixSeconds> {
+        let known = self.records.shared.known().ok()?;
+        far_ahead(known.floor, known.clock.now(now()))
     }
 
     async fn init(&self) -> Result<(), StoreError> {

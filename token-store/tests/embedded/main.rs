@@ -190,6 +190,79 @@ async fn what_was_served_is_not_served_again_by_a_clock_that_starts_behind_after
     assert_eq!(later, Claim::Fresh);
 }
 
+const A_DAY: u64 = 24 * 60 * 60;
+
+#[tokio::test]
+async fn a_floor_of_a_clock_that_was_ahead_is_told_and_lowered_to_what_was_served() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = opened_with_a_consumer(folder.path()).await;
+    let served = store.claim_nonce(claim(NOW + 5, b"n", NOW + 5)).await.unwrap();
+    drop(store);
+    let store = reopened(folder.path(), NOW + A_DAY).await;
+    store.close().await.unwrap();
+    drop(store);
+
+    let now = NOW + 20;
+    let store = reopened(folder.path(), now).await;
+    let unsure = store.claim_nonce(claim(now, b"o", now)).await.unwrap();
+    let told = store.unsure_until(now);
+    store.init().await.unwrap();
+
+    assert_eq!((served, unsure, told), (Claim::Fresh, Claim::Unsure, Some(NOW + A_DAY)));
+    assert_eq!(store.unsure_until(now), None);
+    store.close().await.unwrap();
+    drop(store);
+    let store = reopened(folder.path(), now).await;
+    for (timestamp, nonce, expected) in [
+        (NOW + 5, b"n", Claim::Unsure),
+        (now, b"p", Claim::Unsure),
+        (now + 1, b"q", Claim::Fresh),
+    ] {
+        let claimed = store.claim_nonce(claim(timestamp, nonce, now + 1)).await.unwrap();
+        assert_eq!(claimed, expected, "{timestamp}");
+    }
+}
+
+#[tokio::test]
+async fn a_floor_that_requests_were_served_behind_is_lowered_to_the_longest_window_and_stays_low() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = opened_with_a_consumer(folder.path()).await;
+    let ahead = NOW + A_DAY;
+    for (timestamp, nonce) in [(ahead, b"n"), (ahead + 30, b"o")] {
+        let claimed = store.claim_nonce(claim(timestamp, nonce, ahead)).await.unwrap();
+        assert_eq!(claimed, Claim::Fresh);
+    }
+    drop(store);
+
+    let store = reopened(folder.path(), NOW).await;
+    assert_eq!(store.unsure_until(NOW), Some(ahead + 2));
+    store.init().await.unwrap();
+    drop(store);
+
+    // Also after a crash.
+    let store = reopened(folder.path(), NOW + 1).await;
+    for (timestamp, expected) in [(NOW + 900, Claim::Unsure), (NOW + 901, Claim::Fresh)] {
+        let claimed = store.claim_nonce(claim(timestamp, b"p", NOW + 1)).await.unwrap();
+        assert_eq!(claimed, expected, "{timestamp}");
+    }
+}
+
+#[tokio::test]
+async fn a_floor_within_the_longest_window_is_not_lowered() {
+    let folder = tempfile::tempdir().unwrap();
+    drop(opened_with_a_consumer(folder.path()).await);
+    let store = reopened(folder.path(), NOW + 900).await;
+    store.close().await.unwrap();
+    drop(store);
+
+    let store = reopened(folder.path(), NOW).await;
+    store.init().await.unwrap();
+
+    assert_eq!(store.unsure_until(NOW), Some(NOW + 900));
+    let claimed = store.claim_nonce(claim(NOW + 900, b"n", NOW)).await.unwrap();
+    assert_eq!(claimed, Claim::Unsure);
+}
+
 #[tokio::test]
 async fn a_store_that_never_had_a_consumer_has_lost_nothing_with_an_unclean_end() {
     let folder = tempfile::tempdir().unwrap();

@@ -8,6 +8,7 @@ use maud::{Markup, html};
 use serde::Deserialize;
 use token_store::Role;
 
+use super::super::status::store_fault;
 use super::client::{Problem, query};
 use super::live;
 use super::needs::{Needs, Upstreams};
@@ -294,7 +295,7 @@ async fn health(visitor: &Visitor, upstreams: &Upstreams) -> Markup {
     let parts = &visitor.console.context.parts;
     let clock = parts.clock;
     let began = clock.instant();
-    let store = parts.store.check().await;
+    let store = store_fault(parts).await;
     let took = clock.instant().duration_since(began).as_micros();
     let is_draining = parts.draining.is_cancelled();
     let row = |tone: &str, name: &Markup, beside: &Markup| html! { li { span class={ "dot " (tone) } {} span.grow { (name) } span.faint { (beside) } } };
@@ -303,8 +304,8 @@ async fn health(visitor: &Visitor, upstreams: &Upstreams) -> Markup {
             header { h2 id="health" { "Health" } span.sm.faint { "checked now" } }
             ul.rows.tight.sm {
                 @match store {
-                    Ok(()) => (row("ok", &html! { "Store" }, &html! { (took / 1000) "." (took % 1000 / 100) " ms" })),
-                    Err(error) => (row("bad", &html! { "Store: " (error) }, &tag(Tone::Bad, "store_unavailable"))),
+                    None => (row("ok", &html! { "Store" }, &html! { (took / 1000) "." (took % 1000 / 100) " ms" })),
+                    Some(fault) => (row("bad", &html! { "Store: " (fault) }, &tag(Tone::Bad, "store_unavailable"))),
                 }
                 @for upstream in &upstreams.items {
                     @let down = upstream.down().count();

@@ -6,13 +6,16 @@ use std::path::{Path, PathBuf};
 use rustix::fs::{Access, access, statfs, statvfs};
 use token_store::OpenError;
 use token_store::embedded::inspect::{Inspected, inspect};
+use token_store::nonce::far_ahead;
 
 use super::running::Running;
 use super::{ALL_KEYS, About, Finding};
 use crate::cli::with_causes;
+use crate::clock::Clock;
 use crate::config::Config;
+use crate::observe::unsure_until;
 
-pub(super) fn examine(config: &Config, running: &Running) -> Vec<Finding> {
+pub(super) fn examine(config: &Config, running: &Running, clock: Clock) -> Vec<Finding> {
     let folder = PathBuf::from(config.store.url.strip_prefix("embedded:").unwrap_or_default());
     let about = About::new("store", format!("embedded {}", folder.display()));
     let mut findings = Vec::new();
@@ -31,7 +34,12 @@ pub(super) fn examine(config: &Config, running: &Running) -> Vec<Finding> {
         findings.push(if status == "ok" {
             about.ok("is open in the running gateway, and answers")
         } else {
-            about.fail(format!("the running gateway says: {status}"), "see the gateway's log")
+            let cure = if status.contains("replay_unsure") {
+                RIGHT_CLOCK
+            } else {
+                "see the gateway's log"
+            };
+            about.fail(format!("the running gateway says: {status}"), cure)
         });
     }
     // Before the first start it is not there yet: what will hold it is.
@@ -44,18 +52,21 @@ pub(super) fn examine(config: &Config, running: &Running) -> Vec<Finding> {
     findings.push(rights(&about, &folder, place));
     // What a running gateway has open is its own to say.
     if !is_open {
-        findings.extend(contents(&about, &folder, config));
+        findings.extend(contents(&about, &folder, config, clock.now()));
     }
     findings
 }
 
 /// Whether a start could open it. Nothing is said of one that is not there yet.
-fn contents(about: &About, folder: &Path, config: &Config) -> Option<Finding> {
+fn contents(about: &About, folder: &Path, config: &Config, now: u64) -> Option<Finding> {
     let keys = &config.store.encryption_keys;
     let missing = keys.is_empty() && !folder.join("encryption.key").exists();
     match inspect(folder, keys) {
         Ok(Inspected::Absent) => None,
-        Ok(Inspected::Sound) => Some(about.ok("can be read, and its key opens it")),
+        Ok(Inspected::Sound { floor }) => Some(match far_ahead(floor, now) {
+            None => about.ok("can be read, and its key opens it"),
+            Some(until) => about.fail(unsure_until(until), RIGHT_CLOCK),
+        }),
         Ok(Inspected::Unclean) => Some(about.ok("was not closed by its last process: the next start repairs it")),
         Err(OpenError::Locked(_)) => Some(about.warn(
             "is open in another process, which does not answer on the admin listener",
@@ -144,7 +155,47 @@ fn rights(about: &About, folder: &Path, place: &Path) -> Finding {
     }
 }
 
+/// The cure of a floor that lies far ahead.
+const RIGHT_CLOCK: &str = "correct this machine's clock, stop the gateway, run `countersign store init`";
 const MIB: u64 = 1024 * 1024;
 /// Mebibytes.
 const LEAST: u64 = 64;
 const ENOUGH: u64 = 1024;
+
+#[cfg(test)]
+mod tests {
+    use token_store::{OpenOptions, open};
+
+    use super::super::State::{Fail, Ok};
+    use super::*;
+    use crate::config::Environment;
+
+    const NOW: u64 = 1_800_000_000;
+
+    #[tokio::test]
+    async fn a_floor_that_a_clock_put_far_ahead_is_told_with_its_cure() {
+        let folder = tempfile::tempdir().unwrap();
+        let options = OpenOptions {
+            url: format!("embedded:{}", folder.path().display()),
+            encryption_keys: Vec::new(),
+            timeout: std::time::Duration::from_secs(1),
+            connect_timeout: std::time::Duration::from_secs(1),
+            cache: 10,
+            now: NOW,
+            serves: false,
+        };
+        let (config, _) = Config::parse("", "test", &Environment::default()).unwrap();
+        let store = open(&options).await.unwrap();
+        store.raise_floor(NOW + 90_000).await.unwrap();
+        store.close().await.unwrap();
+        drop(store);
+
+        let about = About::new("store", "x");
+        let told = contents(&about, folder.path(), &config, NOW).unwrap();
+        let later = contents(&about, folder.path(), &config, NOW + 90_000).unwrap();
+
+        assert_eq!((told.state, later.state), (Fail, Ok), "{told:?}");
+        assert!(told.found.contains("up to 2027-01-16 09:00:00 UTC"), "{}", told.found);
+        assert!(told.cure.unwrap().ends_with("run `countersign store init`"));
+    }
+}

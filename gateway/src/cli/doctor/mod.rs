@@ -135,7 +135,7 @@ async fn examine(config: &Config, clock: Clock) -> Vec<Finding> {
     findings.extend(ports::examine(config, running.is_up()));
     findings.extend(certificates::examine(config, clock));
     findings.extend(if config.store.url.starts_with("embedded:") {
-        embedded::examine(config, &running)
+        embedded::examine(config, &running, clock)
     } else {
         redis::examine(config, clock).await
     });
