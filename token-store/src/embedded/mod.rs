@@ -18,6 +18,7 @@ mod nonces;
 mod open;
 mod reseal;
 mod secret_uses;
+mod secrets;
 mod tables;
 mod users;
 mod writer;
@@ -28,10 +29,9 @@ pub(crate) use self::high_water::REACH_SECS;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Instant;
 
 use async_trait::async_trait;
-use redb::{ReadTransaction, ReadableTable as _, WriteTransaction};
+use redb::{ReadTransaction, WriteTransaction};
 
 use self::ahead::Ahead;
 use self::events::Pen;
@@ -39,12 +39,12 @@ use self::file::{Fault, StoreFile};
 use self::high_water::HighWater;
 use self::leases::Leases;
 use self::listed::SaidOnce;
-use self::nonces::Nonces;
-use self::tables::{META, SECRETS, next_number};
+use self::nonces::{Nonces, started};
+use self::tables::next_number;
 use self::writer::{Writer, unavailable};
 use crate::audit::Noting;
 use crate::change::Listeners;
-use crate::codec::{decode, encode, token_digest};
+use crate::codec::token_digest;
 use crate::event::{Cursor, Delivery, Event, Happening, OutboxCounts, Recorder, RecorderSlot, Settled};
 use crate::nonce::far_ahead;
 use crate::open::OpenError;
@@ -145,14 +145,6 @@ impl Embedded {
         })
         .await
     }
-}
-
-#[expect(
-    clippy::disallowed_methods,
-    reason = "nonces are kept by the store's own clock, which nobody can turn back"
-)]
-fn started() -> Instant {
-    Instant::now()
 }
 
 #[async_trait]
@@ -439,29 +431,13 @@ impl Store for Embedded {
 
     async fn shared_secret(&self, name: &str, fresh: &Secret) -> Result<Secret, StoreError> {
         let (name, fresh) = (name.to_owned(), fresh.clone());
-        self.write(move |transaction, sealer| {
-            let row_name = users::secret_row(&name);
-            let mut table = transaction.open_table(SECRETS).fault()?;
-            if let Some(row) = table.get(name.as_str()).fault()? {
-                return Ok((decode(sealer, &row_name, row.value())?, Vec::new()));
-            }
-            let row = encode(sealer, &row_name, &fresh)?;
-            table.insert(name.as_str(), row.as_slice()).fault()?;
-            Ok((fresh, Vec::new()))
-        })
-        .await
+        self.write(move |transaction, sealer| secrets::shared(transaction, sealer, &name, fresh))
+            .await
     }
 
     async fn check(&self) -> Result<(), StoreError> {
-        self.write(|transaction, _| {
-            transaction
-                .open_table(META)
-                .fault()?
-                .insert(CHECKED, [].as_slice())
-                .fault()?;
-            Ok(((), Vec::new()))
-        })
-        .await
+        self.write(|transaction, _| Ok((open::check(transaction)?, Vec::new())))
+            .await
     }
 
     async fn raise_floor(&self, to: UnixSeconds) -> Result<(), StoreError> {
@@ -511,9 +487,6 @@ impl Store for Embedded {
         Ok(())
     }
 }
-
-/// Written by [`Store::check`]: shows that the disk takes writes.
-const CHECKED: &str = "checked";
 
 #[cfg(test)]
 mod tests;

@@ -191,6 +191,14 @@ impl Shard {
     }
 }
 
+#[expect(
+    clippy::disallowed_methods,
+    reason = "nonces are kept by the store's own clock, which nobody can turn back"
+)]
+pub(super) fn started() -> Instant {
+    Instant::now()
+}
+
 fn place(hash: u64) -> usize {
     usize::try_from(hash >> 32).unwrap_or_default() % SHARDS
 }

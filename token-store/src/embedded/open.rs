@@ -17,13 +17,13 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use redb::{ReadableTable, Table, WriteTransaction};
 
+use super::Fault;
 use super::consumers;
 use super::file::{NAME, StoreFile, sync_folder};
 use super::high_water::HIGH_WATER;
-use super::nonces::{Kept, Lost, Nonces};
+use super::nonces::{Kept, Lost, Nonces, started};
 use super::tables::{self, AHEAD, AHEAD_BEFORE, COUNTERS, META, NONCES, second, set_second};
 use super::writer::unavailable;
-use super::{Fault, started};
 use crate::codec::{decode, encode};
 use crate::nonce::{KEPT_FOR, LONGEST_WINDOW};
 use crate::open::OpenError;
@@ -159,6 +159,13 @@ pub(super) fn raise_floor(transaction: &WriteTransaction, to: UnixSeconds) -> Re
     set_second(&mut meta, FLOOR, floor)
 }
 
+/// Shows that the disk takes writes.
+pub(super) fn check(transaction: &WriteTransaction) -> Result<(), StoreError> {
+    let mut meta = transaction.open_table(META).fault()?;
+    meta.insert(CHECKED, [].as_slice()).fault()?;
+    Ok(())
+}
+
 /// Takes back a floor, and marks of tokens, that lie further ahead of a clock that is right than any request can be. What was
 /// served is known from the high-water mark; where a clock that was ahead moved that too, the longest window is kept clear.
 pub(super) fn lower_floor(transaction: &WriteTransaction, now: UnixSeconds) -> Result<UnixSeconds, StoreError> {
@@ -282,5 +289,7 @@ const KEY_FILE: &str = "encryption.key";
 pub(super) const CANARY: &str = "canary";
 /// There only between a clean end and the next start.
 const CLEAN: &str = "clean";
+/// Written by [`check`].
+const CHECKED: &str = "checked";
 /// Requests up to this second may have been served before the last loss.
 pub(super) const FLOOR: &str = "floor";

@@ -6,7 +6,7 @@ use super::audit::LAST;
 use super::open::CANARY;
 use super::tables::{ACCOUNTS, AUDIT, CONSUMERS, DEAD, DELEGATED, EVENTS, META, OUTBOX, SECRETS, USER_TOKENS};
 use super::{Embedded, Fault};
-use super::{accounts, audit, consumers, delegated, events, users};
+use super::{accounts, audit, consumers, delegated, events, secrets, users};
 use crate::codec::reseal;
 use crate::seal::{MARK, Sealer};
 use crate::{StoreError, UserKind};
@@ -101,7 +101,7 @@ fn some(transaction: &WriteTransaction, sealer: &Sealer, rows: &[Row]) -> Result
                 again!(DELEGATED, key, delegated::delegated_name(*consumer, digest));
             }
             Row::UserToken(digest) => again!(USER_TOKENS, digest.as_str(), users::token_row(digest)),
-            Row::Secret(name) => again!(SECRETS, name.as_str(), users::secret_row(name)),
+            Row::Secret(name) => again!(SECRETS, name.as_str(), secrets::row_name(name)),
             Row::Account(kind, id) => {
                 let key = (users::kind_number(*kind), *id);
                 again!(ACCOUNTS, key, accounts::account_row(*kind, *id));

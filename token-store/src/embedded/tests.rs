@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use redb::ReadableTable as _;
+
 use super::high_water::HIGH_WATER;
 use super::*;
 use crate::contract::keys;
@@ -180,7 +182,8 @@ async fn while_claims_go_on_none_of_them_waits_for_the_disk() {
     busy.await.unwrap();
     // Behind all that was handed over before.
     store.check().await.unwrap();
-    let on_disk = store.read(|transaction, _| tables::second(&transaction.open_table(META).fault()?, HIGH_WATER));
+    let on_disk =
+        store.read(|transaction, _| tables::second(&transaction.open_table(tables::META).fault()?, HIGH_WATER));
 
     assert!(matches!(first, Ok(Ok(Claim::Fresh))), "{first:?}");
     assert!(beyond.is_err(), "it waits until its second is on the disk: {beyond:?}");

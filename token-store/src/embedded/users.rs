@@ -32,10 +32,6 @@ pub(super) fn kind_of(number: u8) -> UserKind {
     }
 }
 
-pub(super) fn secret_row(name: &str) -> String {
-    format!("secret:{name}")
-}
-
 pub(super) fn token_row(digest: &str) -> String {
     format!("user_token:{digest}")
 }
