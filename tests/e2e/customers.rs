@@ -1,5 +1,6 @@
 //! Customers' accounts, where they are kept here: made with the storefront's number, and deleted.
 
+use harness::redis::{Options, Server};
 use harness::{Call, PASSWORD, Response, Shop};
 use serde_json::{Value, json};
 
@@ -72,6 +73,25 @@ async fn a_deleted_customer_is_out_at_once(shop: &Shop) {
     assert_eq!(shop.admin.post("/customers", &anew).await.status, 201);
 }
 
+#[tokio::test]
+async fn a_deletion_that_the_store_ended_half_way_is_repeated_and_ends_the_tokens() {
+    let redis = Server::start(Options::default()).await;
+    let shop = Shop::new().store(&redis.url()).start().await;
+    let new = account(706, "half-way@example.com");
+    assert_eq!(shop.admin.post("/customers", &new).await.status, 201);
+    let token = sign_in(&shop, "half-way@example.com").await;
+    assert_eq!(me(&shop, &token, "before").await.status, 200);
+    // Of another type than it must be: what ends a user's tokens fails, all else works.
+    redis.command(&["SET", REVOKED_BEFORE, "junk"]).await;
+
+    let failed = shop.admin.delete("/customers/706").await;
+    redis.command(&["DEL", REVOKED_BEFORE]).await;
+    let again = shop.admin.delete("/customers/706").await;
+
+    assert_eq!((failed.status, again.status), (503, 200), "{}", failed.text());
+    assert_eq!(me(&shop, &token, "after").await.status, 401);
+}
+
 fn account(id: u64, username: &str) -> Value {
     json!({ "id": id, "username": username, "password": PASSWORD })
 }
@@ -87,3 +107,5 @@ async fn me(shop: &Shop, token: &Response, mark: &str) -> Response {
     let call = Call::get(&format!("/rest/V1/customers/me/customer-{mark}")).header("Authorization", &bearer);
     call.send(&shop.gateway).await
 }
+
+const REVOKED_BEFORE: &str = "{countersign}:revoked-before:customer";

@@ -164,8 +164,14 @@ impl Accounts {
         Ok(self.store.accounts(UserKind::Customer).await?)
     }
 
-    /// Deletes a customer's; their tokens end.
+    /// Deletes a customer's; their tokens end. Before it, so that where the store fails in between the account still stands
+    /// and the deletion can be repeated; and after it, for a sign-in that was under way.
     pub async fn delete_customer(&self, id: AccountId, version: Option<u64>) -> Result<(), AccountError> {
+        let customer = self.customer(id).await?;
+        if version.is_some_and(|version| version != customer.version) {
+            return Err(AccountError::Changed);
+        }
+        self.end_customer_tokens(id).await?;
         match self.store.delete_account(UserKind::Customer, id, version).await? {
             Put::Done(_) => {}
             Put::Changed | Put::NameTaken => {
@@ -173,6 +179,14 @@ impl Accounts {
                 return Err(AccountError::Changed);
             }
         }
+        self.end_customer_tokens(id).await.inspect_err(|error| {
+            let customer = id.0;
+            tracing::error!(%error, customer, "a deleted customer who signed in just then may have a token: revoke theirs");
+        })?;
+        Ok(())
+    }
+
+    async fn end_customer_tokens(&self, id: AccountId) -> Result<(), StoreError> {
         let (kind, id) = (UserKind::Customer, id.0);
         self.store
             .revoke_user_tokens(User { kind, id }, self.clock.now())
