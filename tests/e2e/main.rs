@@ -15,6 +15,7 @@ mod admin_api;
 mod admin_bodies;
 mod admin_roles;
 mod assertion;
+mod audit_entries;
 mod audit_kills;
 mod base_strings;
 mod body_hash;

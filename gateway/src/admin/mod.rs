@@ -37,7 +37,10 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use axum::Router;
-use axum::extract::{DefaultBodyLimit, Extension};
+use axum::extract::{DefaultBodyLimit, Extension, Request, State};
+use axum::http::StatusCode;
+use axum::middleware::Next;
+use axum::response::{IntoResponse as _, Response};
 use axum::routing::{delete, get, post};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
@@ -47,6 +50,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use self::access::Origin;
+use self::answer::ApiError;
 use self::integrations::{activation, debug_token};
 use self::patience::{PATIENCE, Patience};
 use crate::app::Parts;
@@ -85,10 +89,12 @@ pub struct Serving {
 pub fn serve(context: Context, listener: TcpListener, socket: Option<&Path>) -> io::Result<Serving> {
     let address = listener.local_addr()?;
     let watching = context.clone();
+    let tasks = TaskTracker::new();
+    let whole = axum::middleware::from_fn_with_state(tasks.clone(), to_its_end);
     let connections = Connections {
-        router: router(context),
+        router: router(context).layer(whole),
         stop: CancellationToken::new(),
-        tasks: TaskTracker::new(),
+        tasks,
         clock: watching.parts.clock,
         over_network: Counts::new(CONNECTIONS),
         over_socket: Counts::new(SOCKET_CONNECTIONS),
@@ -138,6 +144,16 @@ impl Serving {
             tracing::debug!(%error, "the control socket was gone already");
         }
     }
+}
+
+/// What may change something is done to its end, though its client is gone before: a change of several steps must not stop
+/// between two of them, nor before its entry in the audit log.
+async fn to_its_end(State(tasks): State<TaskTracker>, request: Request, next: Next) -> Response {
+    if request.method().is_safe() {
+        return next.run(request).await;
+    }
+    let served = tasks.spawn(next.run(request)).await;
+    served.unwrap_or_else(|_| ApiError::new(StatusCode::INTERNAL_SERVER_ERROR, "Internal Error.").into_response())
 }
 
 fn router(context: Context) -> Router {
