@@ -49,10 +49,10 @@ async fn what_the_configuration_does_is_audited() {
     redefine(&shop.gateway, &definition(&["Shop::b"]), "").await;
     let anew = only(&shop, |one| one["status"] == "recreated").await;
 
-    let entries = eventually("both are audited", async || {
+    let entries = eventually("all of it is audited", async || {
         let of_configuration = |entry: &Value| entry["actor"] == "configuration";
         let entries: Vec<Value> = shop.admin.audit().await.into_iter().filter(of_configuration).collect();
-        (entries.len() == 2).then_some(entries)
+        (entries.len() == 3).then_some(entries)
     })
     .await;
 
@@ -62,6 +62,10 @@ async fn what_the_configuration_does_is_audited() {
     );
     assert_eq!(
         (&entries[1]["action"], &entries[1]["before"], &entries[1]["after"]),
+        (&json!("integration.deleted"), &made, &json!(null))
+    );
+    assert_eq!(
+        (&entries[2]["action"], &entries[2]["before"], &entries[2]["after"]),
         (&json!("integration.recreated"), &made, &anew)
     );
 }

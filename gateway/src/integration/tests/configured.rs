@@ -147,3 +147,116 @@ async fn an_integration_made_by_hand_is_never_replaced_by_a_definition() {
     assert_eq!(outcome, Configured::NameInUse);
     assert!(bench.integrations.get(id).await.is_ok());
 }
+
+#[tokio::test]
+async fn what_was_ended_between_deletion_and_creation_is_recreated_by_the_next_run() {
+    let bench = Bench::new().await;
+    let changed = || configured("Shop sync", &["Magento_Catalog::products"]);
+    bench
+        .integrations
+        .configure(configured("Shop sync", &[]))
+        .await
+        .unwrap();
+    let before = standing(&bench, "Shop sync").await;
+    bench.integrations.withdraw(&before).await.unwrap();
+
+    let outcome = bench.integrations.configure(changed()).await.unwrap();
+
+    let after = standing(&bench, "Shop sync").await;
+    assert_eq!(outcome, Configured::Recreated);
+    assert_eq!(after.integration.as_ref().unwrap().status, Status::Recreated);
+    let again = bench.integrations.configure(changed()).await.unwrap();
+    assert_eq!(again, Configured::Kept);
+    assert_eq!(
+        actions(&bench).await,
+        ["integration.created", "integration.deleted", "integration.recreated"]
+    );
+}
+
+#[tokio::test]
+async fn what_was_ended_between_creation_and_its_mark_is_marked_by_the_next_run() {
+    let bench = Bench::new().await;
+    let changed = || configured("Shop sync", &["Magento_Catalog::products"]);
+    bench
+        .integrations
+        .configure(configured("Shop sync", &[]))
+        .await
+        .unwrap();
+    let before = standing(&bench, "Shop sync").await;
+    bench.integrations.withdraw(&before).await.unwrap();
+    let changed_anew = bench.integrations.normalised(changed());
+    let made = bench.integrations.create(changed_anew).await.unwrap();
+
+    let outcome = bench.integrations.configure(changed()).await.unwrap();
+
+    let after = standing(&bench, "Shop sync").await;
+    assert_eq!(outcome, Configured::Recreated);
+    assert_eq!(after.consumer.id, made.consumer.id);
+    assert_eq!(after.integration.as_ref().unwrap().status, Status::Recreated);
+}
+
+#[tokio::test]
+async fn another_integration_that_was_withdrawn_recreates_nothing() {
+    let bench = Bench::new().await;
+    bench
+        .integrations
+        .configure(configured("Shop sync", &[]))
+        .await
+        .unwrap();
+    let before = standing(&bench, "Shop sync").await;
+    bench.integrations.withdraw(&before).await.unwrap();
+
+    let outcome = bench.integrations.configure(configured("Another", &[])).await.unwrap();
+
+    assert_eq!(outcome, Configured::Made);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_said_to_be_applied_is_in_force_though_others_change_it_meanwhile() {
+    let bench = Bench::new().await;
+    bench
+        .integrations
+        .configure(configured("Shop sync", &[]))
+        .await
+        .unwrap();
+    let meddler = bench.integrations.clone();
+    let meddling = tokio::spawn(async move {
+        loop {
+            let found = meddler.store.consumer_by_name("Shop sync").await.unwrap();
+            if let Some(id) = found.and_then(|one| one.integration.as_ref().map(|one| one.id)) {
+                drop(meddler.deactivate(id).await);
+            }
+        }
+    });
+    let (config, _) = Config::parse("", "test", &Environment::default()).unwrap();
+    for round in 0..20 {
+        let resources: &[&str] = if round % 2 == 0 {
+            &["Magento_Catalog::products"]
+        } else {
+            &[]
+        };
+        let defined = configured("Shop sync", resources);
+        let mut live = Live::new(&config, 1).unwrap();
+        live.integrations = vec![defined.clone()];
+
+        while !bench.integrations.apply(&live, "holder").await {}
+
+        let stands = standing(&bench, "Shop sync").await;
+        let expected = bench.integrations.normalised(defined).grant;
+        assert_eq!(
+            stands.integration.as_ref().unwrap().definition.grant,
+            expected,
+            "round {round}"
+        );
+    }
+    meddling.abort();
+}
+
+async fn standing(bench: &Bench, name: &str) -> Arc<ConsumerRecord> {
+    bench.integrations.store.consumer_by_name(name).await.unwrap().unwrap()
+}
+
+async fn actions(bench: &Bench) -> Vec<String> {
+    let entries = bench.integrations.store.audit(0, 100).await.unwrap();
+    entries.into_iter().map(|one| one.entry.action).collect()
+}
