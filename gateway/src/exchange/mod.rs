@@ -162,7 +162,7 @@ pub async fn serve(
         Endpoint::TokenAccess => store_time.bound(pin!(token_access(exchange, parts, &octets))).await,
         Endpoint::Initiate => store_time.bound(pin!(initiate(exchange, parts, &octets))).await,
         Endpoint::Authorize => consent::serve(exchange, parts, &octets).await,
-        Endpoint::Token => store_time.bound(pin!(token(exchange, parts, &octets))).await,
+        Endpoint::Token => token(exchange, parts, &octets).await,
         Endpoint::AdminToken => exchange.served.worker.users.admin_token(&parts.headers, &octets).await,
         Endpoint::CustomerToken => {
             exchange
@@ -247,6 +247,21 @@ async fn initiate(exchange: &Exchange<'_>, parts: &Parts, octets: &Bytes) -> Res
 }
 
 async fn token(exchange: &Exchange<'_>, parts: &Parts, octets: &Bytes) -> Result<Response<ResponseBody>, Refusal> {
+    let store_time = &exchange.served.store_time;
+    let issued = store_time.bound(pin!(issue_token(exchange, parts, octets))).await?;
+    let store = &*exchange.served.worker.store;
+    // The new one stands, and is never told again: what fails from here on is not the client's.
+    if let Err(refusal) = store_time.bound(pin!(issued.end_older(store))).await {
+        let cause = refusal.cause().as_str();
+        tracing::error!(
+            cause,
+            "a user's older access token stands beside the new one until the next"
+        );
+    }
+    Ok(issued.answer())
+}
+
+async fn issue_token(exchange: &Exchange<'_>, parts: &Parts, octets: &Bytes) -> Result<token::Issued, Refusal> {
     let path = exchange.origin.path(parts.uri.path());
     let request = request_parts(exchange, parts, &path, octets)?;
     let oauth = oauth_request(&request, &exchange.local.live.rules, &ACCESS)?;

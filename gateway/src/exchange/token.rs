@@ -1,7 +1,7 @@
 //! `/oauth/token`: an approved request token becomes the user's access token, strictly once (RFC 5849 section 2.3).
 
 use http::Response;
-use token_store::{Delegated, DelegatedStage, Put, Secret, User};
+use token_store::{Delegated, DelegatedStage, Put, Secret, Store, User};
 
 use super::{TRIES, token_answer};
 use crate::authenticate::signature::{Proven, TokenUse, Verifier};
@@ -9,8 +9,14 @@ use crate::body::ResponseBody;
 use crate::random;
 use crate::refusal::{Cause, Refusal};
 
+/// The access token that a request token became.
+pub struct Issued {
+    row: Delegated,
+    user: User,
+}
+
 /// Exchanges a request token whose signature holds and whose nonce was claimed.
-pub async fn issue(verifier: &Verifier<'_>, proven: &Proven<'_>) -> Result<Response<ResponseBody>, Refusal> {
+pub async fn issue(verifier: &Verifier<'_>, proven: &Proven<'_>) -> Result<Issued, Refusal> {
     let TokenUse::Delegated(found) = &proven.token else {
         // An integration's own tokens are exchanged at `/oauth/token/access`.
         return Err(Cause::TokenRejected.into());
@@ -29,10 +35,7 @@ pub async fn issue(verifier: &Verifier<'_>, proven: &Proven<'_>) -> Result<Respo
             return Err(Cause::TokenRevoked.into());
         }
         match (verifier.store.replace_delegated(&named, next.row()).await?, next) {
-            (Put::Done(_), Step::Exchange(row, user)) => {
-                end_older(verifier, &row, user).await?;
-                return Ok(token_answer(&row.token, row.secret.expose(), false));
-            }
+            (Put::Done(_), Step::Exchange(row, user)) => return Ok(Issued { row, user }),
             (Put::Done(_), Step::WrongVerifier(_)) => return Err(Cause::VerifierInvalid.into()),
             (Put::Changed | Put::NameTaken, _) => {
                 // Somebody else was faster: with this token or with a try.
@@ -113,15 +116,23 @@ async fn stands(verifier: &Verifier<'_>, row: &Delegated, user: User) -> Result<
     Ok(matches!(row.stage, DelegatedStage::Approved { revoked_before, .. } if revoked_before == ended))
 }
 
-/// One access token a user: the one before ends with the new one.
-async fn end_older(verifier: &Verifier<'_>, new: &Delegated, user: User) -> Result<(), Refusal> {
-    for row in verifier.store.delegated_of(new.consumer_id).await? {
-        let is_theirs = matches!(row.stage, DelegatedStage::Access { user: of, .. } if of == user);
-        if is_theirs && row.token != new.token {
-            verifier.store.delete_delegated(new.consumer_id, &row.token).await?;
+impl Issued {
+    /// One access token a user: the one before ends with the new one. Where it can't be ended, the next exchange ends both.
+    pub async fn end_older(&self, store: &dyn Store) -> Result<(), Refusal> {
+        let new = &self.row;
+        for row in store.delegated_of(new.consumer_id).await? {
+            let is_theirs = matches!(row.stage, DelegatedStage::Access { user, .. } if user == self.user);
+            if is_theirs && row.token != new.token {
+                store.delete_delegated(new.consumer_id, &row.token).await?;
+            }
         }
+        Ok(())
     }
-    Ok(())
+
+    /// Told this once.
+    pub fn answer(&self) -> Response<ResponseBody> {
+        token_answer(&self.row.token, self.row.secret.expose(), false)
+    }
 }
 
 /// Wrong verifiers that one request token bears.
