@@ -68,6 +68,41 @@ async fn a_change_needs_the_version_that_stands() {
 }
 
 #[tokio::test]
+async fn of_two_admins_who_disable_each_other_at_once_one_is_left() {
+    let redis = Server::start(Options::default()).await;
+    let shop = Shop::new().store(&redis.url()).start().await;
+    let other = shop.second_gateway().await;
+    let id = new_account(&shop, "accounts-other", "admin").await;
+    let own = shop.admin.get("/admins").await.json();
+    let is_own = |one: &&Value| one["username"] == ADMIN;
+    let own = own["items"].as_array().unwrap().iter().find(is_own).unwrap()["id"].clone();
+    for (round, address) in [shop.gateway.admin(), other.admin(), shop.gateway.admin(), other.admin()]
+        .into_iter()
+        .enumerate()
+    {
+        let first = Admin::sign_in(shop.gateway.admin(), ADMIN, PASSWORD).await;
+        let second = Admin::sign_in(address, "accounts-other", PASSWORD).await;
+        let (theirs, mine) = (format!("/admins/{id}/disable"), format!("/admins/{own}/disable"));
+
+        let (one, another) = tokio::join!(first.post(&theirs, &Value::Null), second.post(&mine, &Value::Null));
+
+        assert!(
+            one.status == 200 || another.status == 200,
+            "round {round}: {}",
+            one.text()
+        );
+        assert_ne!(one.status, another.status, "round {round}: {}", another.text());
+        let (left, gone) = if one.status == 200 {
+            (first, json!(id))
+        } else {
+            (second, own.clone())
+        };
+        let enabled = left.post(&format!("/admins/{gone}/enable"), &Value::Null).await;
+        assert_eq!(enabled.status, 200, "round {round}: {}", enabled.text());
+    }
+}
+
+#[tokio::test]
 async fn what_no_account_can_have_is_refused_and_changes_nothing() {
     let shop = Shop::shared().await;
     let id = new_account(shop, "accounts-bad", "operator").await;

@@ -10,12 +10,13 @@ use serde_json::{Value, json};
 use token_store::{
     Account, AccountId, NewAccount, Put, Role, Secret, Store, StoreError, Totp, TotpStage, User, UserKind,
 };
+use tokio::sync::{Mutex, MutexGuard};
 
 use super::password::{HashFailed, Passwords};
 use super::{recovery, totp};
 use crate::clock::Clock;
 use crate::integration::definition::{is_email, is_unseen};
-use crate::random::NoRandomness;
+use crate::random::{self, NoRandomness};
 
 /// Makes and changes admin accounts.
 #[derive(Clone)]
@@ -221,9 +222,13 @@ impl Accounts {
             edit(&mut after.definition)?;
             check_name(&after.definition.username)?;
             check_email(&after.definition.email)?;
-            self.keep_an_admin(&before, &after).await?;
+            let turn = self.keep_an_admin(&before, &after).await?;
             after.updated_at = self.clock.now();
-            match self.store.update_account(&after).await? {
+            let put = self.store.update_account(&after).await;
+            if let Some(turn) = turn {
+                turn.end(&*self.store).await;
+            }
+            match put? {
                 Put::Done(version) => {
                     after.version = version;
                     self.end_tokens(&before, &after).await?;
@@ -309,17 +314,20 @@ impl Accounts {
         .await
     }
 
-    /// Somebody must be left who can manage accounts.
-    async fn keep_an_admin(&self, before: &Account, after: &Account) -> Result<(), AccountError> {
+    /// Somebody must be left who can manage accounts. Who ceases to does it in a turn: of two who withdraw each other at
+    /// once, the second is judged by what the first has left.
+    async fn keep_an_admin(&self, before: &Account, after: &Account) -> Result<Option<Turn>, AccountError> {
         let manages = |one: &Account| one.definition.active && one.definition.role == Role::Admin;
         if !manages(before) || manages(after) {
-            return Ok(());
+            return Ok(None);
         }
-        let all = self.all().await?;
-        if all.iter().any(|one| one.id != before.id && manages(one)) {
-            Ok(())
-        } else {
-            Err(AccountError::LastAdmin)
+        let turn = Turn::take(&*self.store).await?;
+        match self.all().await {
+            Ok(all) if all.iter().any(|one| one.id != before.id && manages(one)) => Ok(Some(turn)),
+            judged => {
+                turn.end(&*self.store).await;
+                judged.and(Err(AccountError::LastAdmin))
+            }
         }
     }
 
@@ -332,6 +340,40 @@ impl Accounts {
                 .await?;
         }
         Ok(())
+    }
+}
+
+/// The one turn, among all gateways of a store, in which an account ceases to manage others.
+struct Turn {
+    holder: MutexGuard<'static, Option<String>>,
+}
+
+/// One at a time in this process; and the name under which it holds the store's lease.
+static TURN: Mutex<Option<String>> = Mutex::const_new(None);
+
+impl Turn {
+    async fn take(store: &dyn Store) -> Result<Self, AccountError> {
+        let mut holder = TURN.lock().await;
+        let name = match &*holder {
+            Some(name) => name.clone(),
+            None => holder.insert(random::credential()?).clone(),
+        };
+        // Longer than a lease lasts whose gateway was killed.
+        for _ in 0..TRIES_FOR_A_TURN {
+            if store.lease(LEASE, &name, LEASE_SECS).await? {
+                return Ok(Self { holder });
+            }
+            tokio::time::sleep(PAUSE).await;
+        }
+        Err(AccountError::Changed)
+    }
+
+    /// Others need not wait until the lease has run out.
+    async fn end(self, store: &dyn Store) {
+        let name = self.holder.as_deref().unwrap_or_default();
+        if let Err(error) = store.lease(LEASE, name, 0).await {
+            tracing::debug!(%error, "a lease runs out by itself");
+        }
     }
 }
 
@@ -392,3 +434,7 @@ pub fn check_email(email: &str) -> Result<(), AccountError> {
 
 const TRIES: u32 = 20;
 const PAUSE: Duration = Duration::from_millis(75);
+const LEASE: &str = "last-admin";
+/// More than reading all accounts and writing one can take.
+const LEASE_SECS: u64 = 5;
+const TRIES_FOR_A_TURN: u32 = 80;
