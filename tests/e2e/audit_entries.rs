@@ -3,8 +3,9 @@
 
 use std::time::Duration;
 
-use harness::{Call, PartnerAnswer, Shop, eventually};
-use serde_json::Value;
+use harness::redis::{Options, Server};
+use harness::{ADMIN, CALLBACK, Call, PartnerAnswer, Shop, eventually};
+use serde_json::{Value, json};
 
 #[tokio::test]
 async fn keys_that_are_posted_are_told_though_who_asked_for_it_is_gone() {
@@ -27,6 +28,24 @@ async fn keys_that_are_posted_are_told_though_who_asked_for_it_is_gone() {
     assert_eq!(told["after"]["callback"]["status"], 200, "{told}");
 }
 
+#[tokio::test]
+async fn a_user_consents_with_the_entry_or_not_at_all() {
+    let redis = Server::start(Options::default()).await;
+    let shop = Shop::new().store(&redis.url()).start().await;
+    let granted = shop.integration().granted(&["Magento_Catalog::products"]);
+    let app = granted.with("callback_urls", json!([CALLBACK])).active().await;
+    let asked = shop.gateway.initiate(&app.credentials).await;
+    let token = asked.form("oauth_token");
+    close_log(&redis).await;
+
+    let failed = shop.gateway.decide(&token, ADMIN, "allow").await;
+    open_log(&redis).await;
+    let allowed = shop.gateway.decide(&token, ADMIN, "allow").await;
+
+    assert_eq!((failed.status, allowed.status), (503, 303), "{}", failed.text());
+    entry(&shop, "consent.allowed", &format!("integration/{}", app.id)).await;
+}
+
 /// The one entry of that action on that subject, once it is there.
 async fn entry(shop: &Shop, action: &str, subject: &str) -> Value {
     eventually(action, async || {
@@ -37,3 +56,16 @@ async fn entry(shop: &Shop, action: &str, subject: &str) -> Value {
     })
     .await
 }
+
+/// From now on it is of another type than it must be: nothing can be appended, all else works.
+async fn close_log(redis: &Server) {
+    redis.command(&["RENAME", LOG, ASIDE]).await;
+    redis.command(&["SET", LOG, "junk"]).await;
+}
+
+async fn open_log(redis: &Server) {
+    redis.command(&["RENAME", ASIDE, LOG]).await;
+}
+
+const LOG: &str = "{countersign}:audit";
+const ASIDE: &str = "{countersign}:aside";

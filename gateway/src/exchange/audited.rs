@@ -14,17 +14,18 @@ pub(super) async fn exchanged<T>(exchange: &Exchange<'_>, by: &ConsumerRecord, c
     noted(audit::note(entry, told), change).await.0
 }
 
-/// A user lets an integration act in their name. The decision stands whether this can be written or not.
-pub(super) async fn allowed(exchange: &Exchange<'_>, to: &ConsumerRecord, user: User) {
-    let user = audit::user(&user);
-    let entry = NewAuditEntry {
-        subject: named(to),
-        after: json!({ "user": user }),
-        ..entry(exchange, &user, "consent.allowed")
+/// A user lets an integration act in their name.
+pub(super) async fn allowed<T>(
+    exchange: &Exchange<'_>,
+    (to, user): (&ConsumerRecord, User),
+    change: impl Future<Output = T>,
+) -> T {
+    let (to, user) = (named(to), audit::user(&user));
+    let entry = entry(exchange, &user, "consent.allowed");
+    let told = move |happening: &Happening<'_>| {
+        matches!(happening, Happening::Delegated { .. }).then(|| (to.clone(), (Value::Null, json!({ "user": user }))))
     };
-    if let Err(error) = exchange.served.worker.store.append_audit(entry).await {
-        tracing::error!(%error, "a user's consent is not in the audit log");
-    }
+    noted(audit::note(entry, told), change).await.0
 }
 
 fn entry(exchange: &Exchange<'_>, actor: &str, action: &str) -> NewAuditEntry {

@@ -211,10 +211,11 @@ async fn allow(
     };
     let store = &exchange.served.worker.store;
     // One decision a request token: of two that race, one finds it decided (C90).
-    if !matches!(store.replace_delegated(&request.row.token, &row).await?, Put::Done(_)) {
+    let decision = store.replace_delegated(&request.row.token, &row);
+    let decided = audited::allowed(exchange, (&request.record, user), decision).await?;
+    if !matches!(decided, Put::Done(_)) {
         return Ok(Page::no_request().respond(StatusCode::BAD_REQUEST));
     }
-    audited::allowed(exchange, &request.record, user).await;
     if request.callback == OUT_OF_BAND {
         let name = name_of(&request.record);
         return Ok(Page::code(name, verifier.expose()).respond(StatusCode::OK));
