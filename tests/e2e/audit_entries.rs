@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use harness::redis::{Options, Server};
-use harness::{ADMIN, CALLBACK, Call, PartnerAnswer, Shop, eventually};
+use harness::{ADMIN, CALLBACK, Call, PartnerAnswer, Shop, Webhook, eventually};
 use serde_json::{Value, json};
 
 #[tokio::test]
@@ -44,6 +44,65 @@ async fn a_user_consents_with_the_entry_or_not_at_all() {
 
     assert_eq!((failed.status, allowed.status), (503, 303), "{}", failed.text());
     entry(&shop, "consent.allowed", &format!("integration/{}", app.id)).await;
+}
+
+#[tokio::test]
+async fn a_dead_letter_is_replayed_with_the_entry_or_not_at_all() {
+    let redis = Server::start(Options::default()).await;
+    let shop = Shop::new()
+        .store(&redis.url())
+        .set("events", "tries", "1")
+        .start()
+        .await;
+    let webhook = Webhook::of(&shop.gateway, &shop.partner, "hook").await;
+    webhook.answers(PartnerAnswer::Status(500));
+    shop.integration().created().await;
+    let letter = eventually("a dead letter", async || {
+        let dead = shop.admin.get("/events/dead").await.json();
+        dead["items"].as_array()?.first().cloned()
+    })
+    .await;
+    let path = format!("/events/dead/{}/replay", letter["name"].as_str().unwrap());
+    close_log(&redis).await;
+
+    let failed = shop.admin.post(&path, &Value::Null).await;
+    let kept = shop.admin.get("/events/dead").await.json();
+    open_log(&redis).await;
+    let replayed = shop.admin.post(&path, &Value::Null).await;
+
+    assert_eq!((failed.status, replayed.status), (503, 200), "{}", failed.text());
+    assert_eq!(kept["items"], json!([letter]));
+    let subject = format!("event/{}", letter["event"]["id"].as_str().unwrap());
+    let told = entry(&shop, "event.replayed", &subject).await;
+    assert_eq!(told["after"], letter);
+}
+
+#[tokio::test]
+async fn an_integration_that_nobody_can_read_is_deleted_with_the_entry_or_not_at_all() {
+    let redis = Server::start(Options::default()).await;
+    let shop = Shop::new().store(&redis.url()).start().await;
+    let id = shop.integration().created().await;
+    let consumer = redis
+        .command(&["HGET", "{countersign}:integrations", &id.to_string()])
+        .await;
+    let row = ["HSET", "{countersign}:consumers", consumer.text().unwrap(), "junk"];
+    redis.command(&row).await;
+    // Whoever has it in memory forgets.
+    redis.command(&["CLIENT", "KILL", "TYPE", "pubsub"]).await;
+    let path = format!("/integrations/{id}");
+    eventually("it can't be read", async || {
+        (shop.admin.get(&path).await.status != 200).then_some(())
+    })
+    .await;
+    close_log(&redis).await;
+
+    let failed = shop.admin.delete(&path).await;
+    open_log(&redis).await;
+    let deleted = shop.admin.delete(&path).await;
+
+    assert_eq!((failed.status, deleted.status), (503, 200), "{}", failed.text());
+    let told = entry(&shop, "integration.deleted", &format!("integration/{id}")).await;
+    assert_eq!(told["before"], json!({ "id": id, "unreadable": true }));
 }
 
 /// The one entry of that action on that subject, once it is there.

@@ -169,14 +169,24 @@ pub async fn replay(
     {
         return Err(ApiError::with(StatusCode::CONFLICT, UNCONFIGURED, webhook));
     }
-    let Some(delivery) = again(&context, &name).await? else {
-        return Err(ApiError::no_such(&name));
-    };
-    let of = format!("event/{}", delivery.event.id);
+    let dead = dead_letter(&context, &name).await?;
+    let dead = dead.ok_or_else(|| ApiError::no_such(&name))?;
+    let of = format!("event/{}", dead.event.id);
+    // First: once it waits again it is delivered, whether its entry could be written or not.
     caller
-        .record(&context, "event.replayed", of, (json!(null), letter(&delivery)))
+        .record(&context, "event.replayed", of, (json!(null), letter(&dead)))
         .await?;
+    let delivery = again(&context, &name).await?;
+    let delivery = delivery.ok_or_else(|| ApiError::no_such(&name))?;
     Ok(json_of(StatusCode::OK, &letter(&delivery)))
+}
+
+/// One of them, by its name: those of the same event stand beside it, one a webhook.
+async fn dead_letter(context: &Context, name: &str) -> Result<Option<Delivery>, ApiError> {
+    let mut after = name.to_owned();
+    after.pop();
+    let found = context.parts.store.dead_deliveries(&after, AT_ONCE).await?;
+    Ok(found.into_iter().find(|one| one.name() == name))
 }
 
 /// All that are there now, but those of webhooks that are no more: nobody would deliver them.

@@ -241,14 +241,15 @@ async fn remove_unreadable(
     headers: &HeaderMap,
 ) -> Result<Response, ApiError> {
     Precondition::of(headers)?.version(0)?;
-    if !context.integrations.drop_unreadable(id).await? {
-        return Err(Failure::Unknown(id).into());
-    }
     let gone = json!({ "id": id.0, "unreadable": true });
     let subject = format!("integration/{}", id.0);
+    // First: the deletion can't be read, so no commit of it can tell what it was.
     caller
         .record(context, "integration.deleted", subject, (gone.clone(), json!(null)))
         .await?;
+    if !context.integrations.drop_unreadable(id).await? {
+        return Err(Failure::Unknown(id).into());
+    }
     Ok(json_of(StatusCode::OK, &gone))
 }
 
