@@ -114,7 +114,7 @@ impl Caller {
         noted(note, change).await.0
     }
 
-    /// Writes the audit log of what is no change of the store, or is only known once it was made.
+    /// Writes the audit log before what can't be undone, or is no change of the store: without the entry it isn't done.
     pub async fn record(
         &self,
         context: &Context,
@@ -130,6 +130,16 @@ impl Caller {
         };
         context.parts.store.append_audit(entry).await?;
         Ok(())
+    }
+
+    /// Writes the audit log of what is done: it stands, whether this can be written or not.
+    pub async fn tell(&self, context: &Context, action: &str, subject: String, after: Value) {
+        let entry = NewAuditEntry {
+            subject,
+            after,
+            ..self.entry(context, action)
+        };
+        audit::tell(&*context.parts.store, entry).await;
     }
 
     fn entry(&self, context: &Context, action: &str) -> NewAuditEntry {

@@ -197,9 +197,7 @@ pub async fn post_verifier(
     let posted = caller.change(&context, "consumer.verifier_made", told, posted).await;
     let outcome = json!({ "endpoint": endpoint, "delivered": posted.is_ok() });
     if matches!(posted, Ok(_) | Err(crate::integration::Failure::CallbackFailed(_))) {
-        caller
-            .record(&context, "consumer.posted", of, (json!(null), outcome))
-            .await?;
+        caller.tell(&context, "consumer.posted", of, outcome).await;
     }
     Ok(json_of(StatusCode::OK, &json!({ "verifier": posted?.expose() })))
 }

@@ -192,29 +192,33 @@ async fn dead_letter(context: &Context, name: &str) -> Result<Option<Delivery>, 
 /// All that are there now, but those of webhooks that are no more: nobody would deliver them.
 pub async fn replay_all(State(context): State<Context>, caller: Caller) -> Result<Response, ApiError> {
     caller.may(Act::Operate)?;
-    let (mut after, mut replayed, mut left) = (String::new(), 0_u64, 0_u64);
+    let (mut replayed, mut left) = (0, 0);
+    let ended = replay_each(&context, &mut replayed, &mut left).await;
+    let after = json!({ "replayed": replayed, "left": left });
+    // Those before one at which the store failed are delivered all the same.
+    if ended.is_ok() || replayed > 0 {
+        caller
+            .tell(&context, "event.replayed", "event".to_owned(), after.clone())
+            .await;
+    }
+    ended?;
+    Ok(json_of(StatusCode::OK, &after))
+}
+
+async fn replay_each(context: &Context, replayed: &mut u64, left: &mut u64) -> Result<(), ApiError> {
+    let mut after = String::new();
     loop {
         let found = context.parts.store.dead_deliveries(&after, AT_ONCE).await?;
-        let Some(last) = found.last() else { break };
+        let Some(last) = found.last() else { return Ok(()) };
         after = last.name();
         for delivery in &found {
-            if !is_configured(&context, &delivery.webhook) {
-                left += 1;
-                continue;
+            if is_configured(context, &delivery.webhook) {
+                *replayed += u64::from(again(context, &delivery.name()).await?.is_some());
+            } else {
+                *left += 1;
             }
-            replayed += u64::from(again(&context, &delivery.name()).await?.is_some());
         }
     }
-    let after = json!({ "replayed": replayed, "left": left });
-    caller
-        .record(
-            &context,
-            "event.replayed",
-            "event".to_owned(),
-            (json!(null), after.clone()),
-        )
-        .await?;
-    Ok(json_of(StatusCode::OK, &after))
 }
 
 fn is_configured(context: &Context, webhook: &str) -> bool {

@@ -102,17 +102,17 @@ pub async fn reseal(State(context): State<Context>, caller: Caller) -> Result<Re
     caller.may(Act::Administer)?;
     let live = context.parts.live.load_full();
     let webhooks: Vec<String> = live.webhooks.iter().map(|one| one.name.clone()).collect();
-    let resealed = context.parts.store.reseal(&webhooks).await?;
-    let after = json!({ "resealed": resealed });
-    caller
-        .record(
-            &context,
-            "store.resealed",
-            "store".to_owned(),
-            (json!(null), after.clone()),
-        )
-        .await?;
-    Ok(json_of(StatusCode::OK, &after))
+    let (after, answer) = match context.parts.store.reseal(&webhooks).await {
+        Ok(resealed) => {
+            let after = json!({ "resealed": resealed });
+            let answer = json_of(StatusCode::OK, &after);
+            (after, Ok(answer))
+        }
+        // What was sealed anew before is.
+        Err(error) => (json!({ "error": error.to_string() }), Err(error.into())),
+    };
+    caller.tell(&context, "store.resealed", "store".to_owned(), after).await;
+    answer
 }
 
 /// Reads the configuration again.

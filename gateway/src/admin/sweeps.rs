@@ -44,17 +44,20 @@ pub async fn run(
 ) -> Result<Response, ApiError> {
     caller.may(Act::Operate)?;
     let sweep = Sweep::named(&name).ok_or_else(|| ApiError::no_such(&name))?;
-    match context.parts.sweeps.once(sweep).await? {
-        Swept::Removed(removed) => {
-            let after = json!({ "removed": removed });
-            caller
-                .record(&context, "sweep.run", format!("sweep/{name}"), (json!(null), after))
-                .await?;
-            Ok(json_of(StatusCode::OK, &json!({ "name": name, "removed": removed })))
+    let (after, answer) = match context.parts.sweeps.once(sweep).await {
+        Ok(Swept::Removed(removed)) => {
+            let answer = json_of(StatusCode::OK, &json!({ "name": name, "removed": removed }));
+            (json!({ "removed": removed }), Ok(answer))
         }
-        Swept::Elsewhere => Err(ApiError::new(
-            StatusCode::CONFLICT,
-            "Another gateway runs this sweep just now.",
-        )),
-    }
+        Ok(Swept::Elsewhere) => {
+            return Err(ApiError::new(
+                StatusCode::CONFLICT,
+                "Another gateway runs this sweep just now.",
+            ));
+        }
+        // What it removed before is gone.
+        Err(error) => (json!({ "error": error.to_string() }), Err(error.into())),
+    };
+    caller.tell(&context, "sweep.run", format!("sweep/{name}"), after).await;
+    answer
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use serde_json::{Value, json};
 use token_store::audit::Note;
 use token_store::event::Happening;
-use token_store::{Account, ConsumerRecord, NewAuditEntry, UnixSeconds, User, UserKind};
+use token_store::{Account, ConsumerRecord, NewAuditEntry, Store, UnixSeconds, User, UserKind};
 
 /// The subject of an entry, what it was before and what it is after.
 pub type Told = (String, (Value, Value));
@@ -33,6 +33,23 @@ pub fn note(entry: NewAuditEntry, told: impl Fn(&Happening<'_>) -> Option<Told> 
             ..entry.clone()
         })
     })
+}
+
+/// Writes the entry of what is done already and can't stand in a commit of its own. A store that can't take it makes nothing
+/// undone, so nobody is told that it failed: the log says all of the entry instead.
+pub async fn tell(store: &dyn Store, entry: NewAuditEntry) {
+    if let Err(error) = store.append_audit(entry.clone()).await {
+        let NewAuditEntry {
+            at: _,
+            actor,
+            origin,
+            action,
+            subject,
+            before,
+            after,
+        } = entry;
+        tracing::error!(%error, actor, origin, action, subject, %before, %after, "this was done and is not in the audit log");
+    }
 }
 
 /// Of a consumer that is made, changed or deleted, by what is shown of it.

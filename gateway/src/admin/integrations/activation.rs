@@ -71,10 +71,10 @@ async fn renew(
             Ok(delivered) => json!({ "address": delivered.address, "status": delivered.status }),
             Err(error) => json!({ "error": error.to_string() }),
         };
-        let answered = (json!(null), json!({ "callback": callback }));
+        let answered = json!({ "callback": callback });
         caller
-            .record(context, "integration.keys_posted", subject(&before), answered)
-            .await?;
+            .tell(context, "integration.keys_posted", subject(&before), answered)
+            .await;
     }
     if let Some(Err(error)) = activated.delivery.take_if(|delivery| delivery.is_err()) {
         return Err(Failure::CallbackFailed(error).into());
