@@ -9,7 +9,8 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
-use token_store::Store;
+use serde_json::json;
+use token_store::{NewAuditEntry, Store};
 use tokio_util::sync::CancellationToken;
 
 use crate::authenticate::jwt::Jwts;
@@ -29,7 +30,7 @@ use crate::listen::descriptors::{self, TooFew};
 use crate::listen::{Accept, Stop, bind, in_use};
 use crate::live::{Live, LiveError};
 use crate::observe::access_log::AccessLogWriter;
-use crate::observe::{AccessLog, Metrics, Usage};
+use crate::observe::{AccessLog, Metrics, Usage, audit};
 use crate::proxy::assertion::Assertions;
 use crate::random::NoRandomness;
 use crate::request_id::RequestIds;
@@ -254,8 +255,24 @@ impl App {
 }
 
 impl Parts {
-    /// Reads the configuration again and puts it in force, whole or not at all.
-    pub fn reload(&self) -> Reloaded {
+    /// Reads the configuration again and puts it in force, whole or not at all; what is in force then stands in the audit
+    /// log, by an entry that says who asked for it. `None`: it broke off.
+    pub async fn reload(&self, entry: NewAuditEntry) -> Option<Reloaded> {
+        let parts = self.clone();
+        // Reads files: not on the runtime's own threads.
+        let reloaded = tokio::task::spawn_blocking(move || parts.reload_now()).await.ok()?;
+        if let Reloaded::Done { needs_restart } = &reloaded {
+            let entry = NewAuditEntry {
+                subject: "configuration".to_owned(),
+                after: json!({ "needs_restart": needs_restart }),
+                ..entry
+            };
+            audit::tell(&*self.store, entry).await;
+        }
+        Some(reloaded)
+    }
+
+    fn reload_now(&self) -> Reloaded {
         let _one = self.reload.running.lock().unwrap_or_else(PoisonError::into_inner);
         let outcome = self.try_reload();
         let worked = matches!(outcome, Reloaded::Done { .. });
@@ -461,6 +478,8 @@ fn threads(configured: usize) -> usize {
     }
 }
 
+/// What the audit log calls a reload.
+pub const RELOADED: &str = "configuration.reloaded";
 const TICK: Duration = Duration::from_millis(200);
 /// Octets; more than the allocator keeps in stock for its thread.
 const ASKED_FOR: usize = 1024 * 1024;

@@ -29,19 +29,33 @@ async fn keys_that_are_posted_are_told_though_who_asked_for_it_is_gone() {
 }
 
 #[tokio::test]
+async fn a_reload_by_signal_is_told() {
+    let shop = Shop::new().start().await;
+
+    shop.gateway
+        .reload(|config| config.set("admin", "listen", "\"127.0.0.1:1\""))
+        .await;
+
+    let told = entry(&shop, "configuration.reloaded", "configuration").await;
+    assert_eq!((&told["actor"], &told["origin"]), (&json!("signal"), &json!("HUP")));
+    assert_eq!(told["after"], json!({ "needs_restart": ["admin.listen"] }));
+}
+
+#[tokio::test]
 async fn what_is_done_is_answered_though_its_entry_can_not_be_written() {
     let redis = Server::start(Options::default()).await;
     let shop = Shop::new().store(&redis.url()).start().await;
     close_log(&redis).await;
     let post = async |path: &str| shop.admin.post(path, &Value::Null).await.status;
 
+    let reloaded = post("/reload").await;
     let swept = post("/sweeps/expired_tokens_cleanup").await;
     let resealed = post("/store/reseal").await;
 
-    assert_eq!(swept, 200);
+    assert_eq!((reloaded, swept), (200, 200));
     // The broken log can't be sealed anew; that is told as it is.
     assert_ne!(resealed, 200);
-    for action in ["sweep.run", "store.resealed"] {
+    for action in ["configuration.reloaded", "sweep.run", "store.resealed"] {
         shop.gateway.logged(action).await;
     }
     shop.gateway.logged("is not in the audit log").await;

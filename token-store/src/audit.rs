@@ -16,7 +16,7 @@ use crate::event::Happening;
 pub struct NewAuditEntry {
     /// When.
     pub at: UnixSeconds,
-    /// Who: an account's name, `cli`, or `configuration`.
+    /// Who: an account's name, `cli`, `configuration`, or `signal`.
     pub actor: String,
     /// From where: an address, or empty.
     pub origin: String,

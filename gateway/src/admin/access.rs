@@ -142,7 +142,8 @@ impl Caller {
         audit::tell(&*context.parts.store, entry).await;
     }
 
-    fn entry(&self, context: &Context, action: &str) -> NewAuditEntry {
+    /// An entry that says when, who, from where and what.
+    pub(super) fn entry(&self, context: &Context, action: &str) -> NewAuditEntry {
         let actor = self.account.as_ref().map(|one| one.definition.username.as_str());
         let origin = match self.origin {
             Origin::Network(ip) => ip.to_string(),

@@ -10,7 +10,7 @@ use super::Context;
 use super::access::{Act, Caller};
 use super::answer::{ApiError, json_of};
 use super::ask::{Asked, Nothing};
-use crate::app::{Parts, Reloaded};
+use crate::app::{Parts, RELOADED, Reloaded};
 use crate::observe::{unsure_until, with_causes};
 
 /// The process runs.
@@ -118,29 +118,16 @@ pub async fn reseal(State(context): State<Context>, caller: Caller) -> Result<Re
 /// Reads the configuration again.
 pub async fn reload(State(context): State<Context>, caller: Caller) -> Result<Response, ApiError> {
     caller.may(Act::Administer)?;
-    let parts = context.parts.clone();
-    // Reads files: not on the runtime's own threads.
-    let reloaded = tokio::task::spawn_blocking(move || parts.reload()).await;
-    match reloaded {
-        Ok(Reloaded::Done { needs_restart }) => {
-            let after = json!({ "needs_restart": needs_restart });
-            caller
-                .record(
-                    &context,
-                    "configuration.reloaded",
-                    "configuration".to_owned(),
-                    (json!(null), after),
-                )
-                .await?;
-            Ok(json_of(
-                StatusCode::OK,
-                &json!({ "reloaded": true, "needs_restart": needs_restart }),
-            ))
-        }
-        Ok(Reloaded::Refused { faults }) => Ok(json_of(
+    let entry = caller.entry(&context, RELOADED);
+    match context.parts.reload(entry).await {
+        Some(Reloaded::Done { needs_restart }) => Ok(json_of(
+            StatusCode::OK,
+            &json!({ "reloaded": true, "needs_restart": needs_restart }),
+        )),
+        Some(Reloaded::Refused { faults }) => Ok(json_of(
             StatusCode::UNPROCESSABLE_ENTITY,
             &json!({ "message": "The configuration is refused; the last good one stays in force.", "faults": faults }),
         )),
-        Err(_) => Err(ApiError::new(StatusCode::INTERNAL_SERVER_ERROR, "Internal Error.")),
+        None => Err(ApiError::new(StatusCode::INTERNAL_SERVER_ERROR, "Internal Error.")),
     }
 }

@@ -14,13 +14,13 @@ use tokio::task::JoinSet;
 use super::notify::Notify;
 use super::open;
 use super::{ConfigFile, exit_code, refuse, remark, with_causes};
-use crate::app::{App, Parts, StartError};
+use crate::app::{App, Parts, RELOADED, StartError};
 use crate::clock::Clock;
 use crate::config::{Config, Environment, Log, LogFormat};
 use crate::exchange::account::AccountError;
 use crate::integration::Integrations;
 use crate::integration::events::deliver::Deliveries;
-use crate::observe::ApplicationLog;
+use crate::observe::{ApplicationLog, audit};
 use crate::upstream::health;
 
 /// Run the gateway
@@ -255,9 +255,9 @@ impl Signals {
                 _ = self.interrupt.recv() => return self.interrupt,
                 _ = self.hangup.recv() => {
                     notify.reloading(parts.clock);
-                    let parts = parts.clone();
-                    // Reads files: not on the runtime's own threads.
-                    if tokio::task::spawn_blocking(move || parts.reload()).await.is_err() {
+                    // Who may send one is root or the gateway's own user; which person it was, the system doesn't say.
+                    let entry = audit::of(parts.clock.now(), "signal", "HUP", RELOADED);
+                    if parts.reload(entry).await.is_none() {
                         tracing::error!("the reload broke; the last good configuration stays");
                     }
                     notify.ready();
