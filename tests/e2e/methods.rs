@@ -98,6 +98,31 @@ async fn a_strangers_word_that_it_came_by_tls_is_not_believed() {
 }
 
 #[tokio::test]
+async fn a_secure_route_is_refused_to_what_came_to_a_trusted_proxy_by_plain_http() {
+    let shop = Shop::new()
+        .signed_as("https://shop.example")
+        .set("public", "trusted_proxies", "[\"127.0.0.0/8\"]")
+        .start()
+        .await;
+    let reader = shop.reader().await;
+    let come = async |proto: &str| {
+        let call = Call::get(&format!("/rest/V1/secure/{proto}")).signed_by(&reader);
+        let call = match proto {
+            "unsaid" => call,
+            proto => call.header("X-Forwarded-Proto", proto),
+        };
+        let answer = call.asking_for_the_cause().send(&shop.gateway).await;
+        (answer.status, answer.json()["cause"].clone())
+    };
+
+    let (plain, tls, unsaid) = (come("http").await, come("https").await, come("unsaid").await);
+
+    assert_eq!(plain, (400, json!("https_required")));
+    // A proxy that says nothing of it may have ended the TLS.
+    assert_eq!((tls.0, unsaid.0), (200, 200));
+}
+
+#[tokio::test]
 async fn plaintext_is_served_where_clients_come_by_tls() {
     let shop = Shop::new()
         .signed_as("https://shop.example")

@@ -22,7 +22,7 @@ use http::request::Parts;
 use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Uri};
 use http_body_util::Full;
 use hyper::body::Body as _;
-use oauth1::{OauthRequest, RequestParts, Rules};
+use oauth1::{OauthRequest, RequestParts, Rules, Scheme};
 
 use self::credentials::UpstreamCredential;
 use self::headers::{Trailers, join_cookies, rewrite};
@@ -33,7 +33,7 @@ use self::response_body::UpstreamBody;
 use self::route::Found;
 use crate::authenticate::body;
 use crate::authenticate::signature::Verifier;
-use crate::authenticate::target::Origin;
+use crate::authenticate::target::{Claimed, Forwarded, Origin};
 use crate::authenticate::{Authenticated, Lookup, bearer, signed};
 use crate::authorize::opened_routes::RoutePlace;
 use crate::authorize::{Permitted, permit};
@@ -98,13 +98,33 @@ fn route<'a>(exchange: &Exchange<'a>, parts: &Parts) -> Result<&'a Route, Refusa
         Found::Refused => return Err(Cause::TargetRefused.into()),
     };
     exchange.served.facts.borrow_mut().route.clone_from(&route.config.path);
-    if route.config.secure && exchange.origin.scheme != oauth1::Scheme::Https {
+    if route.config.secure && is_plain(exchange, &parts.headers) {
         return Err(Cause::HttpsRequired.into());
     }
     if body::declared_length(&parts.headers).is_some_and(|length| length > live.public.limits.body) {
         return Err(Cause::BodyTooLarge.into());
     }
     Ok(route)
+}
+
+/// Whether a request came by plain http: by what clients sign or, though they sign https, by the word of a trusted proxy. A
+/// connection without TLS tells nothing: the proxy may have ended it.
+fn is_plain(exchange: &Exchange<'_>, headers: &HeaderMap) -> bool {
+    let Exchange {
+        served, origin, seen, ..
+    } = exchange;
+    if origin.scheme == Scheme::Http {
+        return true;
+    }
+    if seen.scheme == Scheme::Https || !served.worker.trusts(served.peer.address) {
+        return false;
+    }
+    let by_proxy = Claimed {
+        tls: true,
+        host: exchange.host,
+        forwarded: Some(&Forwarded::of(headers)),
+    };
+    by_proxy.seen().scheme == Scheme::Http
 }
 
 /// What is allowed may still be too much.
