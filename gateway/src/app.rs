@@ -143,8 +143,11 @@ impl App {
         clock: Clock,
     ) -> Result<Self, StartError> {
         let threads = threads(config.public.threads);
+        let mut config = config.clone();
+        descriptors::fit(&mut config.public.limits)?;
+        let config = &config;
         let live = Arc::new(ArcSwap::from_pointee(Live::new(config, threads)?));
-        let counts = Counts::new(descriptors::connections(&config.public.limits)?);
+        let counts = Counts::new(config.public.limits.connections);
         let metrics = Arc::new(Metrics::default());
         let log = AccessLog::start(config.log.access).map_err(StartError::Thread)?;
         gauges(&metrics, &counts, &log);
@@ -325,7 +328,7 @@ impl Parts {
     }
 
     fn try_reload(&self) -> Reloaded {
-        let config = match Config::load(self.reload.path.as_deref()) {
+        let mut config = match Config::load(self.reload.path.as_deref()) {
             Ok((config, warnings)) => {
                 for warning in warnings {
                     tracing::warn!("{warning}");
@@ -334,18 +337,15 @@ impl Parts {
             }
             Err(faults) => return Reloaded::Refused { faults: faults.lines() },
         };
-        let connections = match descriptors::connections(&config.public.limits) {
-            Ok(connections) => connections,
-            Err(error) => {
-                return Reloaded::Refused {
-                    faults: vec![error.to_string()],
-                };
-            }
-        };
+        if let Err(error) = descriptors::fit(&mut config.public.limits) {
+            return Reloaded::Refused {
+                faults: vec![error.to_string()],
+            };
+        }
         let prepared = Live::new(&config, self.reload.workers).and_then(|live| Ok((live, Voucher::of(&config)?)));
         match prepared {
             Ok((live, voucher)) => {
-                self.reload.counts.admit_at_most(connections);
+                self.reload.counts.admit_at_most(config.public.limits.connections);
                 self.users.reload(&config, voucher);
                 self.jwts.set_in_use(config.tokens.has_jwts());
                 health::carry_over(&self.live.load().upstreams, &live.upstreams);

@@ -18,6 +18,7 @@ use crate::proxy::route::Routes;
 use crate::service::in_flight::Shares;
 use crate::upstream::connect::{client_config, system_roots};
 use crate::upstream::health::Health;
+use crate::upstream::room;
 
 /// The configuration at work.
 pub struct Live {
@@ -53,6 +54,8 @@ pub struct Live {
     pub rates: RateLimits,
     /// The part of the requests in flight that all workers share.
     pub in_flight: Arc<Semaphore>,
+    /// The part of the connections to upstreams that all workers share.
+    pub upstream_connections: Arc<room::Shared>,
     /// TLS of the public listener.
     pub tls: Option<Arc<rustls::ServerConfig>>,
     /// The realm of `WWW-Authenticate`.
@@ -163,6 +166,10 @@ impl Live {
             callback_tls: callback_tls(&config.callbacks, system)?,
             callbacks: config.callbacks.clone(),
             in_flight: Shares::of(config.public.limits.in_flight, workers).shared(),
+            upstream_connections: {
+                let shares = Shares::of(config.public.limits.upstream_connections, workers);
+                room::Shared::new(shares.shared())
+            },
             tls: config.public.tls.as_ref().map(server_config).transpose()?,
             oauth: config.oauth.clone(),
             public: config.public.clone(),

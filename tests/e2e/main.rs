@@ -89,6 +89,7 @@ mod tokens;
 mod totp;
 mod two_gateways;
 mod upstream_breaker;
+mod upstream_connections;
 mod upstream_health;
 mod upstream_oauth1;
 mod user_tokens;

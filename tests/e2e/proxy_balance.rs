@@ -240,3 +240,34 @@ async fn limits_reload_for_requests_and_connections_to_come() {
     })
     .await;
 }
+
+#[tokio::test]
+async fn a_connection_that_idles_makes_room_for_one_to_another_target() {
+    let (a, b) = (named("a").await, named("b").await);
+    let shop = behind(&[&a, &b], "round-robin")
+        .set("public.limits", "upstream_connections", "1")
+        .start()
+        .await;
+
+    let mut asked = Vec::new();
+    for _ in 0..6 {
+        asked.push(who(&shop).await);
+    }
+
+    assert_eq!(asked.concat(), "ab".repeat(3));
+    assert_eq!((a.accepted(), b.accepted()), (3, 3));
+}
+
+#[tokio::test]
+async fn a_connection_that_idles_makes_room_for_another_threads() {
+    let (a, b) = (named("a").await, named("b").await);
+    let shop = behind(&[&a, &b], "hash")
+        .set("public", "threads", "4")
+        .set("public.limits", "upstream_connections", "1")
+        .start()
+        .await;
+
+    for _ in 0..20 {
+        who(&shop).await;
+    }
+}

@@ -1,6 +1,7 @@
 //! The storefront's double: records every request as it came over the wire, and answers as it is told.
 
 use std::net::SocketAddr;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -22,6 +23,8 @@ pub struct Upstream {
 struct State {
     seen: Mutex<Vec<Seen>>,
     answers: Mutex<Vec<(String, Answer)>>,
+    open: AtomicUsize,
+    most_open: AtomicUsize,
 }
 
 /// A request that reached upstream.
@@ -100,7 +103,13 @@ impl Upstream {
             background().spawn(async move {
                 loop {
                     let (stream, _) = listener.accept().await.unwrap();
-                    background().spawn(serve(stream, Arc::clone(&shared)));
+                    let state = Arc::clone(&shared);
+                    background().spawn(async move {
+                        let open = state.open.fetch_add(1, Ordering::Relaxed) + 1;
+                        state.most_open.fetch_max(open, Ordering::Relaxed);
+                        serve(stream, Arc::clone(&state)).await;
+                        state.open.fetch_sub(1, Ordering::Relaxed);
+                    });
                 }
             });
             address
@@ -131,6 +140,11 @@ impl Upstream {
     /// How many there were.
     pub fn count(&self, mark: &str) -> usize {
         self.seen(mark).len()
+    }
+
+    /// How many connections were open at once, at most.
+    pub fn most_open(&self) -> usize {
+        self.state.most_open.load(Ordering::Relaxed)
     }
 
     /// The only one; panics where there is none or are several.

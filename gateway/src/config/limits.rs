@@ -41,6 +41,10 @@ pub struct Limits {
     pub connections: usize,
     /// Whether that was asked for: then too few file descriptors stop the start; the default is lowered to what they allow.
     pub connections_are_set: bool,
+    /// Connections to upstreams in all.
+    pub upstream_connections: usize,
+    /// Whether that was asked for: else it is as many as `connections`.
+    pub upstream_connections_are_set: bool,
     /// Connections of one address (trusted proxies aren't counted).
     pub connections_per_address: usize,
     /// Requests being served.
@@ -82,6 +86,8 @@ pub(super) fn limits(section: Section<'_, '_>) -> Limits {
         tls_handshake_timeout: section.duration("tls_handshake_timeout", "10s", ("100ms", "1h")),
         connections: section.count("connections", 10_000, 1..=1_000_000),
         connections_are_set: false,
+        upstream_connections: 0,
+        upstream_connections_are_set: false,
         connections_per_address: section.count("connections_per_address", 1024, 1..=1_000_000),
         in_flight: section.count("in_flight", 1024, 1..=1_000_000),
         in_flight_wait: section.duration("in_flight_wait", "1s", ("0ms", "1m")),
@@ -93,7 +99,9 @@ pub(super) fn limits(section: Section<'_, '_>) -> Limits {
         drain_delay: section.duration("drain_delay", "0s", ("0ms", "1h")),
         drain_timeout: section.duration("drain_timeout", "30s", ("0ms", "1d")),
     };
+    limits.upstream_connections = section.count("upstream_connections", limits.connections, 1..=1_000_000);
     limits.connections_are_set = section.is_set("connections");
+    limits.upstream_connections_are_set = section.is_set("upstream_connections");
     section.finish();
     limits
 }

@@ -56,6 +56,11 @@ impl Shares {
         }
     }
 
+    /// What each worker has to itself.
+    pub fn own(self) -> usize {
+        self.own
+    }
+
     /// What all workers share.
     pub fn shared(self) -> Arc<Semaphore> {
         Arc::new(Semaphore::new(self.shared))

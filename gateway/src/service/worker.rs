@@ -30,6 +30,7 @@ use crate::proxy::request_body::RequestBody;
 use crate::request_id::RequestIds;
 use crate::upstream::Upstream;
 use crate::upstream::board::View;
+use crate::upstream::room::Room;
 
 /// One thread's share of the gateway: everything a request touches, and nothing of it shared with other threads.
 pub struct Worker {
@@ -219,8 +220,11 @@ impl Worker {
 
 impl Local {
     fn new(number: u64, live: Arc<Live>, clock: Clock, threads: usize, usage: &Arc<Usage>) -> Self {
-        let upstreams = live.upstreams.iter().map(|one| Upstream::new(one, clock)).collect();
         let limits = Rc::new(live.public.limits.clone());
+        let own = Shares::of(limits.upstream_connections, threads).own();
+        let room = Room::new(own, Arc::clone(&live.upstream_connections), limits.in_flight_wait);
+        let upstreams = live.upstreams.iter();
+        let upstreams = upstreams.map(|one| Upstream::new(one, &room, clock)).collect();
         let shares = Shares::of(limits.in_flight, threads);
         let in_flight = InFlight::new(shares, Arc::clone(&live.in_flight), limits.in_flight_wait);
         let tally = Tally::new(Arc::clone(usage), Arc::clone(&live), clock);

@@ -7,6 +7,7 @@ pub mod connect;
 pub mod health;
 mod pool;
 mod resign;
+pub mod room;
 
 use std::cell::Cell;
 use std::rc::Rc;
@@ -22,6 +23,7 @@ use self::breaker::Breaker;
 use self::pool::Pool;
 pub use self::pool::{Lease, certificate_name};
 pub use self::resign::Resign;
+use self::room::Room;
 use crate::clock::Clock;
 use crate::refusal::Cause;
 use crate::{config, live};
@@ -87,7 +89,7 @@ where
     B::Error: Into<crate::body::BodyError>,
 {
     /// With one empty pool a target.
-    pub fn new(upstream: &live::Upstream, clock: Clock) -> Self {
+    pub fn new(upstream: &live::Upstream, room: &Rc<Room<B>>, clock: Clock) -> Self {
         let (config, tls) = (&upstream.config, &upstream.tls);
         let targets = config
             .targets
@@ -97,7 +99,7 @@ where
                 let host = config.host.clone().unwrap_or_else(|| authority(target));
                 Some(Target {
                     name: authority(target).into(),
-                    pool: Rc::new(Pool::new(target.clone(), config, Arc::clone(tls), clock)),
+                    pool: Pool::new(target.clone(), (config, Arc::clone(tls)), room, clock),
                     host: http::HeaderValue::from_str(&host).ok()?,
                     active: Rc::default(),
                     down_until: Cell::new(None),
@@ -171,7 +173,9 @@ where
             if failed == Cause::UpstreamConnect {
                 target.down_until.set(Some(self.clock.instant() + PASSED_OVER));
             }
-            let moves = request.is_some() && may_move && self.has_another() && self.spend_try();
+            // A target is not at fault where we have no room for one more connection.
+            let moves =
+                failed != Cause::Overloaded && request.is_some() && may_move && self.has_another() && self.spend_try();
             if !moves {
                 return Err(cause);
             }

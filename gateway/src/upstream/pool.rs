@@ -19,6 +19,7 @@ use tokio::time::Sleep;
 
 use super::connect::connect;
 use super::resign;
+use super::room::{Place, Room};
 use crate::body::BodyError;
 use crate::clock::Clock;
 use crate::config;
@@ -37,6 +38,7 @@ pub(super) struct Pool<B> {
     clock: Clock,
     /// Whether it could not be reached when last tried.
     is_away: Cell<bool>,
+    room: Rc<Room<B>>,
     idle: RefCell<Vec<Idle<B>>>,
 }
 
@@ -49,6 +51,8 @@ struct Idle<B> {
 /// while a later one goes on. Arming one for each request was measured at 2 % of its cost.
 struct Wire<B> {
     sender: SendRequest<B>,
+    /// Whether another worker could have its place.
+    is_shared: bool,
     timer: Pin<Box<Sleep>>,
 }
 
@@ -62,7 +66,7 @@ impl<B> Lease<B> {
     /// The response has ended at `now`: the next request may use the connection.
     pub fn give_back(self, now: Instant) {
         let Some(pool) = self.pool.upgrade() else { return };
-        if self.wire.sender.is_closed() {
+        if self.wire.sender.is_closed() || (self.wire.is_shared && pool.room.is_wanted()) {
             return;
         }
         let mut idle = pool.idle.borrow_mut();
@@ -71,6 +75,7 @@ impl<B> Lease<B> {
                 wire: self.wire,
                 since: now,
             });
+            pool.room.changed();
         }
     }
 }
@@ -79,6 +84,19 @@ impl<B> Pool<B> {
     /// How many connections idle, and whether the target could not be reached when last tried.
     pub(super) fn now(&self) -> (usize, bool) {
         (self.idle.borrow().len(), self.is_away.get())
+    }
+
+    /// Since when the connection idles that has idled longest.
+    pub(super) fn idle_since(&self) -> Option<Instant> {
+        self.idle.borrow().first().map(|one| one.since)
+    }
+
+    /// Ends it.
+    pub(super) fn end_longest_idle(&self) {
+        let mut idle = self.idle.borrow_mut();
+        if !idle.is_empty() {
+            idle.remove(0);
+        }
     }
 }
 
@@ -89,11 +107,11 @@ where
 {
     pub(super) fn new(
         target: config::UpstreamTarget,
-        config: &config::Upstream,
-        tls: Arc<rustls::ClientConfig>,
+        (config, tls): (&config::Upstream, Arc<rustls::ClientConfig>),
+        room: &Rc<Room<B>>,
         clock: Clock,
-    ) -> Self {
-        Self {
+    ) -> Rc<Self> {
+        let pool = Rc::new(Self {
             name: config
                 .host
                 .as_deref()
@@ -109,8 +127,11 @@ where
             retry_broken: config.retry_broken,
             clock,
             is_away: Cell::new(false),
+            room: Rc::clone(room),
             idle: RefCell::default(),
-        }
+        });
+        room.counts(&pool);
+        pool
     }
 
     /// Sends on an idle connection or a new one. A connection that closed while it idled gives the request back unsent:
@@ -129,7 +150,7 @@ where
             let (mut wire, reused) = match self.take(now) {
                 Some(wire) => (wire, true),
                 // Rare, and large: in a box of its own, every request's own state stays small.
-                None => (Box::pin(self.connect()).await?, false),
+                None => Box::pin(self.obtain()).await?,
             };
             // One that is still busy with its last request, or gone, is left alone.
             if !wire.sender.is_ready() && !Box::pin(wire.becomes_ready()).await {
@@ -205,12 +226,42 @@ where
     pub(super) fn close_idle(&self) {
         let now = self.clock.instant();
         let timeout = self.idle_timeout;
-        self.idle
-            .borrow_mut()
-            .retain(|one| now.duration_since(one.since) < timeout && !one.wire.sender.is_closed());
+        // Another worker's request may wait for the place of one that idles here.
+        let is_wanted = self.room.is_wanted();
+        self.idle.borrow_mut().retain(|one| {
+            now.duration_since(one.since) < timeout
+                && !one.wire.sender.is_closed()
+                && !(is_wanted && one.wire.is_shared)
+        });
     }
 
-    async fn connect(&self) -> Result<Wire<B>, Cause> {
+    /// A new connection where there is room for one, or the first that idles; which of the two it was.
+    async fn obtain(&self) -> Result<(Wire<B>, bool), Cause> {
+        if let Some(place) = Room::try_take(&self.room) {
+            return Ok((self.connect(place).await?, false));
+        }
+        let waited = tokio::time::timeout(self.room.wait(), self.room_or_idle()).await;
+        match waited.map_err(|_| Cause::Overloaded)? {
+            Ok(place) => Ok((self.connect(place).await?, false)),
+            Err(idle) => Ok((idle, true)),
+        }
+    }
+
+    /// Waits for room, or for a connection that idles.
+    async fn room_or_idle(&self) -> Result<Place<B>, Wire<B>> {
+        let _waiting = self.room.begin_to_wait();
+        loop {
+            self.room.end_an_idle_one();
+            if let Some(place) = Room::changes(&self.room).await.or_else(|| Room::try_take(&self.room)) {
+                return Ok(place);
+            }
+            if let Some(wire) = self.take(self.clock.instant()) {
+                return Err(wire);
+            }
+        }
+    }
+
+    async fn connect(&self, place: Place<B>) -> Result<Wire<B>, Cause> {
         let connecting = connect(&self.target, &self.name, Arc::clone(&self.tls));
         let connected = tokio::time::timeout(self.connect_timeout, connecting).await;
         let connected = connected.unwrap_or_else(|_| Err(std::io::ErrorKind::TimedOut.into()));
@@ -238,13 +289,16 @@ where
             .await
             .map_err(|_| Cause::UpstreamBroken)?;
         // The connection drives its socket until either side closes it; dropping the sender ends it.
+        let is_shared = place.is_shared();
         tokio::task::spawn_local(async move {
             if let Err(error) = connection.await {
                 tracing::debug!(%error, "upstream connection ended");
             }
+            drop(place);
         });
         Ok(Wire {
             sender,
+            is_shared,
             timer: Box::pin(tokio::time::sleep(self.first_byte_timeout)),
         })
     }
