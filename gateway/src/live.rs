@@ -54,6 +54,8 @@ pub struct Live {
     pub rates: RateLimits,
     /// The part of the requests in flight that all workers share.
     pub in_flight: Arc<Semaphore>,
+    /// The part of HTTP/2's requests on shared connections that all workers share.
+    pub streams: Arc<Semaphore>,
     /// The part of the connections to upstreams that all workers share.
     pub upstream_connections: Arc<room::Shared>,
     /// TLS of the public listener.
@@ -166,6 +168,7 @@ impl Live {
             callback_tls: callback_tls(&config.callbacks, system)?,
             callbacks: config.callbacks.clone(),
             in_flight: Shares::of(config.public.limits.in_flight, workers).shared(),
+            streams: Shares::of(config.public.limits.streams(), workers).shared(),
             upstream_connections: {
                 let shares = Shares::of(config.public.limits.upstream_connections, workers);
                 room::Shared::new(shares.shared())

@@ -1,4 +1,5 @@
-//! Connections to upstreams are bounded, whatever clients do.
+//! However many requests HTTP/2 puts on one connection of a client's: connections to upstreams are bounded, and who sends one
+//! at a time is served beside who sends many.
 
 use std::time::Duration;
 
@@ -6,6 +7,11 @@ use harness::{Answer, Call, Connection, Shop, ShopBuilder};
 use tokio::task::JoinSet;
 
 use crate::hostile_corpus::ANONYMOUS;
+use crate::hostile_frames::{HEADERS, Raw, get};
+
+const SETTINGS_INITIAL_WINDOW_SIZE: u16 = 4;
+/// A status of 200, indexed (RFC 7541, appendix A).
+const OK: u8 = 0x88;
 
 fn shop(upstream_connections: usize) -> ShopBuilder {
     Shop::new()
@@ -69,4 +75,30 @@ async fn requests_at_once_share_the_connections_that_there_are() {
     assert_eq!(told, [200; 40]);
     // Upstream hears of an end a moment after the place was given on; unbounded, there were as many as requests in flight.
     assert!(shop.upstream.most_open() < 8, "{}", shop.upstream.most_open());
+}
+
+#[tokio::test]
+async fn streams_that_their_clients_do_not_read_leave_room_for_who_sends_one_request_at_a_time() {
+    let shop = shop(20).start().await;
+    shop.upstream.answers("never-read-streams", large());
+    let streams: Vec<u8> = (0..40_u32)
+        .flat_map(|number| get(number * 2 + 1, &format!("{ANONYMOUS}/never-read-streams")))
+        .collect();
+
+    let (mut held, mut served) = (Vec::new(), 0);
+    for _ in 0..3 {
+        let mut raw = Raw::open(shop.gateway.public(), &[(SETTINGS_INITIAL_WINDOW_SIZE, 0)]).await;
+        raw.send(&streams).await.unwrap();
+        for _ in 0..40 {
+            let head = raw.until(HEADERS).await;
+            served += usize::from(head.payload.first() == Some(&OK));
+        }
+        held.push(raw);
+    }
+    let honest = Call::get(&format!("{ANONYMOUS}/honest")).send(&shop.gateway).await;
+
+    // Half of them, and the first of each connection.
+    assert_eq!(served, 13);
+    assert_eq!(honest.status, 200, "{}", honest.text());
+    assert!(shop.upstream.most_open() <= 20, "{}", shop.upstream.most_open());
 }

@@ -67,6 +67,14 @@ pub struct Limits {
     pub drain_timeout: Duration,
 }
 
+impl Limits {
+    /// How many requests may share their client's connection with others at once, over HTTP/2: half of the connections to
+    /// upstreams are for those who send one at a time.
+    pub fn streams(&self) -> usize {
+        self.upstream_connections.div_ceil(2)
+    }
+}
+
 pub(super) fn limits(section: Section<'_, '_>) -> Limits {
     let mut limits = Limits {
         head: section.octets("head", "32KiB", ("8KiB", "1MiB")),

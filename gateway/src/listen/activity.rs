@@ -57,6 +57,11 @@ impl Activity {
         self.active.get() > 0
     }
 
+    /// Whether more than one is.
+    pub fn is_serving_several(&self) -> bool {
+        self.active.get() > 1
+    }
+
     /// Requests begun so far.
     pub fn begun(&self) -> u64 {
         self.begun.get()

@@ -61,6 +61,7 @@ pub fn serve(
             request_id: head::request_id(&worker.ids, &parts.headers, trusted),
             client: head::client(&peer, &parts.headers, &local.live.public),
             turn: Turn::new(Rc::clone(&local.in_flight)),
+            stream: peer.http2.then(|| Turn::new(Rc::clone(&local.streams))),
             store_time: StoreTime::new(worker.store_limit, worker.clock),
             method,
             path: path.to_owned(),
@@ -153,6 +154,14 @@ async fn answer(
 ) -> Result<Response<ResponseBody>, Refusal> {
     head::check(parts, &local.live.public.limits)?;
     served.admit(&local.live.rates, Subject::Address(served.client))?;
+    // The first has its connection's own: whoever sends one at a time is never crowded out by those who send many.
+    if let Some(stream) = &served.stream
+        && served.peer.activity.is_serving_several()
+        && !stream.try_take()
+    {
+        Box::pin(stream.take()).await?;
+        served.waited();
+    }
     if !served.turn.try_take() {
         // Boxed, as what is rare and large is.
         Box::pin(served.turn.take()).await?;

@@ -48,6 +48,9 @@ pub struct Served {
     pub client: IpAddr,
     /// Its place among the requests in flight.
     pub turn: Turn,
+    /// Over HTTP/2: its place among the requests that share their client's connection with others. Held until the response
+    /// has ended, slow as its client may be.
+    pub(super) stream: Option<Turn>,
     /// What it may still wait for the store.
     pub store_time: StoreTime,
     /// Filled in as it becomes known.

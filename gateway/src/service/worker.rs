@@ -78,6 +78,8 @@ pub struct Local {
     pub upstreams: Vec<Upstream<RequestBody>>,
     /// This worker's view of the requests in flight.
     pub in_flight: Rc<InFlight>,
+    /// This worker's view of HTTP/2's requests that share their client's connection with others.
+    pub streams: Rc<InFlight>,
     /// Who used which route.
     pub tally: Tally,
     /// Assertions of callers that are sent again.
@@ -227,6 +229,8 @@ impl Local {
         let upstreams = upstreams.map(|one| Upstream::new(one, &room, clock)).collect();
         let shares = Shares::of(limits.in_flight, threads);
         let in_flight = InFlight::new(shares, Arc::clone(&live.in_flight), limits.in_flight_wait);
+        let shares = Shares::of(limits.streams(), threads);
+        let streams = InFlight::new(shares, Arc::clone(&live.streams), limits.in_flight_wait);
         let tally = Tally::new(Arc::clone(usage), Arc::clone(&live), clock);
         Self {
             number,
@@ -234,6 +238,7 @@ impl Local {
             limits,
             upstreams,
             in_flight,
+            streams,
             tally,
             assertions: Signed::default(),
         }
