@@ -4,6 +4,7 @@ pub mod access_token;
 pub mod account;
 mod audited;
 pub mod consent;
+pub mod credentials;
 pub mod initiate;
 pub mod password;
 pub mod recovery;

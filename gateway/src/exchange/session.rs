@@ -11,7 +11,7 @@ use sha2::Digest as _;
 use subtle::ConstantTimeEq as _;
 use token_store::{Account, AccountId, LockoutKind, StoreError, User, UserKind, UserToken};
 
-use super::sign_in::Credentials;
+use super::credentials::Credentials;
 use super::user_token::UserTokens;
 use crate::authenticate::bearer;
 use crate::random;

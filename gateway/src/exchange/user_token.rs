@@ -11,8 +11,8 @@ use serde_json::Value;
 use token_store::audit::noted;
 use token_store::{Account, Store, UnixSeconds, User, UserKind, UserToken};
 
+pub use super::credentials::Credentials;
 use super::password::{HashFailed, Passwords};
-pub use super::sign_in::Credentials;
 use super::sign_in::{SignIns, SignedIn};
 use super::voucher::Voucher;
 use crate::authenticate::bearer;
