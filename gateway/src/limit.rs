@@ -5,7 +5,7 @@
 
 use std::cell::Cell;
 use std::collections::HashMap;
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv6Addr};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -124,7 +124,7 @@ impl RateLimits {
 impl Limit {
     fn key(&self, subject: Subject<'_>) -> Option<String> {
         let (name, key) = match (self.config.per, subject) {
-            (Per::Address, Subject::Address(ip)) => (ip.to_string(), network(ip)),
+            (Per::Address, Subject::Address(ip)) => (ip.to_string(), network(ip).to_string()),
             (Per::Integration, Subject::Integration(id, name)) => (name.to_owned(), id.to_string()),
             (Per::Route, Subject::Route(path)) => (path.to_owned(), path.to_owned()),
             (Per::Address | Per::Integration | Per::Route, _) => return None,
@@ -215,10 +215,10 @@ impl Drop for Turn {
 }
 
 /// One household has a /64: its addresses count as one.
-fn network(ip: IpAddr) -> String {
+pub fn network(ip: IpAddr) -> IpAddr {
     match ip.to_canonical() {
-        IpAddr::V4(ip) => ip.to_string(),
-        IpAddr::V6(ip) => format!("{:x}", ip.to_bits() >> 64),
+        IpAddr::V6(ip) => Ipv6Addr::from_bits(ip.to_bits() >> 64 << 64).into(),
+        v4 @ IpAddr::V4(_) => v4,
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use harness::{ADMIN, CUSTOMER, Call, Gateway, PASSWORD, Response, Shop};
+use harness::{ADMIN, Admin, CUSTOMER, Call, Gateway, PASSWORD, Response, Shop};
 use serde_json::{Value, json};
 use tokio::task::JoinSet;
 
@@ -217,6 +217,38 @@ async fn a_lock_ends() {
     tokio::time::sleep(Duration::from_millis(5100)).await;
 
     assert_eq!(sign_in(&shop.gateway, ADMIN, PASSWORD).await.status, 200);
+}
+
+#[tokio::test]
+async fn an_address_that_fails_on_many_names_is_told_to_wait_and_nobody_else_is() {
+    let shop = Shop::new()
+        .set("public", "trusted_proxies", "[\"127.0.0.1/32\"]")
+        .set("lockout", "max_failures_per_address", "3")
+        .start()
+        .await;
+    let from = async |address: &str, name: &str, password: &str| {
+        let credentials = json!({ "username": name, "password": password });
+        let call = Call::post(ADMIN_TOKEN).json(&credentials).asking_for_the_cause();
+        let call = call.header("X-Forwarded-For", address);
+        call.send(&shop.gateway).await
+    };
+
+    let mut guessed = Vec::new();
+    for name in ["one", "two", "three", "four"] {
+        guessed.push(from("2001:db8::1", name, "wrong").await.status);
+    }
+    let waiting = from("2001:db8::2", ADMIN, PASSWORD).await;
+    let other = from("192.0.2.1", ADMIN, PASSWORD).await;
+
+    assert_eq!(guessed, [401, 401, 401, 429]);
+    assert_eq!(waiting.refusal(), (429, "rate_limited"));
+    assert!(
+        waiting
+            .header("retry-after")
+            .is_some_and(|secs| secs.parse::<u64>().is_ok())
+    );
+    assert_eq!(other.status, 200);
+    Admin::sign_in(shop.gateway.admin(), ADMIN, PASSWORD).await;
 }
 
 #[tokio::test]

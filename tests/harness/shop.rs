@@ -37,6 +37,8 @@ impl Shop {
             .set("public", "threads", "2")
             .set("public.limits", "connections", "2000")
             .set("store", "url", "\"embedded:store\"")
+            // All tests come from one address.
+            .set("lockout", "max_failures_per_address", "1000000")
             .set("callbacks", "allow", "[\"127.0.0.0/8\"]");
         ShopBuilder {
             config,

@@ -22,6 +22,7 @@ use super::answer::{ApiError, json_of};
 use super::ask::{Asked, Sent};
 use super::page::size;
 use crate::authenticate::bearer;
+use crate::exchange::sign_in::Door;
 use crate::exchange::user_token::Credentials;
 use crate::header;
 use crate::observe::audit;
@@ -45,7 +46,7 @@ pub async fn sign_in(
         code,
     }) = body?;
     let credentials = Credentials::new(username, password)?.with_code(code);
-    let (account, token) = context.parts.users.sign_in_admin(&credentials).await?;
+    let (account, token) = context.parts.users.sign_in_admin(&credentials, Door::Admin).await?;
     Ok(json_of(
         StatusCode::OK,
         &json!({ "token": token, "role": account.definition.role }),

@@ -79,6 +79,8 @@ pub struct Lockout {
     pub max_failures: u32,
     /// For how long after the last failure.
     pub duration: Duration,
+    /// Failures of one address, whatever the names, within that time.
+    pub max_failures_per_address: u32,
 }
 
 pub(super) fn tokens(section: Section<'_, '_>) -> Tokens {
@@ -152,6 +154,7 @@ pub(super) fn lockout(section: Section<'_, '_>) -> Lockout {
     let lockout = Lockout {
         max_failures: section.small("max_failures", 6, 1..=1000),
         duration: section.duration("duration", "30m", ("1s", "30d")),
+        max_failures_per_address: section.small("max_failures_per_address", 100, 1..=1_000_000),
     };
     section.finish();
     lockout

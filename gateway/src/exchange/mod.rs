@@ -2,6 +2,7 @@
 
 pub mod access_token;
 pub mod account;
+mod address_budget;
 mod audited;
 pub mod consent;
 pub mod credentials;
@@ -25,6 +26,7 @@ use http::{HeaderValue, Method, Response};
 use oauth1::{OauthRequest, ParameterName, RequestParts, Rules};
 use token_store::ConsumerRecord;
 
+use self::sign_in::Door;
 use crate::authenticate::body::{self, Bound};
 use crate::authenticate::{bearer, signature};
 use crate::body::ResponseBody;
@@ -164,14 +166,13 @@ pub async fn serve(
         Endpoint::Initiate => store_time.bound(pin!(initiate(exchange, parts, &octets))).await,
         Endpoint::Authorize => consent::serve(exchange, parts, &octets).await,
         Endpoint::Token => token(exchange, parts, &octets).await,
-        Endpoint::AdminToken => exchange.served.worker.users.admin_token(&parts.headers, &octets).await,
+        Endpoint::AdminToken => {
+            let users = &exchange.served.worker.users;
+            users.admin_token(&parts.headers, &octets, door(exchange)).await
+        }
         Endpoint::CustomerToken => {
-            exchange
-                .served
-                .worker
-                .users
-                .customer_token(&parts.headers, &octets)
-                .await
+            let users = &exchange.served.worker.users;
+            users.customer_token(&parts.headers, &octets, door(exchange)).await
         }
         Endpoint::RevokeCustomerToken => {
             let users = &exchange.served.worker.users;
@@ -188,6 +189,12 @@ pub async fn serve(
         }
         answered => answered,
     }
+}
+
+/// Where a user signs in, and whose budget that is: nobody's where a trusted proxy names no client.
+fn door(exchange: &Exchange<'_>) -> Door {
+    let client = exchange.served.client;
+    Door::Public((!exchange.served.worker.trusts(client)).then_some(client))
 }
 
 async fn token_request(

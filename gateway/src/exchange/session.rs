@@ -12,6 +12,7 @@ use subtle::ConstantTimeEq as _;
 use token_store::{Account, AccountId, LockoutKind, StoreError, User, UserKind, UserToken};
 
 use super::credentials::Credentials;
+use super::sign_in::Door;
 use super::user_token::UserTokens;
 use crate::authenticate::bearer;
 use crate::random;
@@ -47,7 +48,7 @@ impl Session {
 impl UserTokens {
     /// Signs an admin in at a browser. The oldest sessions of the account end where there are too many.
     pub async fn begin_session(&self, credentials: &Credentials) -> Result<Session, Refusal> {
-        let signed_in = self.check(UserKind::Admin, credentials).await?;
+        let signed_in = self.check(UserKind::Admin, credentials, Door::Admin).await?;
         let account = signed_in.account.clone().ok_or(Cause::Internal)?;
         let (secret, now) = (random::credential()?, self.clock.now());
         let row = UserToken {
@@ -115,7 +116,7 @@ impl UserTokens {
     /// session itself stands for the second factor.
     pub async fn confirm(&self, account: &Account, password: String) -> Result<(), Refusal> {
         let credentials = Credentials::new(Some(account.definition.username.clone()), Some(password))?;
-        match self.check(UserKind::Admin, &credentials).await {
+        match self.check(UserKind::Admin, &credentials, Door::Admin).await {
             Err(refusal) if refusal.asks_for_code() => Ok(()),
             checked => checked.map(drop),
         }

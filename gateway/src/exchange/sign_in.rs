@@ -4,6 +4,7 @@
 //! unknown user as for a known one.
 
 use std::hash::{BuildHasher as _, RandomState};
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -12,6 +13,7 @@ use token_store::audit::{Note, noted};
 use token_store::{Account, LockoutKind, Put, Secret, Store, StoreError, Totp, TotpStage, User, UserKind};
 use tokio::sync::{Semaphore, SemaphorePermit};
 
+use super::address_budget::AddressBudgets;
 use super::credentials::Credentials;
 use super::password::{HashFailed, Passwords};
 use super::voucher::Voucher;
@@ -28,10 +30,33 @@ pub struct SignIns {
     clock: Clock,
     passwords: Passwords,
     attempts: Attempts,
-    /// How many may be under way: those past it are turned away at once, so that a flood of guesses, or a storefront that
-    /// hangs, takes no place from other requests.
+    /// How many may be under way on the public listener: those past it are turned away at once, so that a flood of guesses,
+    /// or a storefront that hangs, takes no place from other requests.
     places: Semaphore,
+    /// The same on the admin listener: whatever the public one suffers from, admins sign in.
+    admin_places: Semaphore,
+    budgets: Arc<AddressBudgets>,
     failed: Arc<Failed>,
+}
+
+/// A sign-in that is tried.
+#[derive(Clone, Copy)]
+pub struct Attempt<'a> {
+    /// Whose accounts.
+    pub kind: UserKind,
+    /// What was typed.
+    pub credentials: &'a Credentials,
+    /// Where.
+    pub door: Door,
+}
+
+/// Where a sign-in is tried.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Door {
+    /// The public listener, and the client's address; `None`: a trusted proxy that names no client.
+    Public(Option<IpAddr>),
+    /// The admin listener, or the control socket.
+    Admin,
 }
 
 /// Who signed in.
@@ -71,7 +96,9 @@ impl Failed {
 
 /// One attempt at a time for a name: guesses at once must not all be tried before the first of them is counted.
 struct Attempts {
-    turns: [Semaphore; 64],
+    /// Apart, so that a storefront that hangs holds up no admin.
+    admin: [Semaphore; 64],
+    customer: [Semaphore; 64],
     hasher: RandomState,
 }
 
@@ -84,6 +111,8 @@ impl SignIns {
             passwords: Passwords::new()?,
             attempts: Attempts::new(),
             places: Semaphore::new(AT_ONCE),
+            admin_places: Semaphore::new(ADMINS_AT_ONCE),
+            budgets: Arc::default(),
             failed: Arc::default(),
         })
     }
@@ -107,12 +136,35 @@ impl SignIns {
     /// Failures are counted by name as typed, unknown names too. `voucher`: who is asked instead of the accounts kept here.
     pub async fn check(
         &self,
-        kind: UserKind,
-        credentials: &Credentials,
+        attempt: Attempt<'_>,
         lockout: Lockout,
         voucher: Option<&Voucher>,
     ) -> Result<SignedIn, Refusal> {
-        let _place = self.places.try_acquire().map_err(|_| Cause::Overloaded)?;
+        let (places, address) = match attempt.door {
+            Door::Public(address) => (&self.places, address),
+            Door::Admin => (&self.admin_places, None),
+        };
+        let now = self.clock.monotonic();
+        let budget = address.map(|address| AddressBudgets::begin(&self.budgets, address, lockout, now));
+        let mut budget = budget.transpose()?;
+        let _place = places.try_acquire().map_err(|_| Cause::Overloaded)?;
+        let told = self.try_once(attempt, lockout, voucher).await;
+        let has_failed = |refusal: &Refusal| refusal.cause() == Cause::SignInFailed && !refusal.asks_for_code();
+        if let Some(budget) = &mut budget
+            && told.as_ref().is_err_and(has_failed)
+        {
+            budget.failed();
+        }
+        told
+    }
+
+    async fn try_once(
+        &self,
+        attempt: Attempt<'_>,
+        lockout: Lockout,
+        voucher: Option<&Voucher>,
+    ) -> Result<SignedIn, Refusal> {
+        let Attempt { kind, credentials, .. } = attempt;
         let (now, counted) = (self.clock.now(), counted(kind));
         let name = credentials.username.as_str();
         let _turn = self.attempts.turn(counted, name).await?;
@@ -276,15 +328,20 @@ fn counted(kind: UserKind) -> LockoutKind {
 impl Attempts {
     fn new() -> Self {
         Self {
-            turns: std::array::from_fn(|_| Semaphore::new(1)),
+            admin: std::array::from_fn(|_| Semaphore::new(1)),
+            customer: std::array::from_fn(|_| Semaphore::new(1)),
             hasher: RandomState::new(),
         }
     }
 
     /// Waits for the turn of a name. Some names share one: that costs time, and the bound costs no memory.
     async fn turn(&self, kind: LockoutKind, name: &str) -> Result<SemaphorePermit<'_>, Refusal> {
-        let place = self.hasher.hash_one((kind, name)) % 64;
-        let turns = usize::try_from(place).ok().and_then(|place| self.turns.get(place));
+        let turns = match kind {
+            LockoutKind::Admin => &self.admin,
+            LockoutKind::Customer => &self.customer,
+        };
+        let place = self.hasher.hash_one(name) % 64;
+        let turns = usize::try_from(place).ok().and_then(|place| turns.get(place));
         let turn = turns.ok_or(Cause::Internal)?.acquire().await;
         turn.map_err(|_| Cause::Internal.into())
     }
@@ -297,8 +354,9 @@ impl From<HashFailed> for Refusal {
     }
 }
 
-/// Sign-ins under way at a time.
+/// Sign-ins under way at a time on the public listener.
 const AT_ONCE: usize = 128;
+const ADMINS_AT_ONCE: usize = 16;
 const TRIES: u32 = 5;
 
 #[cfg(test)]
@@ -329,14 +387,60 @@ mod tests {
         (sign_ins, store, folder)
     }
 
-    async fn signed_in(sign_ins: &SignIns) -> SignedIn {
-        let credentials = Credentials::new(Some("jane".to_owned()), Some("correct horse".to_owned())).unwrap();
+    async fn tried(sign_ins: &SignIns, password: &str, door: Door) -> Result<SignedIn, Cause> {
+        let credentials = Credentials::new(Some("jane".to_owned()), Some(password.to_owned())).unwrap();
         let lockout = Lockout {
             max_failures: 6,
             duration: Duration::from_secs(60),
+            max_failures_per_address: 2,
         };
-        let told = sign_ins.check(UserKind::Admin, &credentials, lockout, None).await;
-        told.unwrap()
+        let attempt = Attempt {
+            kind: UserKind::Admin,
+            credentials: &credentials,
+            door,
+        };
+        let told = sign_ins.check(attempt, lockout, None).await;
+        told.map_err(|refusal| refusal.cause())
+    }
+
+    async fn signed_in(sign_ins: &SignIns) -> SignedIn {
+        tried(sign_ins, "correct horse", Door::Admin).await.unwrap()
+    }
+
+    #[tokio::test]
+    async fn an_address_that_failed_too_often_is_told_to_wait_and_others_are_not() {
+        let (sign_ins, _store, _folder) = with_jane().await;
+        let [guesses, other] = [1, 2].map(|octet| Door::Public(Some([192, 0, 2, octet].into())));
+
+        let mut told = Vec::new();
+        for (password, door) in [
+            ("correct horse", guesses),
+            ("wrong", guesses),
+            ("wrong", guesses),
+            ("correct horse", guesses),
+            ("correct horse", other),
+            ("correct horse", Door::Public(None)),
+        ] {
+            told.push(tried(&sign_ins, password, door).await.err());
+        }
+
+        let failed = Some(Cause::SignInFailed);
+        assert_eq!(told, [None, failed, failed, Some(Cause::RateLimited), None, None]);
+    }
+
+    #[tokio::test]
+    async fn admins_sign_in_on_their_listener_while_the_public_one_has_no_place_left() {
+        let (sign_ins, _store, _folder) = with_jane().await;
+        let _slow = sign_ins
+            .places
+            .try_acquire_many(u32::try_from(AT_ONCE).unwrap())
+            .unwrap();
+
+        let public = tried(&sign_ins, "correct horse", Door::Public(None)).await;
+        let admin = tried(&sign_ins, "correct horse", Door::Admin).await;
+
+        assert_eq!(public.err(), Some(Cause::Overloaded));
+        assert!(admin.is_ok());
     }
 
     #[tokio::test]

@@ -13,7 +13,7 @@ use token_store::{Account, Store, UnixSeconds, User, UserKind, UserToken};
 
 pub use super::credentials::Credentials;
 use super::password::{HashFailed, Passwords};
-use super::sign_in::{SignIns, SignedIn};
+use super::sign_in::{Attempt, Door, SignIns, SignedIn};
 use super::voucher::Voucher;
 use crate::authenticate::bearer;
 use crate::authenticate::jwt::Jwts;
@@ -68,23 +68,37 @@ impl UserTokens {
     }
 
     /// `POST /rest/V1/integration/admin/token`
-    pub async fn admin_token(&self, headers: &HeaderMap, body: &Bytes) -> Result<Response<ResponseBody>, Refusal> {
+    pub async fn admin_token(
+        &self,
+        headers: &HeaderMap,
+        body: &Bytes,
+        door: Door,
+    ) -> Result<Response<ResponseBody>, Refusal> {
         let credentials = Credentials::of_body(headers, body)?;
-        let (_, token) = self.sign_in_admin(&credentials).await?;
+        let (_, token) = self.sign_in_admin(&credentials, door).await?;
         Ok(answer(headers, &Value::from(token)))
     }
 
     /// An admin's sign-in, for the REST route and the admin listener alike: the account and a fresh token.
-    pub async fn sign_in_admin(&self, credentials: &Credentials) -> Result<(Arc<Account>, String), Refusal> {
-        let signed_in = self.check(UserKind::Admin, credentials).await?;
+    pub async fn sign_in_admin(
+        &self,
+        credentials: &Credentials,
+        door: Door,
+    ) -> Result<(Arc<Account>, String), Refusal> {
+        let signed_in = self.check(UserKind::Admin, credentials, door).await?;
         let token = self.issue(&signed_in).await?;
         Ok((signed_in.account.ok_or(Cause::Internal)?, token))
     }
 
     /// Whoever signs in on a page of ours, without a token; and when all their tokens last ended, under which stands what
     /// they allow now.
-    pub async fn sign_in(&self, kind: UserKind, credentials: &Credentials) -> Result<(User, UnixSeconds), Refusal> {
-        let signed_in = self.check(kind, credentials).await?;
+    pub async fn sign_in(
+        &self,
+        kind: UserKind,
+        credentials: &Credentials,
+        door: Door,
+    ) -> Result<(User, UnixSeconds), Refusal> {
+        let signed_in = self.check(kind, credentials, door).await?;
         let revoked_before = self.store.revoked_before(signed_in.user).await?;
         if !self.sign_ins.still_holds(&signed_in).await? {
             return Err(Cause::SignInFailed.into());
@@ -93,9 +107,14 @@ impl UserTokens {
     }
 
     /// `POST /rest/V1/integration/customer/token`
-    pub async fn customer_token(&self, headers: &HeaderMap, body: &Bytes) -> Result<Response<ResponseBody>, Refusal> {
+    pub async fn customer_token(
+        &self,
+        headers: &HeaderMap,
+        body: &Bytes,
+        door: Door,
+    ) -> Result<Response<ResponseBody>, Refusal> {
         let credentials = Credentials::of_body(headers, body)?;
-        let signed_in = self.check(UserKind::Customer, &credentials).await?;
+        let signed_in = self.check(UserKind::Customer, &credentials, door).await?;
         let token = self.issue(&signed_in).await?;
         Ok(answer(headers, &Value::from(token)))
     }
@@ -133,13 +152,23 @@ impl UserTokens {
         self.sign_ins.expose(metrics);
     }
 
-    pub(super) async fn check(&self, kind: UserKind, credentials: &Credentials) -> Result<SignedIn, Refusal> {
+    pub(super) async fn check(
+        &self,
+        kind: UserKind,
+        credentials: &Credentials,
+        door: Door,
+    ) -> Result<SignedIn, Refusal> {
         let settings = self.settings.load_full();
         let voucher = match kind {
             UserKind::Admin => None,
             UserKind::Customer => settings.voucher.as_ref(),
         };
-        self.sign_ins.check(kind, credentials, settings.lockout, voucher).await
+        let attempt = Attempt {
+            kind,
+            credentials,
+            door,
+        };
+        self.sign_ins.check(attempt, settings.lockout, voucher).await
     }
 
     async fn issue(&self, signed_in: &SignedIn) -> Result<String, Refusal> {

@@ -17,9 +17,9 @@ use subtle::ConstantTimeEq as _;
 use token_store::{ConsumerRecord, Delegated, DelegatedStage, Put, Status, UnixSeconds, User, UserKind};
 
 use self::page::{Asked, Fault, Page};
-use super::audited;
 use super::initiate::OUT_OF_BAND;
 use super::user_token::Credentials;
+use super::{audited, door};
 use crate::body::ResponseBody;
 use crate::proxy::Exchange;
 use crate::random;
@@ -187,12 +187,12 @@ async fn sign_in(
 ) -> Result<(User, UnixSeconds), Refusal> {
     let users = &exchange.served.worker.users;
     if username.contains('@') {
-        match users.sign_in(UserKind::Customer, credentials).await {
+        match users.sign_in(UserKind::Customer, credentials, door(exchange)).await {
             Err(refusal) if refusal.cause() == Cause::SignInFailed && !refusal.asks_for_code() => {}
             told => return told,
         }
     }
-    users.sign_in(UserKind::Admin, credentials).await
+    users.sign_in(UserKind::Admin, credentials, door(exchange)).await
 }
 
 async fn allow(
