@@ -45,7 +45,7 @@ pub struct Limits {
     pub upstream_connections: usize,
     /// Whether that was asked for: else it is as many as `connections`.
     pub upstream_connections_are_set: bool,
-    /// Connections of one address (trusted proxies aren't counted).
+    /// Connections of one address, or one /64 of IPv6 (trusted proxies aren't counted).
     pub connections_per_address: usize,
     /// Requests being served.
     pub in_flight: usize,

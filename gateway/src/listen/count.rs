@@ -5,6 +5,8 @@ use std::net::IpAddr;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
+use crate::limit::network;
+
 /// The counts, and how many there may be in all.
 #[derive(Debug)]
 pub struct Counts {
@@ -15,6 +17,7 @@ pub struct Counts {
 #[derive(Debug, Default)]
 struct Open {
     all: usize,
+    /// By network where the address is IPv6: whoever has one address of a /64 has them all.
     by_address: HashMap<IpAddr, usize>,
 }
 
@@ -46,6 +49,7 @@ impl Counts {
         if open.all >= counts.most.load(Ordering::Relaxed) {
             return None;
         }
+        let address = address.map(network);
         if let Some(address) = address {
             let open = open.by_address.entry(address).or_default();
             if *open >= of_address {
@@ -98,6 +102,23 @@ mod tests {
         assert!(refused.is_none());
         assert!(admitted.is_some());
         assert_eq!(counts.open(), 1);
+    }
+
+    #[test]
+    fn addresses_of_one_ipv6_network_count_as_one() {
+        let counts = Counts::new(10);
+        let admits = |address: &str| Counts::admit(&counts, 1, Some(address.parse().unwrap()));
+
+        let admitted = [
+            "2001:db8::1",
+            "2001:db8::2",
+            "2001:db8:0:1::1",
+            "::ffff:192.0.2.1",
+            "192.0.2.1",
+        ]
+        .map(admits);
+
+        assert_eq!(admitted.map(|one| one.is_some()), [true, false, true, true, false]);
     }
 
     #[test]
