@@ -465,3 +465,21 @@ async fn what_was_answered_to_somebody_is_for_nobody_else_unless_upstream_says_s
     assert_eq!(cached.header("cache-control"), Some("public, max-age=60"));
     assert_eq!(cached.header("vary"), None);
 }
+
+#[tokio::test]
+async fn what_a_request_is_judged_by_reaches_upstream_and_no_proxy_is_named_to_it() {
+    let shop = Shop::shared().await;
+    let listing = Call::get("/rest/V1/store/judged-by")
+        .header("Connection", "content-type, Content-Encoding, x-hop")
+        .header("Content-Type", "text/plain")
+        .header("Content-Encoding", "br")
+        .header("X-Hop", "1")
+        .header("Proxy", "http://192.0.2.1:8080");
+
+    listing.send(&shop.gateway).await;
+
+    let seen = shop.upstream.only("judged-by");
+    assert_eq!(seen.header("content-type"), Some("text/plain"));
+    assert_eq!(seen.header("content-encoding"), Some("br"));
+    assert_eq!((seen.header("x-hop"), seen.header("proxy")), (None, None));
+}

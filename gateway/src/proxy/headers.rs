@@ -3,9 +3,7 @@
 //! Order matters (operations.md 4): names that fold to one of ours go first, `Connection`'s list is obeyed before ours are
 //! added, so it can't name them.
 
-use http::header::{
-    CONNECTION, CONTENT_LENGTH, COOKIE, FORWARDED, HOST, HeaderMap, HeaderName, HeaderValue, TE, TRAILER,
-};
+use http::header::{CONNECTION, COOKIE, FORWARDED, HeaderMap, HeaderName, HeaderValue, TE, TRAILER};
 
 use super::hop::Hop;
 use crate::authenticate::{Authenticated, Caller};
@@ -111,7 +109,7 @@ fn remove_listed(headers: &mut HeaderMap) {
         .filter(|value| *value != "keep-alive" && *value != "close")
         .flat_map(|value| value.as_bytes().split(|byte| *byte == b','))
         .filter_map(|name| HeaderName::from_bytes(name.trim_ascii()).ok())
-        .filter(|name| name != HOST && name != CONTENT_LENGTH)
+        .filter(|name| !is_judged_by(name.as_str()))
         .collect();
     for name in listed {
         headers.remove(name);
@@ -131,6 +129,14 @@ fn remove(headers: &mut HeaderMap, gone: impl Fn(&str) -> bool) {
     for name in others {
         headers.remove(name);
     }
+}
+
+/// What a request is judged by goes on, whatever `Connection` lists: upstream must read the same request.
+fn is_judged_by(name: &str) -> bool {
+    matches!(
+        name,
+        "host" | "content-length" | "content-type" | "content-encoding" | "origin" | "access-control-request-method"
+    )
 }
 
 fn is_of_one_hop(name: &str) -> bool {
@@ -227,7 +233,8 @@ pub fn is_ours(name: &str) -> bool {
             };
             OURS.into_iter().any(folds) || PREFIXES.into_iter().any(begins)
         }
-        b"forwarded" | b"traceparent" => true,
+        // CGI makes HTTP_PROXY of the last, which many a program takes for the proxy that it is to use (httpoxy).
+        b"forwarded" | b"traceparent" | b"proxy" => true,
         _ => name.contains(&b'_') && MISSPELT.into_iter().any(folds),
     }
 }
@@ -400,6 +407,7 @@ mod tests {
             "http2_settings",
             "content_type",
             "content_encoding",
+            "proxy",
         ];
         let said = [
             "x-user-type",
