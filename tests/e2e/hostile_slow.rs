@@ -274,3 +274,39 @@ async fn a_slow_handshake_of_tls_is_ended() {
     assert_eq!((silent.as_str(), hello.as_str()), ("", ""));
     eventually("it still serves", async || shop.gateway.is_ready().await.then_some(())).await;
 }
+
+#[tokio::test]
+async fn a_head_that_begins_as_http_2_does_has_no_more_time_than_any_other() {
+    let shop = shop()
+        .set("public.limits", "header_timeout", "\"3s\"")
+        .set("public.limits", "idle_timeout", "\"30s\"")
+        .start()
+        .await;
+    let slow = async {
+        let mut connection = Connection::open(shop.gateway.public()).await.unwrap();
+        connection.write(b"P").await.unwrap();
+        let begun = Instant::now();
+        tokio::time::sleep(Duration::from_millis(2_500)).await;
+        connection.write(b"OST / HTTP/1.1\r\nHost: a\r\n").await.unwrap();
+        assert!(connection.closes().await);
+        begun.elapsed()
+    };
+    let quick = async {
+        let mut connection = Connection::open(shop.gateway.public()).await.unwrap();
+        connection.write(b"P").await.unwrap();
+        tokio::time::sleep(Duration::from_millis(100)).await;
+        let rest = format!("OST {ANONYMOUS}/in-time HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\n\r\n");
+        connection.write(rest.as_bytes()).await.unwrap();
+        let first = connection.response("POST").await.unwrap();
+        tokio::time::sleep(Duration::from_millis(3_500)).await;
+        connection.write(b"P").await.unwrap();
+        connection.write(rest.as_bytes()).await.unwrap();
+        let second = connection.response("POST").await.unwrap();
+        (first.status, second.status)
+    };
+
+    let (took, told) = tokio::join!(slow, quick);
+
+    assert!(took < Duration::from_millis(4_500), "{took:?}");
+    assert_eq!(told, (200, 200));
+}

@@ -3,11 +3,11 @@
 use std::cell::Cell;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::task::Poll;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
@@ -166,6 +166,9 @@ impl Accept {
             },
             write: limits.write_timeout,
         };
+        let Some(began) = Box::pin(self.begins(&opened, deadlines.head)).await else {
+            return;
+        };
         let by_alpn = opened.http2;
         let mut place = Some(Connection::new(
             opened.stream,
@@ -173,8 +176,8 @@ impl Accept {
             deadlines,
             self.worker.clock,
         ));
-        let sniffing = Box::pin(self.speaks_http2(&mut place, by_alpn, deadlines.head));
-        let Some(http2) = sniffing.await else {
+        let sniffing = Box::pin(self.speaks_http2(&mut place, by_alpn, began + deadlines.head));
+        let Some(Spoken { http2, head_until }) = sniffing.await else {
             return;
         };
         let peer = Rc::new(Peer {
@@ -188,6 +191,8 @@ impl Accept {
             if let Some(connection) = place.take() {
                 Box::pin(self.http2(TokioIo::new(connection), peer, &limits)).await;
             }
+        } else if let Some(until) = head_until {
+            Box::pin(self.http1_until(until, &mut place, peer, &limits)).await;
         } else {
             self.http1(&mut place, peer, &limits).await;
         }
@@ -198,25 +203,61 @@ impl Accept {
         Counts::admit(&self.counts, limits.connections_per_address, (!trusted).then_some(ip))
     }
 
-    /// By ALPN where TLS said so, else by the first octets. `None`: none came in time, or the gateway drains.
+    /// Waits for the first octet, where the version is told by those that come first; since when it is there. `None`: it did
+    /// not come in time, or the gateway drains.
+    async fn begins(&self, opened: &Opened, time: Duration) -> Option<Instant> {
+        if let (Stream::Plain(stream), None) = (&opened.stream, opened.http2) {
+            let mut octet = [0];
+            tokio::select! {
+                peeked = stream.peek(&mut octet) => peeked.ok()?,
+                () = tokio::time::sleep(time) => return None,
+                () = self.last_chance() => return None,
+            };
+        }
+        Some(self.worker.clock.instant())
+    }
+
+    /// By ALPN where TLS said so, else by the first octets. `None`: they were not told apart until then, or the gateway
+    /// drains.
     async fn speaks_http2(
         &self,
         place: &mut Option<Connection>,
         by_alpn: Option<bool>,
-        time: Duration,
-    ) -> Option<bool> {
-        if by_alpn.is_some() {
-            return by_alpn;
+        until: Instant,
+    ) -> Option<Spoken> {
+        let told = |http2, head_until| Some(Spoken { http2, head_until });
+        if let Some(http2) = by_alpn {
+            return told(http2, None);
         }
-        let connection = place.as_mut()?;
-        let drained = async {
-            self.stop.drain.cancelled().await;
-            tokio::time::sleep(LAST_CHANCE).await;
+        let mut sniffing = pin!(place.as_mut()?.sniff());
+        // Told at once, but for a client that sends the preface's octets one by one, and then perhaps something else.
+        if let Poll::Ready(sniffed) = std::future::poll_fn(|cx| Poll::Ready(sniffing.as_mut().poll(cx))).await {
+            return told(sniffed.ok()?, None);
+        }
+        let http2 = tokio::select! {
+            sniffed = sniffing => sniffed.ok()?,
+            () = tokio::time::sleep_until(until.into()) => return None,
+            () = self.last_chance() => return None,
         };
+        told(http2, (!http2).then_some(until))
+    }
+
+    /// For a client that has just connected when the gateway drains.
+    async fn last_chance(&self) {
+        self.stop.drain.cancelled().await;
+        tokio::time::sleep(LAST_CHANCE).await;
+    }
+
+    /// Serves, if the first head, of which some octets came before, is whole by then.
+    async fn http1_until(&self, until: Instant, place: &mut Option<Connection>, peer: Rc<Peer>, limits: &Limits) {
+        let activity = Rc::clone(&peer.activity);
+        let mut serving = pin!(self.http1(place, peer, limits));
         tokio::select! {
-            sniffed = connection.sniff() => sniffed.ok(),
-            () = tokio::time::sleep(time) => None,
-            () = drained => None,
+            () = serving.as_mut() => return,
+            () = tokio::time::sleep_until(until.into()) => {}
+        }
+        if activity.begun() > 0 {
+            serving.await;
         }
     }
 
@@ -343,6 +384,12 @@ impl Accept {
             tracing::debug!(peer = %peer.address, %error, "connection ended");
         }
     }
+}
+
+/// What the first octets say. `head_until`: of a head whose first octets came one by one, when it has to be whole.
+struct Spoken {
+    http2: bool,
+    head_until: Option<Instant>,
 }
 
 /// The gateway drains, or the connection has served as many requests as it may.
