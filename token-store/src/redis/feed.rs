@@ -15,7 +15,7 @@ use super::meet::{Absent, CANARY, MeetError, Met, check_keys, client, greet, kee
 use super::memory::{Known, Server, Shared, State, StoreClock};
 use super::nodes::{Map, Node, server_info};
 use crate::codec::decode;
-use crate::nonce::LONGEST_WINDOW;
+use crate::nonce::KEPT_FOR;
 use crate::{Change, UnixSeconds};
 
 /// A connection to the records' primary, and what was learnt on it.
@@ -286,11 +286,13 @@ impl Feed {
         self.settle(&known, StoreClock { millis, at: now() }).await?;
         if count.is_multiple_of(TRIM_EVERY) {
             self.look_at_memory(&known).await?;
-            let before = millis / 1000;
+            // Also after its second has passed: a gateway that starts after a loss has to find it for as long as a request may
+            // name it.
+            let forgotten = (millis / 1000).saturating_sub(KEPT_FOR);
             cmd("ZREMRANGEBYSCORE")
                 .arg(keys::AHEAD)
                 .arg("-inf")
-                .arg(format!("({before}"))
+                .arg(format!("({forgotten}"))
                 .exec_async(&mut self.connection)
                 .await?;
         }
@@ -328,7 +330,7 @@ impl Feed {
         };
         if known.settled {
             // Past that nobody asks for them.
-            if clock.now(now()) <= known.floor.saturating_add(LONGEST_WINDOW * 2) {
+            if clock.now(now()) <= known.floor.saturating_add(KEPT_FOR) {
                 next.ahead_before = Arc::clone(&known.ahead_before);
             }
         } else if now() >= known.settles_at {
@@ -384,11 +386,11 @@ const BEAT_EVERY: Duration = Duration::from_millis(250);
 const BELIEVED_MILLIS: u64 = 1000;
 /// Nobody serves in the second after a loss: until all gateways have marked what they served ahead of the clock.
 const SETTLING: Duration = Duration::from_secs(1);
-/// A floor that old concerns no request any more.
-const FORGOTTEN_MILLIS: u64 = 2 * LONGEST_WINDOW * 1000;
+/// A floor that old concerns no request any more, not even the latest that was ahead of the clock then.
+const FORGOTTEN_MILLIS: u64 = KEPT_FOR * 1000;
 const AGAIN: Duration = Duration::from_millis(100);
 const LOOK_PAUSE: Duration = Duration::from_millis(20);
-/// In heartbeats: marks whose second has passed are dropped once a minute, and the server's memory is looked at.
+/// In heartbeats: marks that no request may name any more are dropped once a minute, and the server's memory is looked at.
 const TRIM_EVERY: u64 = if cfg!(test) { 4 } else { 240 };
 /// Per cent of maxmemory from which on it is said.
 const MUCH: u64 = 80;

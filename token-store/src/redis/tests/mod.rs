@@ -1,5 +1,6 @@
 //! What only Redis promises: set-up, outages, damage, and that nothing is served twice whatever happens to the server.
 
+mod ahead;
 mod audit;
 mod loss;
 mod outage;
