@@ -7,6 +7,7 @@ mod accounts;
 mod address;
 mod audit;
 mod consumers;
+mod delegated;
 mod events;
 mod feed;
 mod inspect;
@@ -208,30 +209,28 @@ impl Store for Redis {
     }
 
     async fn put_delegated(&self, new: &Delegated) -> Result<(), StoreError> {
-        consumers::put_delegated(&self.records, new).await
+        delegated::put(&self.records, new).await
     }
 
     async fn delegated(&self, consumer: ConsumerId, token: &str) -> Result<Option<Arc<Delegated>>, StoreError> {
-        Ok(consumers::delegated(&self.records, consumer.0, token)
-            .await?
-            .map(Arc::new))
+        Ok(delegated::one(&self.records, consumer.0, token).await?.map(Arc::new))
     }
 
     async fn delegated_of(&self, consumer: ConsumerId) -> Result<Vec<Delegated>, StoreError> {
-        consumers::delegated_of(&self.records, consumer.0).await
+        delegated::of(&self.records, consumer.0).await
     }
 
     async fn delegated_by(&self, user: User) -> Result<Vec<Delegated>, StoreError> {
         let revoked_before = users::revoked_before(&self.records, user).await?;
-        consumers::delegated_by(&self.records, user, revoked_before).await
+        delegated::by(&self.records, user, revoked_before).await
     }
 
     async fn replace_delegated(&self, token: &str, row: &Delegated) -> Result<Put, StoreError> {
-        consumers::replace_delegated(&self.records, token, row).await
+        delegated::replace(&self.records, token, row).await
     }
 
     async fn delete_delegated(&self, consumer: ConsumerId, token: &str) -> Result<bool, StoreError> {
-        consumers::delete_delegated(&self.records, consumer.0, token).await
+        delegated::delete(&self.records, consumer.0, token).await
     }
 
     async fn claim_nonce(&self, claim: NonceClaim<'_>) -> Result<Claim, StoreError> {

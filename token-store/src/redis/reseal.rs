@@ -5,7 +5,7 @@ use super::keys::{self, AUDIT, CONSUMERS, DEAD, SECRETS, STORE, USER_TOKENS};
 use super::meet::CANARY;
 use super::records::{Committed, Records, read};
 use super::script::{Calls, Commit};
-use super::{accounts, audit, consumers, events, users};
+use super::{accounts, audit, consumers, delegated, events, users};
 use crate::codec::reseal;
 use crate::{StoreError, UserKind};
 
@@ -15,7 +15,7 @@ pub(super) async fn all(records: &Records, webhooks: &[String]) -> Result<u64, S
     let number = |field: &str| field.parse::<u64>().unwrap_or_default();
     for id in fields(records, CONSUMERS).await? {
         let (id, hash) = (number(&id), keys::delegated(number(&id)));
-        let name = |digest: &str| consumers::delegated_name(id, digest);
+        let name = |digest: &str| delegated::row_name(id, digest);
         count += one(records, &hash, &name).await?;
     }
     count += one(records, CONSUMERS, &|id| consumers::row_name(number(id))).await?;

@@ -6,7 +6,7 @@ use std::slice;
 use super::keys::{self, LOCKOUTS, LOCKOUTS_UNTIL, SECRETS, USER_TOKENS};
 use super::records::{Committed, Records};
 use super::script::{Calls, Commit, FAILURE};
-use super::{consumers, events};
+use super::{delegated, events};
 use crate::codec::decode;
 use crate::event::Happening;
 use crate::{Change, LockoutKind, Secret, SignInFailures, StoreError, UnixSeconds, User, UserKind, UserToken};
@@ -130,7 +130,7 @@ pub(super) async fn revoke_tokens_of(records: &Records, user: User, now: UnixSec
             &[&number(user.id), &number(now.max(before.saturating_add(1)))],
         );
         delete(&mut commit, user, &digests);
-        let delegated = consumers::delegated_by(records, user, before).await?.len();
+        let delegated = delegated::by(records, user, before).await?.len();
         let ended = u64::try_from(digests.len().saturating_add(delegated)).unwrap_or(u64::MAX);
         events::record(records, &mut commit, &Happening::UserTokensOf(user, ended))?;
         if records.commit(&commit, &[Change::UserTokensOf { user }]).await? == Committed::Done {
