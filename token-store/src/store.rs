@@ -117,7 +117,10 @@ pub trait Store: Send + Sync + 'static {
     /// Makes a consumer, and its integration if one is given, in one change. `None`: the integration's name is taken.
     async fn create_consumer(&self, new: NewConsumer, now: UnixSeconds) -> Result<Option<ConsumerRecord>, StoreError>;
 
-    /// Makes many at once, for imports and load tests; names must be free. Answers their numbers in order.
+    /// Makes many with the numbers that they bring, for imports and load tests. Numbers, keys, names and tokens must be free:
+    /// what is taken is found before anything is written. Numbers that are given later are greater. The embedded store makes
+    /// all of them in one change; in Redis they are written a few hundred at a time, and a fault, or somebody who takes
+    /// one of their names meanwhile, leaves those made that were written before.
     async fn create_consumers(&self, new: Vec<ConsumerRecord>) -> Result<(), StoreError>;
 
     /// By number.

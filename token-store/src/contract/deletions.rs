@@ -2,7 +2,7 @@
 
 use super::Stores;
 use super::consumers::{found, made};
-use super::make::{delegated, integration, record, with_token};
+use super::make::{THEN, consumer, delegated, integration, record, with_token};
 use crate::{ConsumerRecord, Put, StoreError};
 
 pub(crate) async fn a_deletion_takes_tokens_and_every_index_along(stores: &Stores) {
@@ -151,4 +151,27 @@ pub(crate) async fn many_at_once_take_nothing_from_those_that_stand(stores: &Sto
     assert_eq!(found, [Some(stands.consumer.id); 4]);
     assert_eq!(*stores.one.consumer(stands.consumer.id).await.unwrap().unwrap(), stands);
     assert_eq!(integration("Shop sync"), stands.integration.unwrap().definition);
+}
+
+pub(crate) async fn a_creation_while_many_are_made_takes_none_of_their_numbers(stores: &Stores) {
+    let brought: Vec<ConsumerRecord> = (1..=1000).map(|n| record(n, &format!("Shop {n}"))).collect();
+
+    let made = stores.at_once(2, async |store, turn| {
+        if turn == 0 {
+            store.create_consumers(brought.clone()).await.unwrap();
+            return None;
+        }
+        // From the moment on in which the first of them is seen.
+        while store.consumer(brought[0].consumer.id).await.unwrap().is_none() {
+            tokio::task::yield_now().await;
+        }
+        store.create_consumer(consumer("Next"), THEN).await.unwrap()
+    });
+
+    let next = made.await.remove(1).unwrap();
+    assert!(next.consumer.id.0 > 1000 && next.integration.unwrap().id.0 > 1000);
+    assert_eq!(
+        *stores.one.consumer(brought[0].consumer.id).await.unwrap().unwrap(),
+        brought[0]
+    );
 }

@@ -138,6 +138,7 @@ macro_rules! whole_contract {
                 a_token_put_while_its_consumer_is_deleted_leaves_nothing
                 many_are_made_at_once_with_the_numbers_they_bring
                 many_at_once_take_nothing_from_those_that_stand
+                a_creation_while_many_are_made_takes_none_of_their_numbers
             }
             listing {
                 each_order_sorts_by_its_key_and_ties_by_number

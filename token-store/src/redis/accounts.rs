@@ -2,7 +2,7 @@
 
 use super::events;
 use super::keys::{self, kind_name};
-use super::records::{Committed, Records};
+use super::records::{self, Committed, Records};
 use super::script::{Calls, Commit};
 use super::users::number;
 use crate::event::Happening;
@@ -18,18 +18,25 @@ pub(super) async fn create(
     now: UnixSeconds,
 ) -> Result<Option<Account>, StoreError> {
     let kind = new.kind;
-    let account = Account {
-        id: AccountId(records.next_number(kind_name(kind)).await?),
-        version: 1,
-        created_at: now,
-        updated_at: now,
-        definition: new,
-    };
-    let mut commit = Commit::default();
-    commit.expect(&keys::account_names(kind), &account.definition.username, None);
-    write_account(records, &mut commit, (None, &account))?;
-    let done = records.commit(&commit, &[changed(&account)]).await? == Committed::Done;
-    Ok(done.then_some(account))
+    for step in records::steps() {
+        let account = Account {
+            id: AccountId(records.next_number(kind_name(kind), step).await?),
+            version: 1,
+            created_at: now,
+            updated_at: now,
+            definition: new.clone(),
+        };
+        let mut commit = Commit::default();
+        commit.expect(&keys::account_names(kind), &account.definition.username, None);
+        let number = commit.expect(&keys::accounts(kind), &account.id.0.to_string(), None);
+        write_account(records, &mut commit, (None, &account))?;
+        match records.commit(&commit, &[changed(&account)]).await? {
+            Committed::Done => return Ok(Some(account)),
+            Committed::Refused(place) if place == number => {}
+            Committed::Refused(_) => return Ok(None),
+        }
+    }
+    Err(StoreError::Corrupt(format!("counter of {} accounts", kind_name(kind))))
 }
 
 pub(super) async fn create_as(

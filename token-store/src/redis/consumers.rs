@@ -4,12 +4,12 @@ use std::collections::BTreeSet;
 
 use super::events;
 use super::keys::{self, CONSUMER_KEYS, CONSUMERS, INTEGRATIONS, NAMES, SECRET_USES, TOKENS};
-use super::records::{Committed, Records};
+use super::records::{self, Committed, Records};
 use super::script::{Calls, Commit};
 use crate::codec::token_digest;
 use crate::event::Happening;
 use crate::secret_use::{SecretUses, merged};
-use crate::{Change, ConsumerId, ConsumerRecord, NewConsumer, OwnToken, Put, StoreError, UnixSeconds};
+use crate::{Change, ConsumerId, ConsumerRecord, IntegrationId, NewConsumer, OwnToken, Put, StoreError, UnixSeconds};
 
 pub(super) fn row_name(id: u64) -> String {
     format!("consumer:{id}")
@@ -53,31 +53,50 @@ pub(super) async fn create(
     new: NewConsumer,
     now: UnixSeconds,
 ) -> Result<Option<ConsumerRecord>, StoreError> {
-    let id = ConsumerId(records.next_number("consumer").await?);
-    let integration = match &new.integration {
-        None => None,
-        Some(_) => Some(crate::IntegrationId(records.next_number("integration").await?)),
-    };
-    let record = new.into_record(id, integration, now);
+    for step in records::steps() {
+        let id = ConsumerId(records.next_number("consumer", step).await?);
+        let integration = match &new.integration {
+            None => None,
+            Some(_) => Some(IntegrationId(records.next_number("integration", step).await?)),
+        };
+        let record = new.clone().into_record(id, integration, now);
+        match try_create(records, &record).await? {
+            Created::Done => return Ok(Some(record)),
+            Created::NameTaken => return Ok(None),
+            Created::NumberTaken => {}
+        }
+    }
+    Err(taken("number"))
+}
+
+/// What became of a record that is new.
+enum Created {
+    Done,
+    NameTaken,
+    /// The counter is behind the rows: what was given to it is another's.
+    NumberTaken,
+}
+
+async fn try_create(records: &Records, record: &ConsumerRecord) -> Result<Created, StoreError> {
     let mut commit = Commit::default();
     let key = commit.expect(CONSUMER_KEYS, &record.consumer.key, None);
-    if let Some(name) = name_of(&record) {
-        commit.expect(NAMES, name, None);
-    }
-    insert(records, &mut commit, &record)?;
+    let name = name_of(record).map(|name| commit.expect(NAMES, name, None));
+    expect_numbers(&mut commit, record);
+    insert(records, &mut commit, record)?;
     let happening = Happening::Consumer {
         before: None,
-        after: Some(&record),
+        after: Some(record),
     };
     events::record(records, &mut commit, &happening)?;
     let change = Change::Consumer {
-        id,
+        id: record.consumer.id,
         key: record.consumer.key.clone(),
     };
     match records.commit(&commit, &[change]).await? {
-        Committed::Done => Ok(Some(record)),
+        Committed::Done => Ok(Created::Done),
         Committed::Refused(place) if place == key => Err(taken("key")),
-        Committed::Refused(_) => Ok(None),
+        Committed::Refused(place) if Some(place) == name => Ok(Created::NameTaken),
+        Committed::Refused(_) => Ok(Created::NumberTaken),
     }
 }
 
@@ -87,6 +106,10 @@ pub(super) async fn create_many(records: &Records, all: &[ConsumerRecord]) -> Re
     }
     // What is taken is found before the first of several chunks is written.
     for writes in [false, true] {
+        if writes {
+            // Before the first row, so that nobody is given a number of theirs meanwhile, nor after an end halfway.
+            pass_numbers(records, all).await?;
+        }
         for some in all.chunks(CHUNK) {
             let mut commit = Commit::default();
             for record in some {
@@ -101,32 +124,39 @@ pub(super) async fn create_many(records: &Records, all: &[ConsumerRecord]) -> Re
             }
         }
     }
-    let consumers = all.iter().map(|one| one.consumer.id.0).max();
-    let integrations = all
-        .iter()
-        .filter_map(|one| one.integration.as_ref())
-        .map(|one| one.id.0)
-        .max();
-    for (of, most) in [("consumer", consumers), ("integration", integrations)] {
-        raise_counter(records, of, most.unwrap_or_default()).await?;
-    }
     Ok(())
 }
 
 /// Nothing stands under any name of the record.
 fn expect_nothing(commit: &mut Commit, record: &ConsumerRecord) {
-    commit.expect(CONSUMERS, &record.consumer.id.0.to_string(), None);
+    expect_numbers(commit, record);
     commit.expect(CONSUMER_KEYS, &record.consumer.key, None);
-    if let Some(integration) = &record.integration {
-        commit.expect(INTEGRATIONS, &integration.id.0.to_string(), None);
-        commit.expect(NAMES, &integration.definition.name, None);
+    if let Some(name) = name_of(record) {
+        commit.expect(NAMES, name, None);
     }
     if let Some(digest) = digest_of(record) {
         commit.expect(TOKENS, &digest, None);
     }
 }
 
+fn expect_numbers(commit: &mut Commit, record: &ConsumerRecord) {
+    commit.expect(CONSUMERS, &record.consumer.id.0.to_string(), None);
+    if let Some(integration) = &record.integration {
+        commit.expect(INTEGRATIONS, &integration.id.0.to_string(), None);
+    }
+}
+
 /// Numbers that were brought along are not given again.
+async fn pass_numbers(records: &Records, all: &[ConsumerRecord]) -> Result<(), StoreError> {
+    let consumers = all.iter().map(|one| one.consumer.id.0).max();
+    let integrations = all.iter().filter_map(|one| one.integration.as_ref());
+    let integrations = integrations.map(|one| one.id.0).max();
+    for (of, most) in [("consumer", consumers), ("integration", integrations)] {
+        raise_counter(records, of, most.unwrap_or_default()).await?;
+    }
+    Ok(())
+}
+
 async fn raise_counter(records: &Records, of: &str, to: u64) -> Result<(), StoreError> {
     loop {
         let calls = Calls::default().add("HGET", keys::COUNTERS, &[of.as_bytes()]);

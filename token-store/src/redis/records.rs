@@ -109,9 +109,11 @@ impl Records {
         Ok(Committed::Done)
     }
 
-    /// The next number of a kind: positive, never given twice, gaps allowed.
-    pub(super) async fn next_number(&self, of: &str) -> Result<u64, StoreError> {
-        self.call_one(&Calls::default().add("HINCRBY", keys::COUNTERS, &[of.as_bytes(), b"1"]))
+    /// The next number of a kind, or one `step` ahead: positive, never given twice, gaps allowed. It may be taken where a
+    /// counter was left behind the rows: whoever writes under it expects nothing there, and takes the next of [`steps`].
+    pub(super) async fn next_number(&self, of: &str, step: u64) -> Result<u64, StoreError> {
+        let step = step.to_string();
+        self.call_one(&Calls::default().add("HINCRBY", keys::COUNTERS, &[of.as_bytes(), step.as_bytes()]))
             .await
     }
 
@@ -194,11 +196,18 @@ impl Records {
     }
 }
 
+/// Steps from number to number, until one is free: behind by many rows is caught up with in a few.
+pub(super) fn steps() -> impl Iterator<Item = u64> + Send {
+    (0..STEPS).map(|power| 1 << power)
+}
+
 /// A result as what it is meant to be; anything else was not written by us.
 pub(super) fn read<T: FromRedisValue>(value: Value) -> Result<T, StoreError> {
     T::from_redis_value(value).map_err(|error| StoreError::Corrupt(error.to_string()))
 }
 
+/// Doubled so often, a step passes a billion rows.
+const STEPS: u32 = 30;
 /// Rows a step.
 const SCAN: &[u8] = b"500";
 const FIELDS: usize = 1000;

@@ -3,6 +3,7 @@
 mod ahead;
 mod audit;
 mod loss;
+mod numbers;
 mod outage;
 mod setup;
 mod storm;
