@@ -11,7 +11,10 @@ use redis::{PushInfo, PushKind, Value, cmd};
 use tokio::sync::mpsc;
 
 use super::keys;
-use super::meet::{Absent, CANARY, MeetError, Met, check_keys, client, greet, keeps_all, mark_key, pulse, visit};
+use super::meet::{
+    ASKS_ONLY, Absent, CANARY, MeetError, Met, check_keys, client, give, greet, keeps_all, mark_key, marks_above,
+    pulse, visit,
+};
 use super::memory::{Known, Server, Shared, State, StoreClock};
 use super::nodes::{Map, Node, server_info};
 use crate::codec::decode;
@@ -142,29 +145,14 @@ impl Feed {
 
     async fn greet(&mut self, map: Map, servers: Vec<Arc<Server>>, absent: Absent) -> Result<Known, MeetError> {
         let served_elsewhere = self.shared.served_elsewhere(&servers);
+        let gave = self.give_marks(&servers, absent, served_elsewhere).await?;
         let mut met = None;
         for server in &servers {
-            let marks = self.marks_unknown_to(&server.id);
-            let greeting = greet(
-                &self.shared,
-                &mut self.connection,
-                absent,
-                (&server.id, served_elsewhere, marks),
-            );
-            met = Some(greeting.await?);
+            let greeting = (server.id.as_str(), served_elsewhere, gave);
+            met = Some(greet(&self.shared, &mut self.connection, absent, greeting).await?);
         }
         let met = met.ok_or_else(|| client("no server holds a slot"))?;
-        if let Some(known) = &self.identity
-            && *known != met.identity
-        {
-            // Also where it is said to be the new one: our marks were kept from a server that may have been emptied, so it is
-            // met once more, like a stranger, and is given them.
-            let were_withheld = self.shared.load().last_met().is_some();
-            if were_withheld || met.origin != "init" {
-                self.shared.set(State::Lost);
-                return Err(MeetError::Lost);
-            }
-        }
+        self.insist_on_identity(&met)?;
         let hash_key = decode(&self.shared.sealer, CANARY, &met.canary).map_err(|_| MeetError::WrongKey)?;
         // What it holds is older than what was met: nothing of that says what it lacks.
         let was_restored = |before: &Arc<Known>| before.version > met.version;
@@ -192,21 +180,49 @@ impl Feed {
         })
     }
 
-    /// Only who met another server before can know of marks that this one lacks.
-    ///
-    /// The servers that were met last, the way to them broken off meanwhile or not, lack none of ours: each mark of before
-    /// that meeting was given to them in it, each later one stands beside its nonce there, and what is answered while the
-    /// store isn't reached serves nobody. A server that loses them is another one: by its id after a restart, a promotion
-    /// or a copy; by the store's identity, which is looked at next, after a flush. Marks that are sent make all gateways
-    /// read all marks anew, and refuse what those cast doubt on: sent without need, they would make a break of one
-    /// gateway's network everybody's.
-    fn marks_unknown_to(&self, id: &str) -> Vec<(String, UnixSeconds)> {
-        let state = self.shared.load();
-        match (state.last_met(), state.known()) {
-            (Some(known), _) if known.servers.iter().any(|one| one.id == id) => Vec::new(),
-            (_, Ok(known)) => self.shared.marks(known.clock.now(now())),
-            (_, Err(_)) => self.shared.marks(0),
+    /// Whether it is the store that was known, or was said to be the one from now on.
+    fn insist_on_identity(&self, met: &Met) -> Result<(), MeetError> {
+        if let Some(known) = &self.identity
+            && *known != met.identity
+        {
+            // Also where it is said to be the new one: our marks were kept from a server that may have been emptied, so it is
+            // met once more, like a stranger, and is given them.
+            let were_withheld = self.shared.load().last_met().is_some();
+            if were_withheld || met.origin != "init" {
+                self.shared.set(State::Lost);
+                return Err(MeetError::Lost);
+            }
         }
+        Ok(())
+    }
+
+    /// Gives our marks where somebody may lack them, before the greeting makes everybody read them; answers whether it did.
+    ///
+    /// Only who met another server before can know of marks that this one lacks. The servers that were met last, the way to
+    /// them broken off meanwhile or not, lack none of ours: each mark of before that meeting was given to them in it, each
+    /// later one stands beside its nonce there, and what is answered while the store isn't reached serves nobody. A server
+    /// that loses them is another one: by its id after a restart, a promotion or a copy; by the store's identity, which is
+    /// looked at, after a flush. Marks that are sent make all gateways read all marks anew, and refuse what those cast doubt
+    /// on: sent without need, they would make a break of one gateway's network everybody's.
+    async fn give_marks(
+        &mut self,
+        servers: &[Arc<Server>],
+        absent: Absent,
+        served_elsewhere: UnixSeconds,
+    ) -> Result<bool, MeetError> {
+        let was_met = |known: &Arc<Known>| {
+            let is_of_it = |server: &Arc<Server>| known.servers.iter().any(|one| one.id == server.id);
+            servers.iter().all(is_of_it)
+        };
+        if self.shared.load().last_met().is_some_and(was_met) || !self.shared.has_marks() {
+            return Ok(false);
+        }
+        let met = greet(&self.shared, &mut self.connection, absent, ASKS_ONLY).await?;
+        self.insist_on_identity(&met)?;
+        // Others matter no more: the floor is that high already, or will be with the greeting.
+        let marks = self.shared.marks(met.floor.max(served_elsewhere));
+        give(&mut self.connection, &met.identity, &marks).await?;
+        Ok(!marks.is_empty())
     }
 
     /// The marks that counted when this store was last met, if nothing was lost since and all had been read.
@@ -286,6 +302,7 @@ impl Feed {
         self.settle(&known, StoreClock { millis, at: now() }).await?;
         if count.is_multiple_of(TRIM_EVERY) {
             self.look_at_memory(&known).await?;
+            self.shared.forget_marks(millis / 1000);
             // Also after its second has passed: a gateway that starts after a loss has to find it for as long as a request may
             // name it.
             let forgotten = (millis / 1000).saturating_sub(KEPT_FOR);
@@ -334,14 +351,7 @@ impl Feed {
                 next.ahead_before = Arc::clone(&known.ahead_before);
             }
         } else if now() >= known.settles_at {
-            let marks: Vec<(String, u64)> = cmd("ZRANGEBYSCORE")
-                .arg(keys::AHEAD)
-                .arg(format!("({}", known.floor))
-                .arg("+inf")
-                .arg("WITHSCORES")
-                .query_async(&mut self.connection)
-                .await?;
-            next.ahead_before = Arc::new(marks.into_iter().collect());
+            next.ahead_before = Arc::new(marks_above(&mut self.connection, known.floor).await?);
             next.settled = true;
         }
         self.shared.set(State::Known(Arc::new(next)));

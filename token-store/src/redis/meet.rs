@@ -8,7 +8,7 @@ use redis::{ErrorKind, RedisError, cmd};
 use super::keys;
 use super::memory::Shared;
 use super::nodes::{ServerInfo, server_info};
-use super::script::{BEAT, GREET};
+use super::script::{BEAT, GREET, MARK};
 use crate::codec::{decode, encode};
 use crate::seal::Sealer;
 use crate::{StoreError, UnixSeconds};
@@ -51,8 +51,7 @@ pub(super) async fn init(shared: &Shared) -> Result<(), MeetError> {
     let home = map.home().ok_or_else(|| client("no server holds the records"))?;
     let mut connection = shared.dialer.connect(home, |_| ()).await?;
     server_info(&mut connection).await?;
-    let asks_only = ("", 0, Vec::new());
-    greet(shared, &mut connection, Absent::Init, asks_only).await?;
+    greet(shared, &mut connection, Absent::Init, ASKS_ONLY).await?;
     Ok(())
 }
 
@@ -88,30 +87,62 @@ pub(super) async fn visit(
     Ok(info.id_with_guard(connection, first_bucket).await?)
 }
 
+/// Gives our marks, in steps that keep a server that nobody else may wait for only shortly.
+pub(super) async fn give(
+    connection: &mut MultiplexedConnection,
+    identity: &str,
+    marks: &[(String, UnixSeconds)],
+) -> Result<(), MeetError> {
+    for some in marks.chunks(MARKS) {
+        let mut marking = MARK.prepare_invoke();
+        marking.key(keys::STORE).key(keys::AHEAD).arg(identity);
+        for (member, timestamp) in some {
+            marking.arg(member).arg(timestamp);
+        }
+        let _done: u64 = marking.invoke_async(connection).await.map_err(of_identity)?;
+    }
+    Ok(())
+}
+
+/// The marks of all gateways that are later than the floor, the latest of each token.
+pub(super) async fn marks_above(
+    connection: &mut MultiplexedConnection,
+    floor: UnixSeconds,
+) -> Result<HashMap<String, UnixSeconds>, MeetError> {
+    let (mut marks, mut cursor) = (HashMap::new(), "0".to_owned());
+    loop {
+        let mut scan = cmd("ZSCAN");
+        scan.arg(keys::AHEAD).arg(&cursor).arg("COUNT").arg(MARKS);
+        let (next, some): (String, Vec<(String, UnixSeconds)>) = scan.query_async(connection).await?;
+        for (member, timestamp) in some.into_iter().filter(|(_, timestamp)| *timestamp > floor) {
+            let mark = marks.entry(member).or_default();
+            *mark = timestamp.max(*mark);
+        }
+        if next == "0" {
+            return Ok(marks);
+        }
+        cursor = next;
+    }
+}
+
 /// Greets a server on the connection to the home of the records: its id, the last second in which we served on another,
-/// and our marks.
+/// and whether we gave marks.
 pub(super) async fn greet(
     shared: &Shared,
     connection: &mut MultiplexedConnection,
     absent: Absent,
-    (id, served, marks): (&str, UnixSeconds, Vec<(String, UnixSeconds)>),
+    (id, served, gave): (&str, UnixSeconds, bool),
 ) -> Result<Met, MeetError> {
     let (identity, canary) = new_store(shared)?;
     let mut greeting = GREET.prepare_invoke();
-    greeting
-        .key(keys::STORE)
-        .key(keys::SERVERS)
-        .key(keys::AHEAD)
-        .key(keys::COUNTERS);
+    greeting.key(keys::STORE).key(keys::SERVERS).key(keys::COUNTERS);
     let absent = match absent {
         Absent::Make => "make",
         Absent::Init => "init",
         Absent::Find => "find",
     };
     greeting.arg(id).arg(served).arg(absent).arg(identity).arg(canary);
-    for (member, timestamp) in marks {
-        greeting.arg(member).arg(timestamp);
-    }
+    greeting.arg(u8::from(gave));
     let answer: (String, Vec<u8>, String, u64, u64, u64, u64) =
         greeting.invoke_async(connection).await.map_err(of_identity)?;
     let (identity, canary, origin, version, floor, since_floor_millis, millis) = answer;
@@ -184,6 +215,10 @@ fn of_identity(error: RedisError) -> MeetError {
     }
 }
 
+/// Greets nobody: only what the store says of itself is wanted.
+pub(super) const ASKS_ONLY: (&str, UnixSeconds, bool) = ("", 0, false);
+/// Marks a step: a few milliseconds of the server's time.
+const MARKS: usize = 500;
 /// The row name of the canary.
 pub(super) const CANARY: &str = "canary";
 /// The only eviction policy under which nothing is forgotten.

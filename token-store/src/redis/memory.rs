@@ -13,6 +13,7 @@ use arc_swap::ArcSwap;
 use tokio::sync::{Notify, watch};
 
 use super::nodes::{Dialer, Map, Node};
+use super::nonces::ALLOWED;
 use crate::change::Listeners;
 use crate::seal::Sealer;
 use crate::{Change, Freshness, StoreError, UnixSeconds};
@@ -224,14 +225,21 @@ impl Shared {
         true
     }
 
-    /// What was served ahead of the clock and still is.
-    pub(super) fn marks(&self, store_now: UnixSeconds) -> Vec<(String, UnixSeconds)> {
+    /// What was served with a later timestamp than that.
+    pub(super) fn marks(&self, after: UnixSeconds) -> Vec<(String, UnixSeconds)> {
+        let ahead = self.ahead.lock().unwrap_or_else(PoisonError::into_inner);
+        let later = ahead.iter().filter(|(_, timestamp)| **timestamp > after);
+        later.map(|(member, timestamp)| (member.clone(), *timestamp)).collect()
+    }
+
+    pub(super) fn has_marks(&self) -> bool {
+        !self.ahead.lock().unwrap_or_else(PoisonError::into_inner).is_empty()
+    }
+
+    /// Makes room: drops what no window allows any more.
+    pub(super) fn forget_marks(&self, store_now: UnixSeconds) {
         let mut ahead = self.ahead.lock().unwrap_or_else(PoisonError::into_inner);
-        ahead.retain(|_, timestamp| *timestamp >= store_now);
-        ahead
-            .iter()
-            .map(|(member, timestamp)| (member.clone(), *timestamp))
-            .collect()
+        ahead.retain(|_, timestamp| timestamp.saturating_add(ALLOWED) >= store_now);
     }
 
     /// Tells listeners, then moves the generation.
@@ -261,7 +269,7 @@ pub(super) fn reason(error: &StoreError) -> String {
     }
 }
 
-/// Tokens that may be ahead of the store's clock at a time.
+/// Tokens that were ahead of the store's clock, as long as a request may name that.
 const MOST_AHEAD: usize = 100_000;
 /// Lives of servers that are remembered.
 const MOST_SERVERS: usize = 64;

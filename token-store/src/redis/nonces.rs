@@ -116,7 +116,7 @@ fn first_step(shared: &Arc<Shared>, claim: &NonceClaim<'_>) -> Result<Step, Stor
     let store_now = known.clock.now(now());
     // Nonces are kept by the store's clock: past these bounds one may have been forgotten before its time, whatever our
     // own clock says.
-    let vouched = store_now.saturating_sub(LONGEST_WINDOW + SLACK)..=store_now.saturating_add(LONGEST_WINDOW + SLACK);
+    let vouched = store_now.saturating_sub(ALLOWED)..=store_now.saturating_add(ALLOWED);
     if !known.settled || claim.timestamp <= known.floor || !vouched.contains(&claim.timestamp) {
         return Ok(Step::Unsure);
     }
@@ -209,5 +209,7 @@ fn now() -> Instant {
 
 /// Seconds by which the gateway's clock and the store's may disagree without a request being refused at the window's edge.
 const SLACK: u64 = 30;
+/// Seconds by which a timestamp may be off the store's clock, whatever the window.
+pub(super) const ALLOWED: u64 = LONGEST_WINDOW + SLACK;
 /// Dials and redirects before a claim is given up; each one did nothing.
 const REDIRECTS: usize = 4;

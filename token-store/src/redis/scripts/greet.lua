@@ -1,8 +1,8 @@
 -- Meets a server: is this the known store, and may nonces have been lost since somebody last met it?
--- KEYS: the store's own hash, the servers, the marks of timestamps ahead of the clock, the counters.
+-- KEYS: the store's own hash, the servers, the counters.
 -- ARGV: the server's id ('' only asks); the last second in which the caller served on another server; 'make', 'init' or
--- 'find' (what to do when there is no store); a new identity and its canary; then the caller's own marks, member and
--- timestamp in turn.
+-- 'find' (what to do when there is no store); a new identity and its canary; '1' where the caller has brought marks of
+-- timestamps ahead of the clock, which everybody has to read then.
 -- Answers identity, canary, origin, version, floor, milliseconds since the floor was set, the server's milliseconds.
 local time = redis.call('TIME')
 local ms = time[1] * 1000 + math.floor(time[2] / 1000)
@@ -24,17 +24,16 @@ if ARGV[1] ~= '' then
   local known = redis.call('HEXISTS', KEYS[2], ARGV[1]) == 1
   if not known then
     -- A store that never had a consumer served nobody: it has nothing to lose.
-    if redis.call('HEXISTS', KEYS[4], 'consumer') == 1 then floor = math.max(floor, now) end
+    if redis.call('HEXISTS', KEYS[3], 'consumer') == 1 then floor = math.max(floor, now) end
     if redis.call('HLEN', KEYS[2]) >= 4096 then redis.call('DEL', KEYS[2]) end
     redis.call('HSET', KEYS[2], ARGV[1], time[1])
     redis.call('HINCRBY', KEYS[1], 'version', 1)
   end
 end
-for at = 6, #ARGV, 2 do redis.call('ZADD', KEYS[3], 'GT', ARGV[at + 1], ARGV[at]) end
 if floor > had then
   redis.call('HSET', KEYS[1], 'floor', string.format('%.0f', floor), 'floor_at', string.format('%.0f', ms))
   redis.call('HINCRBY', KEYS[1], 'version', 1)
-elseif #ARGV >= 6 then
+elseif ARGV[6] == '1' then
   redis.call('HINCRBY', KEYS[1], 'version', 1)
 end
 local store = redis.call('HMGET', KEYS[1], 'identity', 'canary', 'origin', 'version', 'floor', 'floor_at')
