@@ -135,7 +135,8 @@ pub(super) async fn by_name(records: &Records, kind: UserKind, username: &str) -
 
 pub(super) async fn all(records: &Records, kind: UserKind) -> Result<Vec<Account>, StoreError> {
     let all = records.rows(&keys::accounts(kind), |id| account_row(kind, id)).await?;
-    all.into_iter().collect()
+    let readable = all.into_iter().filter_map(|row| records::readable(row, "accounts"));
+    Ok(readable.collect())
 }
 
 pub(super) async fn update(records: &Records, account: &Account) -> Result<Put, StoreError> {

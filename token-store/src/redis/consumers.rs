@@ -193,16 +193,9 @@ pub(super) async fn of_token(records: &Records, token: &str) -> Result<Option<u6
 }
 
 pub(super) async fn integrations(records: &Records) -> Result<Vec<ConsumerRecord>, StoreError> {
-    let mut all = Vec::new();
-    for record in records.rows::<ConsumerRecord>(CONSUMERS, row_name).await? {
-        match record {
-            Ok(record) if record.integration.is_some() => all.push(record),
-            Ok(_) => {}
-            // One row that nobody can read hides no other.
-            Err(error) => tracing::error!(%error, "left out of the list of integrations"),
-        }
-    }
-    Ok(all)
+    let rows = records.rows::<ConsumerRecord>(CONSUMERS, row_name).await?.into_iter();
+    let readable = rows.filter_map(|row| records::readable(row, "integrations"));
+    Ok(readable.filter(|record| record.integration.is_some()).collect())
 }
 
 /// All that can be known of it without reading it: what the indexes say.

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use super::consumers::{self, taken};
 use super::events;
 use super::keys::{self, CONSUMERS, TOKENS};
-use super::records::{Committed, Records};
+use super::records::{self, Committed, Records};
 use super::script::{Calls, Commit};
 use super::users::number;
 use crate::codec::{decode, token_digest};
@@ -51,8 +51,11 @@ pub(super) async fn one(records: &Records, consumer: u64, token: &str) -> Result
 pub(super) async fn of(records: &Records, consumer: u64) -> Result<Vec<Delegated>, StoreError> {
     let calls = Calls::default().add("HGETALL", &keys::delegated(consumer), &[]);
     let rows: Vec<(String, Vec<u8>)> = records.call_one(&calls).await?;
-    let open = |(digest, row): (String, Vec<u8>)| decode(records.sealer(), &row_name(consumer, &digest), &row);
-    rows.into_iter().map(open).collect()
+    let open = |(digest, row): (String, Vec<u8>)| {
+        let opened = decode(records.sealer(), &row_name(consumer, &digest), &row);
+        records::readable(opened, "delegated tokens")
+    };
+    Ok(rows.into_iter().filter_map(open).collect())
 }
 
 /// The access tokens that a user delegated and that have not ended, where all of theirs last ended in that second.

@@ -1,7 +1,7 @@
 //! Events: the stream that is their log, the outbox of each webhook, the dead letters.
 
 use super::keys::{self, COUNTERS, DEAD, DEAD_ORDER, EVENTS};
-use super::records::{Committed, Records};
+use super::records::{self, Committed, Records};
 use super::script::{Calls, Commit};
 use crate::audit::Noting;
 use crate::codec::decode;
@@ -85,15 +85,37 @@ pub(super) async fn due(
     limit: usize,
 ) -> Result<Vec<Delivery>, StoreError> {
     let [rows, _, due] = keys::outbox(webhook);
-    let words: [&[u8]; 5] = [b"-inf", &number(&now), b"LIMIT", b"0", &number(&limit)];
-    let ids: Vec<String> = records
-        .call_one(&Calls::default().add("ZRANGEBYSCORE", &due, &words))
-        .await?;
-    let found = records.fields(&rows, &ids).await?;
-    let opened = ids.iter().zip(found).filter_map(|(id, row)| Some((id, row?)));
-    opened
-        .map(|(id, row)| decode(records.sealer(), &outbox_row(webhook, id), &row))
-        .collect()
+    let (mut deliveries, mut passed) = (Vec::new(), 0);
+    while deliveries.len() < limit {
+        let words: [&[u8]; 5] = [b"-inf", &number(&now), b"LIMIT", &number(&passed), &number(&limit)];
+        let ids: Vec<String> = records
+            .call_one(&Calls::default().add("ZRANGEBYSCORE", &due, &words))
+            .await?;
+        let name = |id: &str| outbox_row(webhook, id);
+        deliveries.extend(opened(records, &rows, &ids, &name).await?);
+        passed += ids.len();
+        if ids.len() < limit {
+            break;
+        }
+    }
+    deliveries.truncate(limit);
+    Ok(deliveries)
+}
+
+/// Those of the rows that are there and can be read: one that can't be keeps no other waiting.
+async fn opened(
+    records: &Records,
+    table: &str,
+    fields: &[String],
+    name: &(dyn Fn(&str) -> String + Sync),
+) -> Result<Vec<Delivery>, StoreError> {
+    let rows = records.fields(table, fields).await?;
+    let found = fields.iter().zip(rows).filter_map(|(field, row)| Some((field, row?)));
+    let readable = found.filter_map(|(field, row)| {
+        let opened = decode(records.sealer(), &name(field), &row);
+        records::readable(opened, "deliveries")
+    });
+    Ok(readable.collect())
 }
 
 pub(super) async fn settle(records: &Records, delivery: &Delivery, settled: Settled) -> Result<bool, StoreError> {
@@ -121,20 +143,25 @@ pub(super) async fn settle(records: &Records, delivery: &Delivery, settled: Sett
 }
 
 pub(super) async fn dead(records: &Records, after: &str, limit: usize) -> Result<Vec<Delivery>, StoreError> {
-    let from = if after.is_empty() {
+    let mut from = if after.is_empty() {
         b"-".to_vec()
     } else {
         format!("({after}").into_bytes()
     };
-    let words: [&[u8]; 5] = [&from, b"+", b"LIMIT", b"0", &number(&limit)];
-    let names: Vec<String> = records
-        .call_one(&Calls::default().add("ZRANGEBYLEX", DEAD_ORDER, &words))
-        .await?;
-    let found = records.fields(DEAD, &names).await?;
-    let opened = names.iter().zip(found).filter_map(|(name, row)| Some((name, row?)));
-    opened
-        .map(|(name, row)| decode(records.sealer(), &dead_row(name), &row))
-        .collect()
+    let mut deliveries = Vec::new();
+    while deliveries.len() < limit {
+        let words: [&[u8]; 5] = [&from, b"+", b"LIMIT", b"0", &number(&limit)];
+        let names: Vec<String> = records
+            .call_one(&Calls::default().add("ZRANGEBYLEX", DEAD_ORDER, &words))
+            .await?;
+        deliveries.extend(opened(records, DEAD, &names, &dead_row).await?);
+        match names.last() {
+            Some(last) if names.len() == limit => from = format!("({last}").into_bytes(),
+            Some(_) | None => break,
+        }
+    }
+    deliveries.truncate(limit);
+    Ok(deliveries)
 }
 
 pub(super) async fn replay(
@@ -165,7 +192,7 @@ pub(super) async fn counts(records: &Records, webhooks: &[String]) -> Result<Out
         calls = calls.add("HLEN", &rows, &[]);
     }
     let read = records.call(&calls).await?.into_iter();
-    let read = read.map(super::records::read::<Option<u64>>);
+    let read = read.map(records::read::<Option<u64>>);
     let mut read = read
         .collect::<Result<Vec<_>, _>>()?
         .into_iter()

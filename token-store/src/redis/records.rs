@@ -162,9 +162,14 @@ impl Records {
         key: &str,
         name: impl Fn(u64) -> String,
     ) -> Result<Vec<Result<R, StoreError>>, StoreError> {
-        let mut rows: Vec<(u64, Vec<u8>)> = self.scanned(key).await?.into_iter().collect();
+        let rows: HashMap<Vec<u8>, Vec<u8>> = self.scanned(key).await?;
+        let number = |field: &[u8]| std::str::from_utf8(field).ok()?.parse::<u64>().ok();
+        let mut rows: Vec<_> = rows.into_iter().map(|(field, row)| (number(&field), row)).collect();
         rows.sort_unstable_by_key(|(id, _)| *id);
-        let opened = rows.into_iter().map(|(id, row)| decode(self.sealer(), &name(id), &row));
+        let opened = rows.into_iter().map(|(id, row)| match id {
+            Some(id) => decode(self.sealer(), &name(id), &row),
+            None => Err(StoreError::Corrupt(format!("without a number in {key}"))),
+        });
         Ok(opened.collect())
     }
 
@@ -194,6 +199,13 @@ impl Records {
     pub(super) fn seal<R: serde::Serialize>(&self, name: &str, record: &R) -> Result<Vec<u8>, StoreError> {
         encode(self.sealer(), name, record)
     }
+}
+
+/// The record, if it can be read: one that nobody can read hides no other, and stops nothing.
+pub(super) fn readable<R>(opened: Result<R, StoreError>, list: &str) -> Option<R> {
+    opened
+        .inspect_err(|error| tracing::error!(%error, "left out of the list of {list}"))
+        .ok()
 }
 
 /// Steps from number to number, until one is free: behind by many rows is caught up with in a few.

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::slice;
 
 use super::keys::{self, LOCKOUTS, LOCKOUTS_UNTIL, SECRETS, USER_TOKENS};
-use super::records::{Committed, Records};
+use super::records::{self, Committed, Records};
 use super::script::{Calls, Commit, FAILURE};
 use super::{delegated, events};
 use crate::codec::decode;
@@ -59,16 +59,18 @@ pub(super) async fn tokens_of(records: &Records, user: User) -> Result<Vec<UserT
     tokens(records, &digests).await
 }
 
-/// Those of the digests that are there.
+/// Those of the digests that are there and can be read.
 async fn tokens(records: &Records, digests: &[String]) -> Result<Vec<UserToken>, StoreError> {
     let rows = records.fields(USER_TOKENS, digests).await?;
     let found = digests
         .iter()
         .zip(rows)
         .filter_map(|(digest, row)| Some((digest, row?)));
-    found
-        .map(|(digest, row)| decode(records.sealer(), &token_row(digest), &row))
-        .collect()
+    let readable = found.filter_map(|(digest, row)| {
+        let opened = decode(records.sealer(), &token_row(digest), &row);
+        records::readable(opened, "bearer tokens")
+    });
+    Ok(readable.collect())
 }
 
 pub(super) async fn list_tokens(
@@ -86,10 +88,11 @@ pub(super) async fn list_tokens(
     let words: [&[u8]; 3] = [cursor.as_bytes(), b"COUNT", count.as_bytes()];
     let calls = Calls::default().add("HSCAN", USER_TOKENS, &words);
     let (next, rows): (String, Vec<(String, Vec<u8>)>) = records.call_one(&calls).await?;
-    let page = rows
-        .iter()
-        .map(|(digest, row)| decode(records.sealer(), &token_row(digest), row));
-    Ok((page.collect::<Result<_, StoreError>>()?, (next != "0").then_some(next)))
+    let page = rows.iter().filter_map(|(digest, row)| {
+        let opened = decode(records.sealer(), &token_row(digest), row);
+        records::readable(opened, "bearer tokens")
+    });
+    Ok((page.collect(), (next != "0").then_some(next)))
 }
 
 pub(super) async fn delete_one_token(records: &Records, digest: &str) -> Result<bool, StoreError> {
@@ -174,7 +177,7 @@ pub(super) async fn sweep_tokens(
         remove(&mut commit, "SREM", &keys::user_tokens_of(kind, id), &digests);
     }
     remove(&mut commit, "HDEL", USER_TOKENS, &expired);
-    // Also where the row is gone already: nothing may be met again and again.
+    // Also where the row is gone already, or nobody can read it: nothing may be met again and again.
     remove(&mut commit, "ZREM", &until, &expired);
     // Caches compare the expiry themselves: nobody needs to hear of it.
     records.commit(&commit, &[]).await?;

@@ -2,6 +2,7 @@
 
 mod ahead;
 mod audit;
+mod damage;
 mod loss;
 mod numbers;
 mod outage;
