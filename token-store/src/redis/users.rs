@@ -96,14 +96,25 @@ pub(super) async fn list_tokens(
 }
 
 pub(super) async fn delete_one_token(records: &Records, digest: &str) -> Result<bool, StoreError> {
-    let found = records
-        .row::<UserToken>(USER_TOKENS, digest, &token_row(digest))
-        .await?;
-    let Some((row, found)) = found else { return Ok(false) };
+    let found = match records.row::<UserToken>(USER_TOKENS, digest, &token_row(digest)).await {
+        Ok(Some((_, found))) => Some(found),
+        Ok(None) => return Ok(false),
+        // Revoking must not depend on reading.
+        Err(StoreError::Corrupt(_)) => None,
+        Err(error @ (StoreError::Unavailable(_) | StoreError::IdentityLost)) => return Err(error),
+    };
     let mut commit = Commit::default();
-    commit.expect(USER_TOKENS, digest, Some(&row));
-    delete(&mut commit, found.user, &[digest]);
-    events::record(records, &mut commit, &Happening::UserTokensOf(found.user, 1))?;
+    // Nor on nobody sealing it anew meanwhile.
+    commit.expect_some(USER_TOKENS, digest);
+    if let Some(found) = found {
+        delete(&mut commit, found.user, &[digest]);
+        events::record(records, &mut commit, &Happening::UserTokensOf(found.user, 1))?;
+    } else {
+        remove(&mut commit, "HDEL", USER_TOKENS, &[digest]);
+        for kind in [UserKind::Admin, UserKind::Customer] {
+            remove(&mut commit, "ZREM", &keys::user_tokens_until(kind), &[digest]);
+        }
+    }
     let digest = digest.to_owned();
     Ok(records.commit(&commit, &[Change::UserToken { digest }]).await? == Committed::Done)
 }

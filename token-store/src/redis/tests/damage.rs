@@ -32,7 +32,7 @@ async fn an_expired_token_that_nobody_can_read_stops_no_sweep() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_bearer_token_that_nobody_can_read_is_left_out_of_lists() {
+async fn a_bearer_token_that_nobody_can_read_is_left_out_of_lists_and_can_be_revoked() {
     let server = Server::start(Options::default()).await;
     let store = gateway(&server.url()).await;
     let [bad, good] = ["bad", "good"].map(|token| user_token(token, ADMIN, Some(THEN + 1)));
@@ -43,8 +43,13 @@ async fn a_bearer_token_that_nobody_can_read_is_left_out_of_lists() {
 
     let (listed, _) = store.list_user_tokens(None, 10).await.unwrap();
     let of_user = store.user_tokens_of(ADMIN).await.unwrap();
+    let revoked = store.delete_user_token(&bad.digest).await.unwrap();
+    let again = store.delete_user_token(&bad.digest).await.unwrap();
 
     assert_eq!((listed, of_user), (vec![good.clone()], vec![good]));
+    assert_eq!((revoked, again), (true, false));
+    assert!(store.user_token(&bad.digest).await.unwrap().is_none());
+    assert_eq!(store.sweep_user_tokens(ADMIN.kind, THEN + 1, 10).await.unwrap(), 1);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -6,6 +6,7 @@ mod damage;
 mod loss;
 mod numbers;
 mod outage;
+mod reseals;
 mod setup;
 mod storm;
 
