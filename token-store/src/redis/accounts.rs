@@ -141,33 +141,29 @@ pub(super) async fn all(records: &Records, kind: UserKind) -> Result<Vec<Account
 
 pub(super) async fn update(records: &Records, account: &Account) -> Result<Put, StoreError> {
     let (kind, id) = (account.definition.kind, account.id.0);
-    let table = keys::accounts(kind);
-    let before = records
-        .row::<Account>(&table, &id.to_string(), &account_row(kind, id))
-        .await?;
-    let Some((row, before)) = before.filter(|(_, before)| before.version == account.version) else {
-        return Ok(Put::Changed);
-    };
-    let mut account = account.clone();
-    account.version += 1;
-    let mut commit = Commit::default();
-    commit.expect(&table, &id.to_string(), Some(&row));
-    if before.definition.username != account.definition.username {
-        commit.expect(&keys::account_names(kind), &account.definition.username, None);
-        commit.write(
-            "HDEL",
-            &keys::account_names(kind),
-            &[before.definition.username.as_bytes()],
-        );
-    }
-    write_account(records, &mut commit, (Some(&before), &account))?;
-    Ok(
+    let (table, name) = (keys::accounts(kind), account_row(kind, id));
+    loop {
+        let before = records.row::<Account>(&table, &id.to_string(), &name).await?;
+        let Some((row, before)) = before.filter(|(_, before)| before.version == account.version) else {
+            return Ok(Put::Changed);
+        };
+        let mut account = account.clone();
+        account.version += 1;
+        let mut commit = Commit::default();
+        let unchanged = commit.expect(&table, &id.to_string(), Some(&row));
+        if before.definition.username != account.definition.username {
+            commit.expect(&keys::account_names(kind), &account.definition.username, None);
+            let username = before.definition.username.as_bytes();
+            commit.write("HDEL", &keys::account_names(kind), &[username]);
+        }
+        write_account(records, &mut commit, (Some(&before), &account))?;
         match records.commit(&commit, &[changed(&before), changed(&account)]).await? {
-            Committed::Done => Put::Done(account.version),
-            Committed::Refused(0) => Put::Changed,
-            Committed::Refused(_) => Put::NameTaken,
-        },
-    )
+            Committed::Done => return Ok(Put::Done(account.version)),
+            // Another row by now. Where the version is the same it was only sealed anew, and nothing has changed.
+            Committed::Refused(place) if place == unchanged => {}
+            Committed::Refused(_) => return Ok(Put::NameTaken),
+        }
+    }
 }
 
 fn changed(account: &Account) -> Change {

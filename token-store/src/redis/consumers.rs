@@ -223,25 +223,36 @@ pub(super) async fn drop_unreadable(records: &Records, integration: u64) -> Resu
 }
 
 pub(super) async fn update(records: &Records, record: &ConsumerRecord) -> Result<Put, StoreError> {
+    loop {
+        let found = current(records, record.consumer.id.0).await?;
+        let Some((row, before)) = found.filter(|(_, before)| before.version == record.version) else {
+            return Ok(Put::Changed);
+        };
+        if let Some(put) = try_update(records, (&row, &before), record).await? {
+            return Ok(put);
+        }
+    }
+}
+
+/// `None`: the row is another by now. Where the version is the same it was only sealed anew, and nothing has changed.
+async fn try_update(
+    records: &Records,
+    (row, before): (&[u8], &ConsumerRecord),
+    record: &ConsumerRecord,
+) -> Result<Option<Put>, StoreError> {
     let id = record.consumer.id.0;
-    let Some((row, before)) = current(records, id)
-        .await?
-        .filter(|(_, before)| before.version == record.version)
-    else {
-        return Ok(Put::Changed);
-    };
     let mut record = record.clone();
     record.version += 1;
     let mut commit = Commit::default();
-    commit.expect(CONSUMERS, &id.to_string(), Some(&row));
+    let unchanged = commit.expect(CONSUMERS, &id.to_string(), Some(row));
     let mut name = None;
-    if name_of(&before) != name_of(&record) {
+    if name_of(before) != name_of(&record) {
         name = name_of(&record).map(|wanted| commit.expect(NAMES, wanted, None));
-        if let Some(old) = name_of(&before) {
+        if let Some(old) = name_of(before) {
             commit.write("HDEL", NAMES, &[old.as_bytes()]);
         }
     }
-    let (old_digest, new_digest) = (digest_of(&before), digest_of(&record));
+    let (old_digest, new_digest) = (digest_of(before), digest_of(&record));
     if old_digest != new_digest {
         if let Some(wanted) = &new_digest {
             commit.expect(TOKENS, wanted, None);
@@ -256,7 +267,7 @@ pub(super) async fn update(records: &Records, record: &ConsumerRecord) -> Result
     }
     insert(records, &mut commit, &record)?;
     let happening = Happening::Consumer {
-        before: Some(&before),
+        before: Some(before),
         after: Some(&record),
     };
     events::record(records, &mut commit, &happening)?;
@@ -269,9 +280,9 @@ pub(super) async fn update(records: &Records, record: &ConsumerRecord) -> Result
         })
         .collect();
     match records.commit(&commit, &changes).await? {
-        Committed::Done => Ok(Put::Done(record.version)),
-        Committed::Refused(0) => Ok(Put::Changed),
-        Committed::Refused(place) if Some(place) == name => Ok(Put::NameTaken),
+        Committed::Done => Ok(Some(Put::Done(record.version))),
+        Committed::Refused(place) if place == unchanged => Ok(None),
+        Committed::Refused(place) if Some(place) == name => Ok(Some(Put::NameTaken)),
         Committed::Refused(_) => Err(taken("key or token")),
     }
 }

@@ -105,26 +105,39 @@ fn no_longer_by(commit: &mut Commit, before: &Delegated, digest: &str) {
 }
 
 pub(super) async fn replace(records: &Records, token: &str, row: &Delegated) -> Result<Put, StoreError> {
+    let (id, digest) = (row.consumer_id.0, token_digest(token));
+    let (table, name) = (keys::delegated(id), row_name(id, &digest));
+    loop {
+        let before = records.row::<Delegated>(&table, &digest, &name).await?;
+        let Some((sealed, before)) = before.filter(|(_, before)| before.version == row.version) else {
+            return Ok(Put::Changed);
+        };
+        if let Some(put) = try_replace(records, &digest, (&sealed, &before), row).await? {
+            return Ok(put);
+        }
+    }
+}
+
+/// `None`: the row is another by now. Where the version is the same it was only sealed anew, and nothing has changed.
+async fn try_replace(
+    records: &Records,
+    digest: &str,
+    (sealed, before): (&[u8], &Delegated),
+    row: &Delegated,
+) -> Result<Option<Put>, StoreError> {
     let id = row.consumer_id.0;
-    let digest = token_digest(token);
     let table = keys::delegated(id);
-    let before = records
-        .row::<Delegated>(&table, &digest, &row_name(id, &digest))
-        .await?;
-    let Some((sealed, before)) = before.filter(|(_, before)| before.version == row.version) else {
-        return Ok(Put::Changed);
-    };
     let mut row = row.clone();
     row.version += 1;
     let new_digest = token_digest(&row.token);
     let mut commit = Commit::default();
-    commit.expect(&table, &digest, Some(&sealed));
+    let unchanged = commit.expect(&table, digest, Some(sealed));
     if new_digest != digest {
         commit.expect(TOKENS, &new_digest, None);
     }
     commit.write("HDEL", &table, &[digest.as_bytes()]);
     commit.write("HDEL", TOKENS, &[digest.as_bytes()]);
-    no_longer_by(&mut commit, &before, &digest);
+    no_longer_by(&mut commit, before, digest);
     let resealed = records.seal(&row_name(id, &new_digest), &row)?;
     commit.write("HSET", &table, &[new_digest.as_bytes(), &resealed]);
     commit.write("HSET", TOKENS, &[new_digest.as_bytes(), &number(id)]);
@@ -132,11 +145,11 @@ pub(super) async fn replace(records: &Records, token: &str, row: &Delegated) -> 
         commit.write("SADD", &keys::delegated_by(user), &[&member(id, &new_digest)]);
     }
     let happening = Happening::Delegated {
-        before: &before,
+        before,
         after: Some(&row),
     };
     events::record(records, &mut commit, &happening)?;
-    let digests: BTreeSet<String> = [digest, new_digest].into_iter().collect();
+    let digests: BTreeSet<String> = [digest.to_owned(), new_digest].into_iter().collect();
     let changes: Vec<Change> = digests
         .into_iter()
         .map(|digest| Change::Delegated {
@@ -145,8 +158,8 @@ pub(super) async fn replace(records: &Records, token: &str, row: &Delegated) -> 
         })
         .collect();
     match records.commit(&commit, &changes).await? {
-        Committed::Done => Ok(Put::Done(row.version)),
-        Committed::Refused(0) => Ok(Put::Changed),
+        Committed::Done => Ok(Some(Put::Done(row.version))),
+        Committed::Refused(place) if place == unchanged => Ok(None),
         Committed::Refused(_) => Err(taken("token")),
     }
 }
