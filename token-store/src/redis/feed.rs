@@ -16,7 +16,7 @@ use super::meet::{
     pulse, visit,
 };
 use super::memory::{Known, Server, Shared, State, StoreClock};
-use super::nodes::{Map, Node, server_info};
+use super::nodes::{Map, Node, no_host, server_info};
 use crate::codec::decode;
 use crate::nonce::KEPT_FOR;
 use crate::{Change, UnixSeconds};
@@ -87,13 +87,40 @@ impl Feed {
         mark_key(sealer, connection).await
     }
 
-    /// Finds the primaries, meets each, and makes what is known of them the state.
+    /// Finds the primaries, meets each, and makes what is known of them the state. Who knows of none, or of some that can't be
+    /// met, decides nothing: the next is asked.
     pub(super) async fn meet(
         shared: &Arc<Shared>,
         identity: Option<String>,
         absent: Absent,
     ) -> Result<Self, MeetError> {
-        let map = shared.dialer.find().await?;
+        let mut tried = Vec::new();
+        let mut failed = MeetError::Redis(no_host());
+        for (host, port) in shared.dialer.hosts() {
+            let met = match shared.dialer.ask(&host, port).await {
+                Ok(map) if tried.contains(&map) => continue,
+                Ok(map) => {
+                    tried.push(map.clone());
+                    Self::meet_all_of(shared, map, identity.clone(), absent).await
+                }
+                Err(error) => Err(error.into()),
+            };
+            match met {
+                Ok(feed) => return Ok(feed),
+                // What a store said of itself tells more than that another server did not answer.
+                Err(MeetError::Redis(_)) if !matches!(failed, MeetError::Redis(_)) => {}
+                Err(error) => failed = error,
+            }
+        }
+        Err(failed)
+    }
+
+    async fn meet_all_of(
+        shared: &Arc<Shared>,
+        map: Map,
+        identity: Option<String>,
+        absent: Absent,
+    ) -> Result<Self, MeetError> {
         let home = Arc::clone(map.home().ok_or_else(|| client("no server holds the records"))?);
         let (heard, pushes) = mpsc::unbounded_channel();
         let push = move |info: PushInfo| {
@@ -139,6 +166,7 @@ impl Feed {
             tracing::debug!(identity = known.identity, "met the store");
         }
         self.identity = Some(known.identity.clone());
+        self.shared.dialer.note_met(&known.map);
         self.shared.set(State::Known(Arc::new(known)));
         Ok(())
     }

@@ -19,7 +19,7 @@ pub(super) struct Node {
 }
 
 /// The primaries, and which of them holds a slot.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Map {
     nodes: Vec<Arc<Node>>,
     /// By slot, an index into `nodes`; `None`: there is one primary, and it holds all.
@@ -67,6 +67,8 @@ pub(super) struct Dialer {
     pub(super) connect_timeout: Duration,
     /// One `Arc` a node, so that nodes compare by pointer.
     known: Mutex<HashMap<(String, u16), Arc<Node>>>,
+    /// The nodes of the Cluster that was met last.
+    met: Mutex<Vec<Arc<Node>>>,
 }
 
 impl Dialer {
@@ -76,6 +78,7 @@ impl Dialer {
             timeout,
             connect_timeout,
             known: Mutex::default(),
+            met: Mutex::default(),
         }
     }
 
@@ -90,24 +93,53 @@ impl Dialer {
         }))
     }
 
-    /// Who takes writes now.
+    /// Who takes writes now, by the first that can tell.
     pub(super) async fn find(&self) -> RedisResult<Map> {
-        let mut failed = None;
-        for (host, port) in &self.address.hosts {
-            let found = match &self.address.kind {
-                Kind::Single => Ok(Map {
-                    nodes: vec![self.node(host, *port)],
-                    by_slot: None,
-                }),
-                Kind::Sentinel(name) => self.ask_sentinel(host, *port, name).await,
-                Kind::Cluster => self.ask_cluster(host, *port).await,
-            };
-            match found {
+        let mut failed = no_host();
+        for (host, port) in self.hosts() {
+            match self.ask(&host, port).await {
                 Ok(map) => return Ok(map),
-                Err(error) => failed = Some(error),
+                Err(error) => failed = error,
             }
         }
-        Err(failed.unwrap_or_else(|| RedisError::from((ErrorKind::InvalidClientConfig, "no host"))))
+        Err(failed)
+    }
+
+    /// Whom to ask, one after the other: those that are configured, then the nodes that were met.
+    pub(super) fn hosts(&self) -> Vec<(String, u16)> {
+        let mut hosts = self.address.hosts.clone();
+        for node in self.met.lock().unwrap_or_else(PoisonError::into_inner).iter() {
+            let host = (node.host.clone(), node.port);
+            if !hosts.contains(&host) {
+                hosts.push(host);
+            }
+        }
+        hosts
+    }
+
+    /// The servers of a map were met: those of a Cluster know each other, and can be asked when all that are configured are
+    /// gone.
+    pub(super) fn note_met(&self, map: &Map) {
+        if map.is_cluster() {
+            let mut met = self.met.lock().unwrap_or_else(PoisonError::into_inner);
+            met.clone_from(&map.nodes);
+        }
+    }
+
+    /// Who takes writes now, by one that knows where the records are.
+    pub(super) async fn ask(&self, host: &str, port: u16) -> RedisResult<Map> {
+        let map = match &self.address.kind {
+            Kind::Single => Map {
+                nodes: vec![self.node(host, port)],
+                by_slot: None,
+            },
+            Kind::Sentinel(name) => self.ask_sentinel(host, port, name).await?,
+            Kind::Cluster => self.ask_cluster(host, port).await?,
+        };
+        if map.home().is_none() {
+            return Err(RedisError::from((ErrorKind::Client, "no server holds the records")));
+        }
+        Ok(map)
     }
 
     async fn ask_sentinel(&self, host: &str, port: u16, name: &str) -> RedisResult<Map> {
@@ -131,7 +163,9 @@ impl Dialer {
     async fn ask_cluster(&self, host: &str, port: u16) -> RedisResult<Map> {
         let info = self.address.server(host, port)?;
         let mut seed = self.open(info, AsyncConnectionConfig::new()).await?;
-        let ranges: Vec<Vec<Value>> = cmd("CLUSTER").arg("SLOTS").query_async(&mut seed).await?;
+        let mut ranges: Vec<Vec<Value>> = cmd("CLUSTER").arg("SLOTS").query_async(&mut seed).await?;
+        // Whoever is asked, the same Cluster is the same map.
+        ranges.sort_by_key(|range| redis::from_redis_value_ref::<u16>(range.first()?).ok());
         let mut nodes: Vec<Arc<Node>> = Vec::new();
         let mut by_slot = vec![u16::MAX; usize::from(keys::SLOTS)];
         for range in ranges {
@@ -199,6 +233,11 @@ impl Dialer {
             .await
             .map_err(|_| RedisError::from((ErrorKind::Io, "connecting took too long")))?
     }
+}
+
+/// Before anybody was asked.
+pub(super) fn no_host() -> RedisError {
+    RedisError::from((ErrorKind::InvalidClientConfig, "no host"))
 }
 
 /// What a server says of itself.

@@ -7,6 +7,7 @@ mod loss;
 mod numbers;
 mod outage;
 mod reseals;
+mod seeds;
 mod setup;
 mod storm;
 
