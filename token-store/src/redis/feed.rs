@@ -172,8 +172,17 @@ impl Feed {
     }
 
     async fn greet(&mut self, map: Map, servers: Vec<Arc<Server>>, absent: Absent) -> Result<Known, MeetError> {
+        let was_met = |known: &Arc<Known>| {
+            let is_of_it = |server: &Arc<Server>| known.servers.iter().any(|one| one.id == server.id);
+            servers.iter().all(is_of_it)
+        };
+        let are_known = self.shared.load().last_met().is_some_and(was_met);
+        if !are_known && self.shared.known().is_ok() {
+            // What an earlier server answers from here on would be missing in what the others are told of it.
+            self.shared.set_unreached(REPLACED.to_owned(), true);
+        }
         let served_elsewhere = self.shared.served_elsewhere(&servers);
-        let gave = self.give_marks(&servers, absent, served_elsewhere).await?;
+        let gave = !are_known && self.give_marks(absent, served_elsewhere).await?;
         let mut met = None;
         for server in &servers {
             let greeting = (server.id.as_str(), served_elsewhere, gave);
@@ -224,7 +233,7 @@ impl Feed {
         Ok(())
     }
 
-    /// Gives our marks where somebody may lack them, before the greeting makes everybody read them; answers whether it did.
+    /// Gives our marks to a store that may lack some, before the greeting makes everybody read them; answers whether it did.
     ///
     /// Only who met another server before can know of marks that this one lacks. The servers that were met last, the way to
     /// them broken off meanwhile or not, lack none of ours: each mark of before that meeting was given to them in it, each
@@ -232,17 +241,8 @@ impl Feed {
     /// that loses them is another one: by its id after a restart, a promotion or a copy; by the store's identity, which is
     /// looked at, after a flush. Marks that are sent make all gateways read all marks anew, and refuse what those cast doubt
     /// on: sent without need, they would make a break of one gateway's network everybody's.
-    async fn give_marks(
-        &mut self,
-        servers: &[Arc<Server>],
-        absent: Absent,
-        served_elsewhere: UnixSeconds,
-    ) -> Result<bool, MeetError> {
-        let was_met = |known: &Arc<Known>| {
-            let is_of_it = |server: &Arc<Server>| known.servers.iter().any(|one| one.id == server.id);
-            servers.iter().all(is_of_it)
-        };
-        if self.shared.load().last_met().is_some_and(was_met) || !self.shared.has_marks() {
+    async fn give_marks(&mut self, absent: Absent, served_elsewhere: UnixSeconds) -> Result<bool, MeetError> {
+        if !self.shared.has_marks() {
             return Ok(false);
         }
         let met = greet(&self.shared, &mut self.connection, absent, ASKS_ONLY).await?;
@@ -419,6 +419,7 @@ fn now() -> Instant {
     Instant::now()
 }
 
+const REPLACED: &str = "another server is met";
 const BEAT_EVERY: Duration = Duration::from_millis(250);
 /// How long memory is believed after a heartbeat.
 const BELIEVED_MILLIS: u64 = 1000;

@@ -14,7 +14,7 @@ use crate::Claim;
 use crate::codec::token_digest;
 use crate::contract::make::{THEN, consumer};
 use crate::seal::Sealer;
-use crate::servers::{Options, Server, wait_until};
+use crate::servers::{Options, Reply, Server, wait_until};
 
 /// What a gateway knows, without the gateway.
 fn shared(url: &str) -> Arc<Shared> {
@@ -128,4 +128,32 @@ async fn marks_that_no_window_allows_any_more_make_room_for_others() {
 
     assert!(shared.is_marked("counts", counts));
     assert!(!shared.is_marked("passed 0", 1));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_an_earlier_server_says_does_not_count_while_the_next_is_given_marks() {
+    let mut server = Server::start(Options::default()).await;
+    let shared = shared(&server.url());
+    let meets = async || Feed::meet(&shared, None, Absent::Make).await.is_ok();
+    wait_until("the first is met", meets).await;
+    let before = Arc::clone(&shared.known().unwrap().servers[0]);
+    for turn in 0..90_000 {
+        assert!(shared.mark(turn.to_string(), now() + 600));
+    }
+    server.command(&["SAVE"]).await;
+    server.kill();
+    server.start_again().await;
+
+    let counts = async {
+        wait_until("marks are given", async || {
+            server.command(&["EXISTS", "{countersign}:ahead"]).await == Reply::Number(1)
+        })
+        .await;
+        shared
+            .known()
+            .is_ok_and(|known| Arc::ptr_eq(&known.servers[0], &before))
+    };
+    let ((), still_counts) = tokio::join!(wait_until("the next is met", meets), counts);
+
+    assert!(!still_counts);
 }
