@@ -274,16 +274,7 @@ impl Metrics {
             observed,
         );
         text.latency(&shards);
-        let micros = total(&shards, |one| one.authentication_sum_micros.load(Ordering::Relaxed));
-        text.single(
-            "authentication_seconds_total",
-            "counter",
-            "Time until callers were known.",
-            &seconds(micros),
-        );
-        let micros = total(&shards, |one| one.upstream_sum_micros.load(Ordering::Relaxed));
-        let help = "Time until upstreams began to answer.";
-        text.single("upstream_seconds_total", "counter", help, &seconds(micros));
+        text.parts(&shards);
         let refused = total(&shards, |one| one.connections_refused.load(Ordering::Relaxed));
         text.single(
             "connections_refused_total",
@@ -360,6 +351,20 @@ impl Text {
             "# HELP countersign_{name} {help}\n# TYPE countersign_{name} summary\n\
              countersign_{name}_sum {sum}\ncountersign_{name}_count {count}\n"
         );
+    }
+
+    /// What of the time that requests took was whose.
+    fn parts(&mut self, shards: &[Arc<Shard>]) {
+        let mut part = |name, help, of: fn(&Shard) -> &AtomicU64| {
+            let micros = total(shards, |one| of(one).load(Ordering::Relaxed));
+            self.single(name, "counter", help, &seconds(micros));
+        };
+        let help = "Time until callers were known.";
+        part("authentication_seconds_total", help, |one| {
+            &one.authentication_sum_micros
+        });
+        let help = "Time until upstreams began to answer.";
+        part("upstream_seconds_total", help, |one| &one.upstream_sum_micros);
     }
 
     fn latency(&mut self, shards: &[Arc<Shard>]) {
