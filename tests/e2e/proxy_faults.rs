@@ -79,6 +79,26 @@ async fn an_answer_that_is_none_is_a_bad_gateway() {
 }
 
 #[tokio::test]
+async fn interim_responses_without_end_hold_up_nobody() {
+    let upstream = Double::start(|mut stream, _| async move {
+        read_head(&mut stream).await;
+        let interim = "HTTP/1.1 102 Processing\r\n\r\n".repeat(2_000);
+        while stream.write_all(interim.as_bytes()).await.is_ok() {}
+    })
+    .await;
+    let shop = shop_before(&upstream.targets()).start().await;
+
+    let flooded = double("flooded").asking_for_the_cause();
+    let (refused, served) = tokio::join!(flooded.send(&shop.gateway), async {
+        tokio::time::sleep(Duration::from_millis(50)).await;
+        call("beside-a-flood").send(&shop.gateway).await
+    });
+
+    assert_eq!(refused.refusal(), (502, "upstream_broken"));
+    assert_eq!(served.status, 200);
+}
+
+#[tokio::test]
 async fn a_length_that_is_told_twice_goes_on_once() {
     let shop = Shop::attacked().await;
     for (mark, head) in [

@@ -4,6 +4,7 @@ pub mod ask;
 pub mod board;
 mod breaker;
 pub mod connect;
+mod head_bound;
 pub mod health;
 mod pool;
 mod resign;

@@ -18,6 +18,7 @@ use hyper_util::rt::TokioIo;
 use tokio::time::Sleep;
 
 use super::connect::connect;
+use super::head_bound::HeadBound;
 use super::resign;
 use super::room::{Place, Room};
 use crate::body::BodyError;
@@ -51,6 +52,8 @@ struct Idle<B> {
 /// while a later one goes on. Arming one for each request was measured at 2 % of its cost.
 struct Wire<B> {
     sender: SendRequest<B>,
+    /// Octets that may come before the response's head is whole.
+    head_left: Rc<Cell<usize>>,
     /// Whether another worker could have its place.
     is_shared: bool,
     timer: Pin<Box<Sleep>>,
@@ -160,11 +163,14 @@ where
                 return Err(Cause::UpstreamConnect);
             }
             let taken = request.take().ok_or(Cause::UpstreamBroken)?;
+            wire.head_left.set(LARGEST_HEADS);
             let sending = std::pin::pin!(wire.sender.try_send_request(taken));
             let sent = self.first_byte(sending, wire.timer.as_mut(), upstream_since).await;
             match sent {
                 None => return Err(Cause::UpstreamTimeout),
                 Some(Ok(response)) => {
+                    // Its body has no such bound.
+                    wire.head_left.set(usize::MAX);
                     let pool = Rc::downgrade(self);
                     return Ok((response, Lease { wire, pool }));
                 }
@@ -281,11 +287,12 @@ where
         if self.is_away.replace(false) {
             tracing::info!(host = %self.target.host, port = self.target.port, "upstream can be reached again");
         }
+        let head_left = Rc::new(Cell::new(LARGEST_HEADS));
         let (sender, connection) = Builder::new()
             .max_buf_size(LARGEST_HEAD)
             // One piece to send costs the kernel less than a list of one, and most requests are a head alone.
             .writev(false)
-            .handshake(TokioIo::new(stream))
+            .handshake(TokioIo::new(HeadBound::new(stream, Rc::clone(&head_left))))
             .await
             .map_err(|_| Cause::UpstreamBroken)?;
         // The connection drives its socket until either side closes it; dropping the sender ends it.
@@ -298,6 +305,7 @@ where
         });
         Ok(Wire {
             sender,
+            head_left,
             is_shared,
             timer: Box::pin(tokio::time::sleep(self.first_byte_timeout)),
         })
@@ -325,6 +333,8 @@ pub fn certificate_name(host: &str) -> &str {
 const READY: Duration = Duration::from_millis(50);
 /// Octets of a response's head.
 const LARGEST_HEAD: usize = 128 * 1024;
+/// Octets of all heads of a response, and of what is read ahead of its body.
+const LARGEST_HEADS: usize = 4 * LARGEST_HEAD;
 
 #[cfg(test)]
 mod tests {
