@@ -13,6 +13,7 @@ use token_store::{
 use tokio::sync::{Mutex, MutexGuard};
 
 use super::password::{HashFailed, Passwords};
+use super::sign_in::counted;
 use super::{recovery, totp};
 use crate::clock::Clock;
 use crate::integration::definition::{is_email, is_unseen};
@@ -232,6 +233,7 @@ impl Accounts {
                 Put::Done(version) => {
                     after.version = version;
                     self.end_tokens(&before, &after).await?;
+                    self.end_lock(&before, &after).await?;
                     return Ok(after);
                 }
                 Put::NameTaken => return Err(AccountError::Exists(after.definition.username)),
@@ -242,13 +244,32 @@ impl Accounts {
         Err(AccountError::Changed)
     }
 
-    /// Ends its use, or begins it again.
+    /// Ends its use, or begins it again; a lock after failed sign-ins ends with that, also where it was in use.
     pub async fn set_active(&self, id: AccountId, active: bool) -> Result<Account, AccountError> {
-        self.change(id, None, |definition| {
+        let edit = |definition: &mut NewAccount| {
             definition.active = active;
             Ok(())
-        })
-        .await
+        };
+        let account = self.change(id, None, edit).await?;
+        if active {
+            self.unlock(&account).await?;
+        }
+        Ok(account)
+    }
+
+    /// Another password is another beginning: who was locked out by guesses at the old one gets in.
+    async fn end_lock(&self, before: &Account, after: &Account) -> Result<(), AccountError> {
+        if before.definition.password_hash == after.definition.password_hash {
+            return Ok(());
+        }
+        self.unlock(after).await
+    }
+
+    async fn unlock(&self, account: &Account) -> Result<(), AccountError> {
+        let definition = &account.definition;
+        let counted = counted(definition.kind);
+        self.store.clear_sign_in_failures(counted, &definition.username).await?;
+        Ok(())
     }
 
     /// Another password; who signed in with the old one has to sign in again.

@@ -318,7 +318,8 @@ fn spent(factor: &Totp, code: &Secret, now: u64) -> Option<Totp> {
     Some(after)
 }
 
-fn counted(kind: UserKind) -> LockoutKind {
+/// Whose failures they are.
+pub(super) fn counted(kind: UserKind) -> LockoutKind {
     match kind {
         UserKind::Admin => LockoutKind::Admin,
         UserKind::Customer => LockoutKind::Customer,

@@ -26,9 +26,9 @@ The last active account with the role admin can't be disabled: make another one 
 Examples:
   countersign admin disable jane")]
     Disable(manage::One),
-    /// Let a disabled account sign in again
+    /// Let a disabled account sign in again, or one that failed sign-ins have locked
     Enable(manage::One),
-    /// Set an account's password; who signed in with the old one has to sign in again
+    /// Set an account's password; who signed in with the old one has to sign in again, and a lock after failed sign-ins ends
     #[command(after_help = "\
 The password comes from COUNTERSIGN_ADMIN_PASSWORD, the first line of stdin when that is piped, or a prompt; it has from 8 to
 1024 characters.
