@@ -179,14 +179,18 @@ async fn an_authorization_header_and_its_values_are_bounded() {
     let commas = call(Signing::with(&reader))
         .with_changed_header("authorization", |value| format!("{value}{}", ",".repeat(8_000)));
     let nonce = call(Signing::with(&reader).set("oauth_nonce", &"n".repeat(256)));
+    let bearer = Call::get("/rest/V1/products/bounded")
+        .header("Authorization", &format!("Bearer {}", "b".repeat(9_000)))
+        .to(&shop.gateway);
 
     let statuses = [
         long.send().await.status,
         commas.send().await.status,
         nonce.send().await.status,
+        bearer.send().await.status,
     ];
 
-    assert_eq!(statuses, [400, 400, 400]);
+    assert_eq!(statuses, [400; 4]);
     assert_eq!(shop.upstream.count("bounded"), 0);
 }
 

@@ -82,10 +82,24 @@ async fn absent_and_empty_fields_are_named() {
 }
 
 #[tokio::test]
+async fn an_empty_body_lacks_what_an_empty_object_lacks() {
+    let shop = Shop::shared().await;
+    let told = async |body| {
+        let call = Call::post(ADMIN_TOKEN).body("application/json", body);
+        let told = call.send(&shop.gateway).await;
+        (told.status, told.text())
+    };
+
+    let nothing = told("").await;
+
+    assert_eq!(nothing, told("{}").await);
+    assert_eq!(nothing.0, 400);
+}
+
+#[tokio::test]
 async fn what_is_no_json_object_is_not_decoded() {
     let shop = Shop::shared().await;
     let bodies = [
-        "",
         "{",
         "[]",
         "null",
@@ -180,6 +194,32 @@ async fn after_six_failures_the_right_password_is_refused_too() {
     assert_eq!(locked.refusal(), (401, "sign_in_failed"));
     assert_eq!(locked.json(), json!({ "message": SENTENCE }));
     assert_eq!(sign_in(&shop.gateway, ADMIN, PASSWORD).await.status, 200);
+}
+
+#[tokio::test]
+async fn a_lock_ends_with_another_password_and_where_the_account_is_enabled() {
+    let shop = Shop::shared().await;
+    for (name, call, body, password) in [
+        (
+            "unlocked-by-password",
+            "password",
+            json!({ "password": "another-passw0rd" }),
+            "another-passw0rd",
+        ),
+        ("unlocked-by-hand", "enable", json!(null), PASSWORD),
+    ] {
+        let name = new_admin(shop, name).await;
+        for _ in 0..6 {
+            sign_in(&shop.gateway, name, "wrong").await;
+        }
+        assert_eq!(sign_in(&shop.gateway, name, PASSWORD).await.status, 401);
+
+        let path = format!("/admins/{}/{call}", admin_id(shop, name).await);
+        let changed = shop.admin.post(&path, &body).await;
+
+        assert_eq!(changed.status, 200, "{}", changed.text());
+        assert_eq!(sign_in(&shop.gateway, name, password).await.status, 200, "{name}");
+    }
 }
 
 #[tokio::test]

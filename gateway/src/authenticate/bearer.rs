@@ -16,10 +16,11 @@ use crate::header;
 use crate::random::CREDENTIAL_LENGTH;
 use crate::refusal::{Cause, Refusal};
 
-/// The one `Authorization` header; two of them are malformed (C8).
-pub fn authorization(headers: &HeaderMap) -> Result<Option<&[u8]>, Cause> {
+/// The one `Authorization` header, of `most` octets; two of them are malformed (C8).
+pub fn authorization(headers: &HeaderMap, most: usize) -> Result<Option<&[u8]>, Cause> {
     let mut values = header::all(headers, &AUTHORIZATION);
     match (values.next(), values.next()) {
+        (Some(only), None) if only.len() > most => Err(Cause::RequestMalformed),
         (first, None) => Ok(first.map(http::HeaderValue::as_bytes)),
         (_, Some(_)) => Err(Cause::RequestMalformed),
     }

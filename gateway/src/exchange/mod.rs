@@ -177,7 +177,7 @@ pub async fn serve(
         Endpoint::RevokeCustomerToken => {
             let users = &exchange.served.worker.users;
             users
-                .revoke_customer_token(&parts.headers, exchange.served.client)
+                .revoke_customer_token(&parts.headers, authorization(exchange, parts)?, exchange.served.client)
                 .await
         }
         Endpoint::AssertionKeys => assertion_keys(exchange).await,
@@ -321,6 +321,10 @@ fn note(exchange: &Exchange<'_>, proven: &signature::Proven<'_>, step: Step) {
     worker.handshakes.saw(consumer, worker.clock.now(), step);
 }
 
+fn authorization<'a>(exchange: &Exchange<'_>, parts: &'a Parts) -> Result<Option<&'a [u8]>, Cause> {
+    bearer::authorization(&parts.headers, exchange.local.live.public.limits.authorization)
+}
+
 fn request_parts<'a>(
     exchange: &'a Exchange<'_>,
     parts: &'a Parts,
@@ -331,11 +335,10 @@ fn request_parts<'a>(
     if is_form && !octets.is_empty() && body::is_encoded(&parts.headers) {
         return Err(Cause::FormEncoded.into());
     }
-    let authorization = bearer::authorization(&parts.headers)?;
     Ok(RequestParts {
         method: parts.method.as_str(),
         target: exchange.origin.target(path, parts.uri.query()),
-        authorization,
+        authorization: authorization(exchange, parts)?,
         form: is_form.then_some(octets.as_ref()),
     })
 }

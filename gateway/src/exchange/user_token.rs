@@ -123,10 +123,10 @@ impl UserTokens {
     pub async fn revoke_customer_token(
         &self,
         headers: &HeaderMap,
+        authorization: Option<&[u8]>,
         client: IpAddr,
     ) -> Result<Response<ResponseBody>, Refusal> {
         let denied = |cause| Refusal::not_authorized(cause, "self");
-        let authorization = bearer::authorization(headers)?;
         let token = authorization
             .and_then(bearer::token)
             .ok_or_else(|| denied(Cause::ResourceDenied))?;

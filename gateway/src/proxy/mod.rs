@@ -189,7 +189,7 @@ async fn judge(
         Box::pin(strip_unjudged(exchange, parts, payload, route)).await?;
         return Permitted::preflight(&route.config.requirement);
     }
-    let authorization = bearer::authorization(&parts.headers)?;
+    let authorization = bearer::authorization(&parts.headers, live.public.limits.authorization)?;
     let is_bearer = authorization.is_some_and(bearer::is_bearer);
     let form = if body::is_form(&parts.headers)? {
         // Boxed, as what is rare is: every request's state is copied when it is made, and stays small.
