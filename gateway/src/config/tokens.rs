@@ -154,7 +154,7 @@ pub(super) fn lockout(section: Section<'_, '_>) -> Lockout {
     let lockout = Lockout {
         max_failures: section.small("max_failures", 6, 1..=1000),
         duration: section.duration("duration", "30m", ("1s", "30d")),
-        max_failures_per_address: section.small("max_failures_per_address", 100, 1..=1_000_000),
+        max_failures_per_address: section.small("max_failures_per_address", 1000, 1..=1_000_000),
     };
     section.finish();
     lockout

@@ -104,7 +104,7 @@ impl Spent {
 }
 
 /// Sign-ins of one address under way at a time.
-const AT_ONCE: usize = 32;
+const AT_ONCE: usize = 64;
 const MOST_ADDRESSES: usize = 65_536;
 /// No client has it.
 const OTHERS: IpAddr = IpAddr::V4(Ipv4Addr::UNSPECIFIED);
