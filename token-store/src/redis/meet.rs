@@ -16,7 +16,7 @@ use crate::{StoreError, UnixSeconds};
 /// What to do where there is no store.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Absent {
-    /// Make one: nothing was known before.
+    /// Make one: nothing was known before. Where consumers stand, there was one, and it was lost.
     Make,
     /// `countersign store init` says that it is a new one.
     Init,
@@ -30,7 +30,7 @@ pub(super) enum MeetError {
     #[error(transparent)]
     Redis(#[from] RedisError),
     /// Not the store that was known.
-    #[error("the store lost its identity")]
+    #[error("the store lost its identity: restore it, or run `countersign store init` if it is to go on as a new one")]
     Lost,
     /// None of the keys opens it.
     #[error("none of store.encryption_keys opens what the store holds")]
@@ -136,6 +136,7 @@ pub(super) async fn greet(
     let (identity, canary) = new_store(shared)?;
     let mut greeting = GREET.prepare_invoke();
     greeting.key(keys::STORE).key(keys::SERVERS).key(keys::COUNTERS);
+    greeting.key(keys::CONSUMERS).key(keys::INTEGRATIONS);
     let absent = match absent {
         Absent::Make => "make",
         Absent::Init => "init",

@@ -123,6 +123,11 @@ fn run(shared: Arc<Shared>, opened: oneshot::Sender<Result<Handle, OpenError>>) 
                 drop(opened.send(Err(OpenError::Unsafe(error.to_string()))));
                 return;
             }
+            Err(error @ MeetError::Lost) => {
+                shared.set(State::Lost);
+                tracing::error!(%error, "the store holds what an earlier one left, and serves nobody");
+                None
+            }
             Err(error) => {
                 tracing::warn!(%error, "the store is not reached yet; trying on");
                 None

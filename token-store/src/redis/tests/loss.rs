@@ -174,6 +174,54 @@ async fn after_a_flush_that_was_said_to_be_new_before_anybody_noticed() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn after_the_identity_alone_was_lost_only_when_the_store_is_said_to_go_on() {
+    // One mark of a store that served is enough.
+    let marks = [
+        "{countersign}:counters",
+        "{countersign}:consumers",
+        "{countersign}:integrations",
+    ];
+    for kept_mark in marks {
+        let (server, one, other) = two_gateways(kept()).await;
+        let served = served(&[&one, &other]).await;
+
+        server.command(&["DEL", "{countersign}:store"]).await;
+        for lost in marks.into_iter().filter(|mark| *mark != kept_mark) {
+            server.command(&["DEL", lost]).await;
+        }
+        let later = gateway(&server.url()).await;
+        let said = later.check().await;
+        assert!(matches!(said, Err(StoreError::IdentityLost)), "{kept_mark}: {said:?}");
+        for store in [&one, &other, &later] {
+            wait_until_it_is(&**store, is_lost).await;
+            assert!(!serves(&**store).await);
+        }
+        replay(&[&one, &other, &later], &served).await;
+        // The operator's command is a process of its own.
+        gateway(&server.url()).await.init().await.unwrap();
+
+        let last = gateway(&server.url()).await;
+        nothing_is_served_again(&[&one, &other, &later, &last], &served).await;
+        for (consumer, timestamp, nonce) in &served {
+            let claimed = last.claim_nonce(claim(*consumer, *timestamp, nonce)).await;
+            assert!(matches!(claimed, Ok(Claim::Unsure)), "{claimed:?}");
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_store_that_never_had_a_consumer_needs_no_word_to_be_made_again() {
+    let server = Server::start(kept()).await;
+    let made = gateway(&server.url()).await;
+    wait_until_it_serves(&*made).await;
+    drop(made);
+
+    server.command(&["DEL", "{countersign}:store"]).await;
+
+    wait_until_it_serves(&*gateway(&server.url()).await).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn after_the_gateways_and_the_tail_were_lost_for_every_clock_that_was_right() {
     let (mut server, one, other) = two_gateways(Options::default()).await;
     one.create_consumer(consumer("Shop sync"), THEN).await.unwrap();
