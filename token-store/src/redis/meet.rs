@@ -51,6 +51,8 @@ pub(super) async fn init(shared: &Shared) -> Result<(), MeetError> {
     let home = map.home().ok_or_else(|| client("no server holds the records"))?;
     let mut connection = shared.dialer.connect(home, |_| ()).await?;
     server_info(&mut connection).await?;
+    // A canary under a key that doesn't open what else is there would shut out those who have the right one.
+    check_keys(&shared.sealer, &mut connection).await?;
     greet(shared, &mut connection, Absent::Init, ASKS_ONLY).await?;
     Ok(())
 }

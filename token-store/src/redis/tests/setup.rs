@@ -56,6 +56,29 @@ async fn a_key_that_was_ever_the_first_must_be_there() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_store_that_lost_its_identity_gets_another_only_by_a_key_that_opens_the_rest() {
+    let server = Server::start(Options::default()).await;
+    let other_key = OpenOptions {
+        encryption_keys: vec![[8; 32]],
+        ..options(&server.url())
+    };
+    let store = gateway(&server.url()).await;
+    store
+        .create_consumer(consumer("Shop sync"), THEN)
+        .await
+        .unwrap()
+        .unwrap();
+    server.command(&["DEL", "{countersign}:store"]).await;
+
+    let by_another = crate::open(&other_key).await.unwrap().init().await;
+    let by_its_own = gateway(&server.url()).await.init().await;
+
+    assert!(by_another.is_err_and(|error| is_unavailable(&error)));
+    assert!(by_its_own.is_ok(), "{by_its_own:?}");
+    wait_until_it_serves(&*gateway(&server.url()).await).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn sealed_anew_it_needs_its_first_key_alone() {
     let server = Server::start(Options::default()).await;
     let open = async |keys: &[u8]| {
