@@ -94,15 +94,11 @@ impl Feed {
         identity: Option<String>,
         absent: Absent,
     ) -> Result<Self, MeetError> {
-        let mut tried = Vec::new();
+        let mut maps = shared.dialer.maps();
         let mut failed = MeetError::Redis(no_host());
-        for (host, port) in shared.dialer.hosts() {
-            let met = match shared.dialer.ask(&host, port).await {
-                Ok(map) if tried.contains(&map) => continue,
-                Ok(map) => {
-                    tried.push(map.clone());
-                    Self::meet_all_of(shared, map, identity.clone(), absent).await
-                }
+        while let Some(map) = maps.next().await {
+            let met = match map {
+                Ok(map) => Self::meet_all_of(shared, map, identity.clone(), absent).await,
                 Err(error) => Err(error.into()),
             };
             match met {
@@ -386,14 +382,29 @@ impl Feed {
         Ok(())
     }
 
-    /// Meets the servers anew on this connection; where the records moved, the connection is given up.
+    /// Meets the servers anew on this connection; where the records moved, the connection is given up. Just after a change
+    /// not all servers of a Cluster know of it: who names others than those that take writes is passed over.
     async fn look_again(&mut self) -> Result<(), MeetError> {
         let known = self.shared.known().map_err(MeetError::Store)?;
-        let map = self.shared.dialer.find().await?;
-        match (map.home().cloned(), known.map.home()) {
-            (Some(home), Some(before)) if Arc::ptr_eq(&home, before) => self.take_stock(map, &home, Absent::Find).await,
-            _ => Err(client("the records have moved to another server")),
+        let shared = Arc::clone(&self.shared);
+        let mut maps = shared.dialer.maps();
+        let mut failed = MeetError::Redis(no_host());
+        while let Some(map) = maps.next().await {
+            let met = match map {
+                Ok(map) => match (map.home().cloned(), known.map.home()) {
+                    (Some(home), Some(before)) if Arc::ptr_eq(&home, before) => {
+                        self.take_stock(map, &home, Absent::Find).await
+                    }
+                    _ => Err(client("the records have moved to another server")),
+                },
+                Err(error) => Err(error.into()),
+            };
+            match met {
+                Err(MeetError::Redis(error)) => failed = error.into(),
+                Ok(()) | Err(_) => return met,
+            }
         }
+        Err(failed)
     }
 
     /// The identity that this feed insists on.
@@ -430,6 +441,6 @@ const FORGOTTEN_MILLIS: u64 = KEPT_FOR * 1000;
 const AGAIN: Duration = Duration::from_millis(100);
 const LOOK_PAUSE: Duration = Duration::from_millis(20);
 /// In heartbeats: marks that no request may name any more are dropped once a minute, and the server's memory is looked at.
-const TRIM_EVERY: u64 = if cfg!(test) { 4 } else { 240 };
+const TRIM_EVERY: u64 = if cfg!(test) { 40 } else { 240 };
 /// Per cent of maxmemory from which on it is said.
 const MUCH: u64 = 80;

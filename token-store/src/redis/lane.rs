@@ -165,6 +165,10 @@ impl Lane {
         };
         drop(phase);
         drop(dialing);
+        if up.is_err() {
+            // Who holds the slot may be another by now, of which a server that is gone, or follows that other, tells nothing.
+            self.shared.look.notify_one();
+        }
         up
     }
 

@@ -105,6 +105,15 @@ impl Dialer {
         Err(failed)
     }
 
+    /// What the servers say of who takes writes, one after the other.
+    pub(super) fn maps(&self) -> Maps<'_> {
+        Maps {
+            dialer: self,
+            hosts: self.hosts().into_iter(),
+            told: Vec::new(),
+        }
+    }
+
     /// Whom to ask, one after the other: those that are configured, then the nodes that were met.
     pub(super) fn hosts(&self) -> Vec<(String, u16)> {
         let mut hosts = self.address.hosts.clone();
@@ -232,6 +241,30 @@ impl Dialer {
         tokio::time::timeout(self.connect_timeout + self.timeout, dial)
             .await
             .map_err(|_| RedisError::from((ErrorKind::Io, "connecting took too long")))?
+    }
+}
+
+/// Maps as servers tell them: one that was told already is passed over.
+pub(super) struct Maps<'a> {
+    dialer: &'a Dialer,
+    hosts: std::vec::IntoIter<(String, u16)>,
+    told: Vec<Map>,
+}
+
+impl Maps<'_> {
+    /// The next that is news, or why the next server tells none; `None`: all were asked.
+    pub(super) async fn next(&mut self) -> Option<RedisResult<Map>> {
+        for (host, port) in self.hosts.by_ref() {
+            match self.dialer.ask(&host, port).await {
+                Ok(map) if self.told.contains(&map) => {}
+                Ok(map) => {
+                    self.told.push(map.clone());
+                    return Some(Ok(map));
+                }
+                Err(error) => return Some(Err(error)),
+            }
+        }
+        None
     }
 }
 

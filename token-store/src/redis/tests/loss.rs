@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use super::{
-    claim, fresh_nonce, gateway, is_lost, is_unavailable, now, serves, wait_until_it_is, wait_until_it_serves,
+    claim, fresh_nonce, gateway, holder_of_records, is_lost, is_unavailable, now, serves, wait_until_it_is,
+    wait_until_it_serves,
 };
 use crate::contract::make::{THEN, consumer};
 use crate::servers::{Cluster, Options, Sentinels, Server, wait_until};
@@ -488,9 +489,4 @@ async fn after_a_restart_that_lost_the_tail_while_the_gateway_was_cut_off() {
     wait_until_it_serves(&*one).await;
     let later = gateway(&server.url()).await;
     nothing_is_served_again(&[&one, &later], &[before, after].concat()).await;
-}
-
-async fn holder_of_records(cluster: &Cluster) -> usize {
-    let replies = cluster.command_all(&["KEYS", "{countersign}:store"]).await;
-    replies.iter().position(|reply| !reply.list().is_empty()).unwrap()
 }

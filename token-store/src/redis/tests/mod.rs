@@ -7,6 +7,7 @@ mod loss;
 mod numbers;
 mod outage;
 mod reseals;
+mod reshard;
 mod seeds;
 mod setup;
 mod storm;
@@ -14,7 +15,7 @@ mod storm;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use crate::servers::wait_until;
+use crate::servers::{Cluster, wait_until};
 use crate::{Claim, ConsumerId, NonceClaim, OpenError, OpenOptions, Store, StoreError, UnixSeconds};
 
 fn options(url: &str) -> OpenOptions {
@@ -90,4 +91,9 @@ fn is_unavailable(error: &StoreError) -> bool {
 
 fn is_lost(error: &StoreError) -> bool {
     matches!(error, StoreError::IdentityLost)
+}
+
+async fn holder_of_records(cluster: &Cluster) -> usize {
+    let replies = cluster.command_all(&["KEYS", "{countersign}:store"]).await;
+    replies.iter().position(|reply| !reply.list().is_empty()).unwrap()
 }
