@@ -31,7 +31,6 @@ use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
-use redis::cmd;
 use tokio::runtime::Handle;
 use tokio::sync::oneshot;
 
@@ -42,7 +41,7 @@ use self::feed::Feed;
 use self::keys::{CONSUMER_KEYS, INTEGRATIONS, NAMES};
 use self::meet::{Absent, MeetError};
 use self::memory::{Shared, State, unavailable};
-use self::nodes::Dialer;
+use self::nodes::{Dialer, server_info};
 use self::records::Records;
 use self::script::{BEAT, LEASE};
 use crate::event::{Cursor, Delivery, Event, Happening, OutboxCounts, Recorder, Settled};
@@ -152,6 +151,17 @@ async fn wait_until_it_serves(shared: &Shared) {
     while !serves() && now() < deadline {
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
+}
+
+/// In a Cluster each primary holds a part of the nonces: with one of them gone, or no primary any more, a part of all requests
+/// is 503.
+async fn whole(shared: &Shared) -> Result<(), StoreError> {
+    let known = shared.known()?;
+    for node in known.map.nodes().iter().filter(|_| known.map.is_cluster()) {
+        let asked = async { server_info(&mut shared.dialer.connect(node, |_| ()).await?).await };
+        asked.await.map_err(pool::of_redis)?;
+    }
+    Ok(())
 }
 
 #[async_trait]
@@ -405,16 +415,8 @@ impl Store for Redis {
         let mut beat = BEAT.prepare_invoke();
         beat.key(keys::STORE).key(keys::BEAT).arg(self.records.identity()?);
         let (_millis, _version): (u64, u64) = self.records.run(beat).await?;
-        // In a Cluster each primary holds a part of the nonces: with one of them gone a part of all requests is 503.
-        let known = self.records.shared.known()?;
-        if known.map.is_cluster() {
-            let dialer = &self.records.shared.dialer;
-            for node in known.map.nodes() {
-                let mut connection = dialer.connect(node, |_| ()).await.map_err(pool::of_redis)?;
-                let () = cmd("PING").query_async(&mut connection).await.map_err(pool::of_redis)?;
-            }
-        }
-        Ok(())
+        let shared = &self.records.shared;
+        whole(shared).await.inspect_err(|_| shared.look.notify_one())
     }
 
     async fn raise_floor(&self, to: UnixSeconds) -> Result<(), StoreError> {
