@@ -440,7 +440,8 @@ const SETTLING: Duration = Duration::from_secs(1);
 const FORGOTTEN_MILLIS: u64 = KEPT_FOR * 1000;
 const AGAIN: Duration = Duration::from_millis(100);
 const LOOK_PAUSE: Duration = Duration::from_millis(20);
-/// In heartbeats: marks that no request may name any more are dropped once a minute, and the server's memory is looked at.
+/// In heartbeats: marks that no request may name any more are dropped once a minute, and the server's memory is looked at. In
+/// tests often enough to be awaited, and not so often that it cures what others are there for.
 const TRIM_EVERY: u64 = if cfg!(test) { 40 } else { 240 };
 /// Per cent of maxmemory from which on it is said.
 const MUCH: u64 = 80;
