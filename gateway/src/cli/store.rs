@@ -15,8 +15,9 @@ use crate::observe::unsure_until;
 pub(super) enum Command {
     /// Say that a store which lost its identity is a new one
     #[command(after_help = "\
-A Redis that comes back empty under a running gateway answers 503 until it is restored, or until this command says that what
-was in it is gone for good: every integration, token, account and nonce. Gateways then go on by themselves.
+A Redis that comes back empty under a running gateway, or without its identity while its records are there, serves nobody (503)
+until it is restored, or until this command says to go on: with what is left, be that nothing, and without the memory of
+nonces. Gateways then go on by themselves, and what was signed before is refused as replay_unsure.
 
 An embedded store needs it where a clock was far ahead when the gateway started after a crash, or when it served: until that
 time comes every signed request is refused as replay_unsure. Correct the clock, stop the gateway, run this command, start the
