@@ -5,17 +5,20 @@
 //! verified against a dummy key, so that timing tells nothing.
 
 mod hint;
+mod policy;
 
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Instant;
 
 use oauth1::{
-    Acceptance, BaseForm, Call, Keys, MethodSet, OauthRequest, ParameterName, Placement, Placements, Problem,
-    RequestParts, Scheme, SignatureMethod, SignedRequest, timestamp::Window,
+    Acceptance, BaseForm, Call, Keys, MethodSet, OauthRequest, ParameterName, Placement, Problem, RequestParts,
+    SignedRequest, timestamp::Window,
 };
 use token_store::{Claim, Delegated, NonceClaim, Store};
 
+pub use self::policy::rules;
+use self::policy::{allows, check_method};
 use super::Lookup;
 use super::credential::{Credential, Credentials};
 use super::secret_use::ConsumerSecret;
@@ -466,38 +469,4 @@ impl Proven<'_> {
     pub fn placement(&self) -> Placement {
         self.placement
     }
-}
-
-/// What a server accepts, before the consumer is known.
-pub fn rules(placements: Placements, limits: &config::Limits, repeat_in_form: bool) -> oauth1::Rules {
-    let limits = oauth1::Limits {
-        parameters: limits.parameters,
-        authorization: limits.authorization,
-        oauth_value: limits.oauth_value,
-    };
-    oauth1::Rules {
-        placements,
-        limits,
-        repeat_in_form,
-    }
-}
-
-fn allows(placements: Placements, placement: Placement) -> bool {
-    match placement {
-        Placement::Header => placements.header,
-        Placement::Query => placements.query,
-        Placement::Form => placements.form,
-    }
-}
-
-/// PLAINTEXT shows its secrets to whoever listens (C61): where it is accepted at all, it is over TLS.
-fn check_method(accepted: MethodSet, parts: &RequestParts<'_>, signed: &SignedRequest<'_>) -> Result<(), Refusal> {
-    let method = signed.method();
-    if !accepted.contains(method) {
-        return Err(Problem::SignatureMethodRejected(method.as_str().to_owned()).into());
-    }
-    if method == SignatureMethod::Plaintext && parts.target.scheme != Scheme::Https {
-        return Err(Cause::HttpsRequired.into());
-    }
-    Ok(())
 }
