@@ -17,7 +17,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::header::{ACCESS_CONTROL_REQUEST_METHOD, AUTHORIZATION, ORIGIN};
-use http::header::{CACHE_CONTROL, CONTENT_LENGTH, TRANSFER_ENCODING, VARY};
+use http::header::{CONTENT_LENGTH, TRANSFER_ENCODING};
 use http::request::Parts;
 use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Uri};
 use http_body_util::Full;
@@ -381,18 +381,9 @@ async fn forward(
     let whole = upstream.config().request_timeout;
     let mut response = downstream(served, answer, &upload, whole.saturating_sub(spent))?;
     if is_private {
-        keep_private(response.headers_mut());
+        response_head::keep_private(response.headers_mut());
     }
     Ok(response)
-}
-
-/// What was answered to somebody is not for everybody: a shared cache could take a request that is signed in its query for
-/// any other (oauth1.md P25). Where upstream says how long its response may be kept, and by whom, that stays.
-fn keep_private(headers: &mut HeaderMap) {
-    if !header::has(headers, &CACHE_CONTROL) {
-        headers.insert(CACHE_CONTROL, HeaderValue::from_static("private"));
-        headers.append(VARY, HeaderValue::from_static("authorization"));
-    }
 }
 
 /// What upstream is to find signed by the gateway itself, if it is.
@@ -464,7 +455,7 @@ fn downstream(
     let mut headers = std::mem::take(answer.response.headers_mut());
     // Without an upgrade asked for, an upgrade answered is nonsense; and there are five classes of status (RFC 9110
     // section 15).
-    if status == StatusCode::SWITCHING_PROTOCOLS || status.as_u16() > 599 || is_framed_twice(&headers) {
+    if status == StatusCode::SWITCHING_PROTOCOLS || status.as_u16() > 599 || response_head::is_framed_twice(&headers) {
         tracing::warn!(%status, "upstream's answer is not one that can be passed on");
         return Err(Cause::UpstreamBroken.into());
     }
@@ -478,18 +469,6 @@ fn downstream(
         response.extensions_mut().insert(reason);
     }
     Ok(response)
-}
-
-/// Both framings, or a coding that ends elsewhere: what the body is depends on who reads (RFC 9112 section 6.3).
-fn is_framed_twice(headers: &HeaderMap) -> bool {
-    let mut codings = header::all(headers, &TRANSFER_ENCODING);
-    match (codings.next(), codings.next()) {
-        (None, _) => false,
-        (Some(only), None) => {
-            header::has(headers, &CONTENT_LENGTH) || !only.as_bytes().eq_ignore_ascii_case(b"chunked")
-        }
-        (Some(_), Some(_)) => true,
-    }
 }
 
 /// Guests are told apart by their address where the balance is by consumer.

@@ -2,7 +2,7 @@
 //! body can be.
 
 use http::StatusCode;
-use http::header::{CONTENT_LENGTH, DATE, HeaderMap};
+use http::header::{CACHE_CONTROL, CONTENT_LENGTH, DATE, HeaderMap, HeaderValue, TRANSFER_ENCODING, VARY};
 
 use super::headers::remove_hop_by_hop;
 use crate::header;
@@ -23,6 +23,27 @@ pub(super) fn rewrite(status: StatusCode, headers: &mut HeaderMap, length: Optio
     // hyper says the time where nobody else did.
     if !has_one_date(headers) {
         headers.remove(DATE);
+    }
+}
+
+/// What was answered to somebody is not for everybody: a shared cache could take a request that is signed in its query for
+/// any other (oauth1.md P25). Where upstream says how long its response may be kept, and by whom, that stays.
+pub(super) fn keep_private(headers: &mut HeaderMap) {
+    if !header::has(headers, &CACHE_CONTROL) {
+        headers.insert(CACHE_CONTROL, HeaderValue::from_static("private"));
+        headers.append(VARY, HeaderValue::from_static("authorization"));
+    }
+}
+
+/// Both framings, or a coding that ends elsewhere: what the body is depends on who reads (RFC 9112 section 6.3).
+pub(super) fn is_framed_twice(headers: &HeaderMap) -> bool {
+    let mut codings = header::all(headers, &TRANSFER_ENCODING);
+    match (codings.next(), codings.next()) {
+        (None, _) => false,
+        (Some(only), None) => {
+            header::has(headers, &CONTENT_LENGTH) || !only.as_bytes().eq_ignore_ascii_case(b"chunked")
+        }
+        (Some(_), Some(_)) => true,
     }
 }
 
