@@ -2,8 +2,7 @@
 
 use axum::Router;
 use axum::extract::Path;
-use axum::http::header::SET_COOKIE;
-use axum::http::{HeaderValue, Method, StatusCode};
+use axum::http::{Method, StatusCode};
 use axum::response::Response;
 use axum::routing::get;
 use maud::{Markup, html};
@@ -21,8 +20,8 @@ use super::page::{Page, Place, only_look};
 use super::parts::{Field, Tone, csrf, icon, note, role_name, sentence, tag, time, your_password};
 use super::resume::{BACK, is_again};
 use super::totp;
-use super::visitor::{Form, Submitted, THEMES, Visitor, done, see_other};
-use super::withdraw;
+use super::visitor::{Form, Submitted, Visitor, done};
+use super::{appearance, withdraw};
 use crate::exchange::account;
 
 pub(super) fn router() -> Router<Console> {
@@ -98,7 +97,7 @@ async fn index(visitor: Visitor) -> Response {
                         dt { "admin" } dd { "also creates, edits, deletes, rotates, sees keys and manages accounts" }
                     } }
                 }
-                (looks(&visitor))
+                (appearance::choice(&visitor))
             }
         };
         let page = Page {
@@ -131,36 +130,6 @@ fn row(visitor: &Visitor, account: &Account, now: u64) -> Markup {
             td.line { div.acts { a.b.small href=(account.address()) { "Open" span.vh { " " (account.username) } } } }
         }
     }
-}
-
-/// A cookie, so that the server writes it into the page and nothing flickers.
-fn looks(visitor: &Visitor) -> Markup {
-    let theme = visitor.view().theme;
-    let choice = |value: &str, label: &str| {
-        let is_chosen = theme.unwrap_or("auto") == value;
-        html! { button.b type="submit" name="theme" value=(value) aria-pressed=(is_chosen.to_string()) { (label) } }
-    };
-    html! {
-        section.card aria-labelledby="th" {
-            header { h2 id="th" { "Appearance" } }
-            div.in-card { form method="post" action="/appearance" {
-                (csrf(&visitor.csrf()))
-                fieldset.join { legend.vh { "Theme" } (choice("auto", "As the system")) (choice("light", "Light")) (choice("dark", "Dark")) }
-            } }
-        }
-    }
-}
-
-/// `POST /appearance`
-pub(super) async fn appearance(Submitted { form, .. }: Submitted) -> Response {
-    let mut response = see_other("/accounts");
-    let theme = THEMES.into_iter().find(|theme| *theme == form.get("theme"));
-    let (theme, lifetime) = theme.map_or(("", 0), |theme| (theme, 31_536_000));
-    let cookie = format!("theme={theme}; Path=/; HttpOnly; SameSite=Strict; Max-Age={lifetime}");
-    response
-        .headers_mut()
-        .extend(HeaderValue::try_from(cookie).ok().map(|cookie| (SET_COOKIE, cookie)));
-    response
 }
 
 /// Why a form comes back.

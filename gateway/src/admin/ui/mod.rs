@@ -5,6 +5,7 @@
 //! what they share. Nothing is loaded from elsewhere, nothing is inline.
 
 mod accounts;
+mod appearance;
 mod assets;
 mod audit;
 mod base_string;
@@ -89,7 +90,7 @@ pub(super) fn router(context: Context, api: Router) -> Router {
                 .layer(DefaultBodyLimit::max(sign_in::LARGEST_FORM)),
         )
         .route("/sign-out", post(sign_in::sign_out))
-        .route("/appearance", post(accounts::appearance))
+        .route("/appearance", post(appearance::chosen))
         .route("/audit", get(audit::index))
         .route("/routes", get(routing::routes))
         .route("/resources", get(routing::resources))
